@@ -1,0 +1,2 @@
+//! Side-by-side measurements of ringgate and its peers.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Load generator for MCP over HTTP.
+fn main() {}

@@ -1,0 +1,235 @@
+//! The one buffer type of the data path, and the per-worker pool it comes from.
+//!
+//! A [`Buf`] keeps some *headroom* before its filled part, so that a rewritten message head can be
+//! put right before the body it belongs to and both leave in one send; and [`PAD`] zero bytes after
+//! its capacity, so that the JSON scanner may read whole vectors past the end of a body.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Readable zero bytes after the capacity of every [`Buf`].
+pub const PAD: usize = 64;
+
+/// Bytes kept free before the first byte that is read into a fresh buffer.
+pub const HEADROOM: usize = 320;
+
+/// A fixed block of bytes of which `start..end` is filled. Owned, so that the kernel may hold it.
+pub struct Buf {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buf {
+    /// A buffer that can take at least `capacity` bytes after the headroom.
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self { bytes: vec![0; HEADROOM + capacity + PAD].into_boxed_slice(), start: HEADROOM, end: HEADROOM }
+    }
+
+    /// A buffer without memory: what is left behind while the kernel holds the real one.
+    pub fn none() -> Self {
+        Self { bytes: Box::default(), start: 0, end: 0 }
+    }
+
+    /// Whether this is [`Buf::none`].
+    pub fn is_none(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// One past the last byte that may be filled.
+    fn limit(&self) -> usize {
+        self.bytes.len().saturating_sub(PAD)
+    }
+
+    /// Bytes that a message may take in this buffer, headroom not counted.
+    pub fn capacity(&self) -> usize {
+        self.limit().saturating_sub(HEADROOM)
+    }
+
+    /// The filled bytes.
+    pub fn filled(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// The filled bytes, mutable.
+    pub fn filled_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.start..self.end]
+    }
+
+    /// The filled bytes from `at` (an offset into [`Buf::filled`]) to their end, followed by at least
+    /// [`PAD`] further readable bytes: `(all, length)` where `all[..length]` is the data.
+    pub fn padded(&self, range: Range<usize>) -> (&[u8], usize) {
+        debug_assert!(self.start + range.end <= self.end);
+        (&self.bytes[self.start + range.start..], range.len())
+    }
+
+    /// How many bytes are filled.
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing is filled.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// How many more bytes can be appended.
+    pub fn free(&self) -> usize {
+        self.limit() - self.end
+    }
+
+    /// The free part behind the filled one: where a read lands.
+    pub fn free_mut(&mut self) -> &mut [u8] {
+        let limit = self.limit();
+        &mut self.bytes[self.end..limit]
+    }
+
+    /// Says that `count` bytes of the free part were written.
+    ///
+    /// # Panics
+    /// If `count` is larger than [`Buf::free`].
+    pub fn advance(&mut self, count: usize) {
+        assert!(count <= self.free(), "a read filled more than the buffer has");
+        self.end += count;
+    }
+
+    /// Drops the first `count` filled bytes.
+    ///
+    /// # Panics
+    /// If fewer are filled.
+    pub fn consume(&mut self, count: usize) {
+        assert!(count <= self.len(), "more consumed than filled");
+        self.start += count;
+    }
+
+    /// Keeps only the first `length` filled bytes.
+    pub fn truncate(&mut self, length: usize) {
+        self.end = self.end.min(self.start + length);
+    }
+
+    /// Empties the buffer and restores its headroom.
+    pub fn clear(&mut self) {
+        let at = HEADROOM.min(self.limit());
+        (self.start, self.end) = (at, at);
+    }
+
+    /// Free bytes before the filled part.
+    pub fn headroom(&self) -> usize {
+        self.start
+    }
+
+    /// Puts `head` right before the filled part. `false`, and nothing done, if it does not fit.
+    #[must_use]
+    pub fn prepend(&mut self, head: &[u8]) -> bool {
+        let Some(at) = self.start.checked_sub(head.len()) else { return false };
+        self.bytes[at..self.start].copy_from_slice(head);
+        self.start = at;
+        true
+    }
+
+    /// Appends `data`. `false`, and nothing done, if it does not fit.
+    #[must_use]
+    pub fn append(&mut self, data: &[u8]) -> bool {
+        if data.len() > self.free() {
+            return false;
+        }
+        self.bytes[self.end..self.end + data.len()].copy_from_slice(data);
+        self.end += data.len();
+        true
+    }
+
+    /// Moves the filled bytes to where a fresh buffer starts, to make room behind them.
+    pub fn compact(&mut self) {
+        if self.start > HEADROOM {
+            self.bytes.copy_within(self.start..self.end, HEADROOM);
+            self.end = HEADROOM + self.len();
+            self.start = HEADROOM;
+        }
+    }
+}
+
+impl fmt::Debug for Buf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buf").field("len", &self.len()).field("capacity", &self.capacity()).finish()
+    }
+}
+
+/// Free buffers of a worker in a few sizes. Taking and giving back allocates nothing once warm.
+pub struct BufPool {
+    classes: [Vec<Buf>; CLASSES.len()],
+}
+
+/// Capacities of the pooled sizes, in bytes.
+pub const CLASSES: [usize; 4] = [2 << 10, 16 << 10, 80 << 10, 512 << 10];
+/// How many free buffers of each size are kept.
+const KEPT: [usize; CLASSES.len()] = [1024, 512, 64, 8];
+
+impl Default for BufPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl BufPool {
+    /// An empty pool.
+    pub fn new() -> Self {
+        Self { classes: Default::default() }
+    }
+
+    /// An empty buffer with room for at least `capacity` bytes.
+    pub fn take(&mut self, capacity: usize) -> Buf {
+        match CLASSES.iter().position(|&size| size >= capacity) {
+            Some(class) => self.classes[class].pop().unwrap_or_else(|| Buf::with_capacity(CLASSES[class])),
+            None => Buf::with_capacity(capacity),
+        }
+    }
+
+    /// Gives a buffer back. Odd sizes and buffers over the kept count are freed.
+    pub fn give(&mut self, mut buf: Buf) {
+        if let Some(class) = CLASSES.iter().position(|&size| size == buf.capacity()) {
+            if self.classes[class].len() < KEPT[class] {
+                buf.clear();
+                self.classes[class].push(buf);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_goes_right_before_the_body() {
+        let mut buf = Buf::with_capacity(2048);
+        assert!(buf.append(b"old head|body"));
+        buf.consume(9);
+        assert!(buf.prepend(b"a longer new head|"));
+        assert_eq!(buf.filled(), b"a longer new head|body");
+        assert!(!buf.prepend(&[b'x'; HEADROOM]), "more than the headroom is refused");
+    }
+
+    #[test]
+    fn the_pad_is_never_filled() {
+        let mut buf = Buf::with_capacity(100);
+        let free = buf.free();
+        assert_eq!(free, 100);
+        assert!(buf.append(&vec![1; free]));
+        assert!(!buf.append(b"x"));
+        let (all, length) = buf.padded(0..100);
+        assert_eq!(length, 100);
+        assert_eq!(&all[100..100 + PAD], &[0; PAD]);
+    }
+
+    #[test]
+    fn the_pool_gives_back_what_it_got() {
+        let mut pool = BufPool::new();
+        let mut small = pool.take(100);
+        assert_eq!(small.capacity(), CLASSES[0]);
+        assert!(small.append(b"secret"));
+        pool.give(small);
+        let again = pool.take(2048);
+        assert!(again.is_empty());
+        assert_eq!(pool.take(1 << 20).capacity(), 1 << 20, "sizes over the largest class are made to fit");
+    }
+}

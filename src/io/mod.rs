@@ -1,0 +1,1 @@
+//! Sockets, clocks and dialling behind small traits.

@@ -1,0 +1,1 @@
+//! The only things that two cores may both touch.

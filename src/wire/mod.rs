@@ -1,0 +1,8 @@
+//! Sans-IO codecs: bytes to views and back. Peer input is judged here first, and never panics.
+
+pub mod http1;
+pub mod json;
+pub mod jsonrpc;
+pub mod mcp;
+pub mod proxy_protocol;
+pub mod sse;
