@@ -37,7 +37,7 @@ pub enum Next {
 pub async fn serve_connection(worker: &Rc<Worker>, mut client: Client) {
     loop {
         let next = match next_request(worker, &mut client).await {
-            Some(Admission::Forward(forward)) => handle_exchange(worker, &mut client, *forward).await,
+            Some(Admission::Forward(forward)) => handle_exchange(worker, &mut client, forward).await,
             Some(Admission::Refuse(refusal)) => refuse(worker, &mut client, refusal).await,
             Some(Admission::More { .. }) | None => Next::Drop,
         };

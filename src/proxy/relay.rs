@@ -203,7 +203,7 @@ async fn pass_all(
     let worker = exchange.worker;
     let mut body = Body::new(facts.framing, exchange.forward.version);
     if facts.names_endpoint {
-        body.rewrite_endpoint(exchange.server());
+        body.rewrite_endpoint(exchange.server(), exchange.limits().sse_event_bytes_max);
     }
     let mut conn = Some(conn);
     let mut lead = facts.head_len;

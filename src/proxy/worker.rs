@@ -11,7 +11,7 @@ use crate::config::snapshot::{EndpointId, Server};
 use crate::io::Net;
 use crate::link::{Deployment, Shared, WorkerHandle};
 use crate::shared::Stage;
-use crate::telemetry::WorkerStats;
+use crate::telemetry::{ExchangeRecord, WorkerStats};
 
 /// The state of one worker. Only its own thread touches it.
 pub struct Worker {
@@ -89,6 +89,11 @@ impl Worker {
     /// Whether connections are to end after their present exchange.
     pub fn is_draining(&self) -> bool {
         self.stage.get() >= Stage::Draining
+    }
+
+    /// Takes the record of an ended exchange. Counters today; audit and tracing hang on the same record.
+    pub fn settle(&self, record: &ExchangeRecord) {
+        self.stats.borrow_mut().record(record);
     }
 
     /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.

@@ -52,11 +52,11 @@ impl Body {
     }
 
     /// Rewrites `endpoint` events on the way, so that the client's messages come to the gateway.
-    pub fn rewrite_endpoint(&mut self, server: &Server) {
+    pub fn rewrite_endpoint(&mut self, server: &Server, event_bytes_max: usize) {
         if matches!(self.input, Input::Verbatim(_)) {
             self.input = Input::Chunked(Decoder::new());
         }
-        self.events = Some(Box::new(EndpointEvents::new(server)));
+        self.events = Some(Box::new(EndpointEvents::new(server, event_bytes_max)));
     }
 
     /// Bytes still to come, if that is known.
@@ -110,12 +110,12 @@ impl Body {
         match &mut self.input {
             Input::Chunked(decoder) => loop {
                 match decoder.step(rest).map_err(|error| error.message())? {
-                    Step::Payload(range) => {
+                    Step::Data(range) => {
                         let end = range.end;
                         emit(&mut frames, &rest[range], self.chunked_out, self.events.as_deref_mut())?;
                         rest = &rest[end..];
                     }
-                    Step::More => {
+                    Step::NeedMore => {
                         rest = &[];
                         break;
                     }
