@@ -1,1 +1,4 @@
-//! TBD
+//! The front door: what runs once, before and after the workers do.
+#![forbid(unsafe_code)]
+
+pub mod doctor;
