@@ -2,8 +2,12 @@
 #![forbid(unsafe_code)]
 
 pub mod bind;
+pub mod cli;
 pub mod demo;
+pub mod doctor;
+mod main;
 pub mod run;
 pub mod runtime;
 
+pub use main::main;
 pub use run::{Failure, serve};
