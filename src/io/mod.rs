@@ -8,6 +8,7 @@
 pub mod bell;
 pub mod conn;
 pub mod lane;
+pub mod sim;
 pub mod uring;
 
 use std::future::Future;
