@@ -39,6 +39,14 @@ pub struct UpstreamConn {
     _open: OpenGuard,
 }
 
+impl Drop for UpstreamConn {
+    fn drop(&mut self) {
+        // The pending read would keep the socket open until its cancellation is done; the server is to see
+        // the end at once (MCP 2026-07-28: a client that leaves cancels).
+        self.watch.fire();
+    }
+}
+
 /// Why no connection could be had.
 #[derive(Debug)]
 pub enum DialError {

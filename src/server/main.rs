@@ -53,7 +53,7 @@ fn obey(command: Command) -> ExitCode {
                 Err(_) => ExitCode::from(FAILED),
             }
         }
-        Command::Doctor => doctor::run(&mut out, &doctor::Options::default()),
+        Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::default())),
     }
 }
 
