@@ -98,11 +98,11 @@ head_errors! {
     /// RFC 9110 section 7.6.1: a connection option may not name a field for the receiver of the content.
     ConnectionNamesField => 400, "Connection names an end-to-end header: name only headers of this connection";
     /// RFC 9112 section 4. From an upstream.
-    StatusLine => 502, "malformed status line";
+    StatusLine => 502, "malformed status line from the upstream";
     /// RFC 9110 section 15: only 100 to 599 have a meaning. From an upstream.
-    StatusInvalid => 502, "invalid status code";
+    StatusInvalid => 502, "status code from the upstream is not 100 to 599";
     /// No request of the gateway asks to switch. From an upstream.
-    SwitchingProtocols => 502, "unasked switch of protocols";
+    SwitchingProtocols => 502, "the upstream switched protocols unasked";
 }
 
 impl fmt::Display for HeadError {

@@ -111,7 +111,8 @@ impl<'b> RequestHead<'b> {
 ///
 /// # Errors
 /// The first fault of the head in the order of its bytes; then, of a head that is well-formed, the first
-/// rule it breaks. The answer is the same however the bytes were cut.
+/// rule it breaks. The answer is the same however the bytes were cut into reads; but in pieces a fault may
+/// be seen only with the end of the head.
 pub fn parse_request_head<'b>(
     bytes: &'b [u8],
     limits: &HeadLimits,
@@ -344,3 +345,6 @@ fn names_a_version(message: &[u8]) -> bool {
     let version = message.splitn(3, |&byte| byte == b' ').nth(2).unwrap_or_default();
     matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', ..])
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,6 @@ fn fault(window: &[u8], limits: &HeadLimits, error: httparse::Error) -> HeadErro
         config.parse_response_with_uninit_headers(&mut response, prefix, raw).is_err()
     })
 }
+
+#[cfg(test)]
+mod tests;
