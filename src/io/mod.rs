@@ -9,6 +9,7 @@ pub mod bell;
 pub mod conn;
 pub mod lane;
 pub mod sim;
+pub mod tls;
 pub mod uring;
 
 use std::future::Future;
