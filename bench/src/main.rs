@@ -1,2 +1,52 @@
 //! Side-by-side measurements of ringgate and its peers.
-fn main() {}
+//!
+//! One binary holds all roles of a measurement: the upstream (`mock`), the
+//! floor to measure distances from (`bare-proxy`), and the drivers that start
+//! the peers, load them and write down what they cost.
+
+#![deny(unsafe_code)]
+
+mod args;
+mod bare_proxy;
+mod mock;
+#[allow(unsafe_code)]
+mod sys;
+
+use std::process::ExitCode;
+
+/// The bare proxy allocates like ringgate does, so that the allocator is no difference between them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const HELP: &str = "\
+bench: measure ringgate beside its peers
+
+Usage: bench COMMAND [OPTIONS]
+
+  mock         a fast MCP Streamable HTTP upstream
+  bare-proxy   the least a proxy can do on io_uring: the floor to compare with
+
+`bench COMMAND --help` lists the options of a command.
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let args = args::Args::new(words);
+    let outcome = match command.as_str() {
+        "mock" => mock::main(args),
+        "bare-proxy" => bare_proxy::main(args),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("unknown command `{other}`\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("bench: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
