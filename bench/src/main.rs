@@ -8,7 +8,13 @@
 
 mod args;
 mod bare_proxy;
+mod build;
+mod compare;
+mod host;
+mod load;
 mod mock;
+mod noise;
+mod process;
 #[allow(unsafe_code)]
 mod sys;
 
@@ -23,6 +29,7 @@ bench: measure ringgate beside its peers
 
 Usage: bench COMMAND [OPTIONS]
 
+  compare      ringgate beside nginx, HAProxy, Envoy and others under the same load
   mock         a fast MCP Streamable HTTP upstream
   bare-proxy   the least a proxy can do on io_uring: the floor to compare with
 
@@ -34,6 +41,8 @@ fn main() -> ExitCode {
     let command = words.next().unwrap_or_default();
     let args = args::Args::new(words);
     let outcome = match command.as_str() {
+        "compare" => compare::main(args),
+        "spin" => noise::spin(),
         "mock" => mock::main(args),
         "bare-proxy" => bare_proxy::main(args),
         "" | "help" | "--help" | "-h" => {

@@ -110,14 +110,15 @@ fn core_set(core: usize) -> io::Result<libc::cpu_set_t> {
 }
 
 /// Lets `command` start in a session of its own (so that all its processes can be found and
-/// weighed together), pinned to `core`.
+/// weighed together), pinned to `core`, and end when the thread that starts it ends.
 pub fn own_session(command: &mut Command, core: usize) -> io::Result<()> {
     let cores = core_set(core)?;
-    // SAFETY: between fork and exec only setsid and sched_setaffinity are called, both
-    // async-signal-safe system calls, and `cores` was copied into the closure.
+    // SAFETY: between fork and exec only setsid, prctl and sched_setaffinity are called, plain
+    // system calls that touch no lock or heap, and `cores` was copied into the closure.
     unsafe {
         command.pre_exec(move || {
             check(libc::setsid())?;
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
             check(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cores))
         });
     }
@@ -154,6 +155,18 @@ pub fn end_process(process: u32, at_once: bool) -> io::Result<()> {
     let process = i32::try_from(process).map_err(io::Error::other)?;
     // SAFETY: kill(2) takes no pointer; the id is one positive process, never a group.
     check(unsafe { libc::kill(process, signal) })
+}
+
+/// CPU time of all children that have been waited for so far, in nanoseconds.
+pub fn children_cpu_ns() -> u64 {
+    // SAFETY: rusage is a plain struct of integers, for which zeroes are valid.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is live and of the type the call fills.
+    if unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) } != 0 {
+        return 0;
+    }
+    let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
+    ns(usage.ru_utime) + ns(usage.ru_stime)
 }
 
 /// Whether this process runs as root.

@@ -26,7 +26,7 @@ const HELP: &str = "\
 bench mock: a fast MCP Streamable HTTP upstream (all revisions, one endpoint at any path)
 
   --listen ADDR        TCP address (127.0.0.1:18080)
-  --unix PATH          listen on a Unix socket instead
+  --unix PATH          listen on a Unix socket too
   --sse                answer POST with a short SSE stream, as most SDK servers do
   --sse-writes N       1: stream in one segment (default); 2: head, then the rest;
                        3: head, event and last chunk each on their own
@@ -57,21 +57,23 @@ pub fn main(mut args: Args) -> Result<(), String> {
     args.finish()?;
 
     sys::raise_open_files();
-    let listener = match unix {
-        Some(path) => Listener::unix(&path),
-        None => Listener::tcp(address),
+    let fail = |error: io::Error| format!("cannot listen: {error}");
+    let mut listeners = vec![Listener::tcp(address).map_err(fail)?];
+    if let Some(path) = unix {
+        listeners.push(Listener::unix(&path).map_err(fail)?);
     }
-    .map_err(|error| format!("cannot listen: {error}"))?;
-    println!("mock: listening on {}", listener.name);
+    for listener in &listeners {
+        println!("mock: listening on {}", listener.name);
+    }
     std::thread::scope(|scope| {
         let loops: Vec<_> = (0..threads)
             .map(|index| {
-                let listener = &listener;
+                let listeners = &listeners;
                 scope.spawn(move || {
                     if let Some(core) = core {
                         sys::pin_to_core(core + index)?;
                     }
-                    EventLoop::new(listener, style, event_every, index)?.run()
+                    EventLoop::new(listeners, style, event_every, index)?.run()
                 })
             })
             .collect();
@@ -137,7 +139,7 @@ impl Listener {
 
 /// One thread's connections and what it serves them with.
 struct EventLoop<'a> {
-    listener: &'a Listener,
+    listeners: &'a [Listener],
     epoll: Epoll,
     connections: Vec<Option<Connection>>,
     free: Vec<usize>,
@@ -147,11 +149,13 @@ struct EventLoop<'a> {
 }
 
 impl<'a> EventLoop<'a> {
-    fn new(listener: &'a Listener, style: Style, event_every: Duration, index: usize) -> io::Result<Self> {
+    fn new(listeners: &'a [Listener], style: Style, event_every: Duration, index: usize) -> io::Result<Self> {
         let epoll = Epoll::new(EVENTS_PER_WAIT)?;
-        epoll.add_shared(listener.as_fd(), LISTENER_TOKEN)?;
+        for (number, listener) in listeners.iter().enumerate() {
+            epoll.add_shared(listener.as_fd(), LISTENER_TOKENS + number as u64)?;
+        }
         Ok(Self {
-            listener,
+            listeners,
             epoll,
             connections: Vec::new(),
             free: Vec::new(),
@@ -171,7 +175,7 @@ impl<'a> EventLoop<'a> {
             for index in 0..self.epoll.wait(timeout_ms)? {
                 let ready = self.epoll.ready(index);
                 match ready.token {
-                    LISTENER_TOKEN => self.accept_all(),
+                    token if token >= LISTENER_TOKENS => self.accept_all((token - LISTENER_TOKENS) as usize),
                     token => self.drive(token as usize, ready),
                 }
             }
@@ -182,9 +186,9 @@ impl<'a> EventLoop<'a> {
         }
     }
 
-    fn accept_all(&mut self) {
+    fn accept_all(&mut self, listener: usize) {
         // An error other than "no more" (out of descriptors) leaves the rest in the queue: level-triggered.
-        while let Ok(stream) = self.listener.accept() {
+        while let Ok(stream) = self.listeners[listener].accept() {
             let index = self.free.pop().unwrap_or(self.connections.len());
             if self.epoll.add(stream.as_fd(), index as u64).is_err() {
                 continue;
@@ -233,6 +237,7 @@ impl<'a> EventLoop<'a> {
 
 const BACKLOG: i32 = 4096;
 const EVENTS_PER_WAIT: usize = 256;
-const LISTENER_TOKEN: u64 = u64::MAX;
+/// Tokens from here on are listeners, those below are connections.
+const LISTENER_TOKENS: u64 = 1 << 32;
 /// A whole 64 KiB request fits, so that it takes one `recv` and no copy.
 const SCRATCH_BYTES: usize = 256 * 1024;
