@@ -10,6 +10,7 @@ mod args;
 mod bare_proxy;
 mod build;
 mod compare;
+mod footprint;
 mod host;
 mod load;
 mod mock;
@@ -17,6 +18,7 @@ mod noise;
 mod process;
 #[allow(unsafe_code)]
 mod sys;
+mod syscalls;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,8 @@ bench: measure ringgate beside its peers
 Usage: bench COMMAND [OPTIONS]
 
   compare      ringgate beside nginx, HAProxy, Envoy and others under the same load
+  footprint    memory of an idle connection and of a held SSE stream
+  syscalls     system calls, ring and socket operations per request
   mock         a fast MCP Streamable HTTP upstream
   bare-proxy   the least a proxy can do on io_uring: the floor to compare with
 
@@ -42,6 +46,8 @@ fn main() -> ExitCode {
     let args = args::Args::new(words);
     let outcome = match command.as_str() {
         "compare" => compare::main(args),
+        "footprint" => footprint::main(args),
+        "syscalls" => syscalls::main(args),
         "spin" => noise::spin(),
         "mock" => mock::main(args),
         "bare-proxy" => bare_proxy::main(args),

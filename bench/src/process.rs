@@ -1,4 +1,4 @@
-//! Programs under measurement: started in a session of their own, weighed, and ended.
+//! Programs under measurement: started in a session of their own, found again in it, and ended.
 
 use crate::sys;
 use std::fs::{self, File};
@@ -12,19 +12,6 @@ pub struct Session {
     name: String,
     child: Child,
     log: PathBuf,
-}
-
-/// What a session has used since it started; all its processes and threads together.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Usage {
-    /// Time on a core by the scheduler's own account, in nanoseconds. Threads that ended are missing.
-    pub cpu_ns: u64,
-    /// The same by clock ticks (utime + stime, 10 ms each), ended threads included: a check on `cpu_ns`.
-    pub cpu_ticks: u64,
-    /// Resident memory now, in KiB.
-    pub rss_kib: u64,
-    /// Resident memory at its highest, in KiB.
-    pub rss_peak_kib: u64,
 }
 
 impl Session {
@@ -68,19 +55,6 @@ impl Session {
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
-    /// What all its processes have used so far.
-    pub fn usage(&self) -> Usage {
-        let mut sum = Usage::default();
-        for process in self.processes() {
-            let one = usage_of(process);
-            sum.cpu_ns += one.cpu_ns;
-            sum.cpu_ticks += one.cpu_ticks;
-            sum.rss_kib += one.rss_kib;
-            sum.rss_peak_kib += one.rss_peak_kib;
-        }
-        sum
-    }
-
     /// Puts all threads that exist now under the real-time policy, or back at 0.
     pub fn set_realtime(&self, priority: i32) -> std::io::Result<()> {
         for process in self.processes() {
@@ -95,7 +69,8 @@ impl Session {
         Ok(())
     }
 
-    fn processes(&self) -> Vec<u32> {
+    /// The processes it consists of now, the first one included.
+    pub fn processes(&self) -> Vec<u32> {
         let of_session = |process: &u32| stat_field(*process, SESSION_FIELD) == Some(u64::from(self.id()));
         numbers_in("/proc").into_iter().filter(of_session).collect()
     }
@@ -118,26 +93,6 @@ impl Drop for Session {
     }
 }
 
-fn usage_of(process: u32) -> Usage {
-    let threads = numbers_in(&format!("/proc/{process}/task"));
-    let cpu_ns = threads.iter().filter_map(|thread| {
-        let text = fs::read_to_string(format!("/proc/{process}/task/{thread}/schedstat")).ok()?;
-        text.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    let ticks = |field| stat_field(process, field).unwrap_or(0);
-    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let kib = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    Usage {
-        cpu_ns: cpu_ns.sum(),
-        cpu_ticks: ticks(USER_TICKS_FIELD) + ticks(SYSTEM_TICKS_FIELD),
-        rss_kib: kib("VmRSS:"),
-        rss_peak_kib: kib("VmHWM:"),
-    }
-}
-
 /// A field of /proc/PID/stat, counted from 1 as in proc(5); only those after the name, which ends in `)`.
 fn stat_field(process: u32, number: usize) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
@@ -151,30 +106,28 @@ fn numbers_in(directory: &str) -> Vec<u32> {
 }
 
 const SESSION_FIELD: usize = 6;
-const USER_TICKS_FIELD: usize = 14;
-const SYSTEM_TICKS_FIELD: usize = 15;
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const END_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{Session, numbers_in};
+    use super::Session;
     use std::process::Command;
     use std::time::{Duration, Instant};
 
     #[test]
-    fn a_session_is_weighed_with_its_children_and_ended_with_them() {
+    fn a_session_has_its_children_and_ends_with_them() {
         let mut command = Command::new("sh");
         command.args(["-c", "(while :; do :; done) & while :; do :; done"]);
         let session = Session::start("spinners", command, 0, &std::env::temp_dir()).unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
-        while (session.processes().len() < 2 || session.usage().cpu_ns == 0) && Instant::now() < deadline {
+        while session.processes().len() < 2 && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
         let processes = session.processes();
         assert_eq!(processes.len(), 2);
-        assert!(session.usage().cpu_ns > 0 && session.usage().rss_kib > 0);
+        assert!(processes.contains(&session.id()));
         drop(session);
         // Whoever adopted the second one may take a moment to bury it.
         let lives = |process: &u32| {
@@ -185,11 +138,5 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
         }
         assert!(!processes.iter().any(lives));
-    }
-
-    #[test]
-    fn own_usage_is_found() {
-        assert!(numbers_in("/proc").contains(&std::process::id()));
-        assert!(super::usage_of(std::process::id()).rss_peak_kib > 0);
     }
 }

@@ -157,18 +157,6 @@ pub fn end_process(process: u32, at_once: bool) -> io::Result<()> {
     check(unsafe { libc::kill(process, signal) })
 }
 
-/// CPU time of all children that have been waited for so far, in nanoseconds.
-pub fn children_cpu_ns() -> u64 {
-    // SAFETY: rusage is a plain struct of integers, for which zeroes are valid.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: `usage` is live and of the type the call fills.
-    if unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) } != 0 {
-        return 0;
-    }
-    let ns = |time: libc::timeval| time.tv_sec as u64 * 1_000_000_000 + time.tv_usec as u64 * 1000;
-    ns(usage.ru_utime) + ns(usage.ru_stime)
-}
-
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     // SAFETY: geteuid takes nothing and cannot fail.

@@ -13,7 +13,7 @@ mod record;
 mod report;
 mod sample;
 mod targets;
-mod turn;
+pub mod turn;
 
 use crate::args::Args;
 use crate::{host, noise};
@@ -115,7 +115,7 @@ pub fn main(mut args: Args) -> Result<(), String> {
 }
 
 /// The peer with its executable; a line about it if it is missing.
-fn found(peer: Peer) -> Option<(Peer, PathBuf)> {
+pub fn found(peer: Peer) -> Option<(Peer, PathBuf)> {
     match peer.find() {
         Ok(path) => Some((peer, path)),
         Err(line) => {

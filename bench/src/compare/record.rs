@@ -42,12 +42,11 @@ fn rows(samples: &[Sample]) -> String {
         let answers = if s.case.sse { "sse" } else { "json" };
         let _ = writeln!(
             text,
-            "{answers},{},{},{},{:.3},{:.3},{:.0},{:.3},{:.3},{:.3},{},{:.1},{:.1},{:.3},{:.1},{}",
+            "{answers},{},{},{},{:.3},{:.0},{:.3},{:.3},{:.3},{},{:.1},{:.1},{:.3},{:.1},{}",
             s.case.body_bytes,
             s.round,
             s.peer.name(),
             s.cpu_us,
-            s.cpu_ticks_us,
             s.rps,
             s.busy,
             s.mock_us,
@@ -71,7 +70,7 @@ pub fn default_root() -> PathBuf {
     }
 }
 
-const HEADINGS: &str = "answers,body_bytes,round,peer,cpu_us,cpu_ticks_us,rps,busy,mock_us,load_us,rate,p50_us,\
+const HEADINGS: &str = "answers,body_bytes,round,peer,cpu_us,rps,busy,mock_us,load_us,rate,p50_us,\
     p99_us,rate_cpu_us,rss_mib,errors\n";
 
 #[cfg(test)]

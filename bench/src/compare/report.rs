@@ -120,7 +120,6 @@ pub fn as_json(samples: &[Sample], verdicts: &[Verdict]) -> Value {
                 "round": s.round,
                 "peer": s.peer.name(),
                 "cpu_us": s.cpu_us,
-                "cpu_ticks_us": s.cpu_ticks_us,
                 "rps": s.rps,
                 "busy": s.busy,
                 "mock_us": s.mock_us,

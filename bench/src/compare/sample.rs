@@ -28,8 +28,6 @@ pub struct Sample {
     pub peer: Peer,
     /// Closed loop: the peer's CPU time per request in microseconds. 0 for [`Peer::Direct`].
     pub cpu_us: f64,
-    /// The same from clock ticks, as a check.
-    pub cpu_ticks_us: f64,
     /// Closed loop: requests per second.
     pub rps: f64,
     /// Closed loop: the share of a core that the peer was busy, 0 to 1 and above with more threads.
@@ -111,7 +109,6 @@ pub mod tests {
             round,
             peer,
             cpu_us: us,
-            cpu_ticks_us: us,
             rps: 1e6 / us,
             busy: 1.0,
             mock_us: 4.0,

@@ -4,7 +4,7 @@ use super::handshake;
 use super::peer::{Addresses, Peer, RINGGATE};
 use super::sample::{Case, Sample};
 use crate::args::Args;
-use crate::load::{Load, Order, Outcome};
+use crate::load::{Load, Order, Outcome, Scenario};
 use crate::noise::{self, Guard};
 use crate::process::Session;
 use std::net::{SocketAddr, TcpListener};
@@ -88,6 +88,11 @@ impl Stage {
         Ok(())
     }
 
+    /// Where files of this run go; removed at the end.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Starts `peer` in front of the upstream; none for [`Peer::Direct`].
     pub fn start_peer(&self, peer: Peer, executable: &Path) -> Result<Option<Session>, String> {
         let command = peer.command(executable, &self.addresses, &self.directory, &self.ringgate)?;
@@ -111,10 +116,13 @@ impl Stage {
             url: format!("http://{address}{}", peer.path()),
             connections: self.connections,
             seconds: self.seconds,
+            counts_all: false,
+            scenario: Scenario::Calls,
             rate: None,
             body_bytes,
             tool: peer.tool().to_string(),
             headers,
+            watch: Vec::new(),
         })
     }
 
@@ -141,74 +149,65 @@ impl Stage {
         case: Case,
         round: usize,
     ) -> Result<Sample, String> {
-        let closed = self.order(peer, case.body_bytes)?;
+        let of_proxy = proxy.map(Session::processes).unwrap_or_default();
+        let of_mock = self.mock.as_ref().map(Session::processes).unwrap_or_default();
+        let watch = [of_proxy.as_slice(), &of_mock].concat();
+        let closed = Order { watch, ..self.order(peer, case.body_bytes)? };
         let load = self.load()?;
-        load.run(&Order { seconds: WARM_UP_SECONDS, ..closed.clone() })?;
-        let full = self.weigh(load, proxy, &closed)?;
+        let full = answered(load.run(&closed)?)?;
         let mut sample = Sample {
             case,
             round,
             peer,
-            cpu_us: full.proxy_us,
-            cpu_ticks_us: full.proxy_ticks_us,
-            rps: full.outcome.requests as f64 / full.outcome.seconds,
-            busy: full.proxy_us * full.outcome.requests as f64 / full.outcome.seconds / 1e6,
-            mock_us: full.mock_us,
-            load_us: full.outcome.cpu_ns as f64 / 1e3 / full.outcome.requests as f64,
+            cpu_us: full.cpu_us(&of_proxy),
+            rps: full.rps,
+            busy: full.cpu_us(&of_proxy) * full.rps / 1e6,
+            mock_us: full.cpu_us(&of_mock),
+            load_us: full.own_us,
             rate: 0,
             p50_us: 0.0,
             p99_us: 0.0,
             rate_cpu_us: 0.0,
-            rss_mib: full.rss_peak_kib as f64 / 1024.0,
-            errors: full.outcome.errors,
+            rss_mib: full.rss_peak_mib(&of_proxy),
+            errors: full.errors,
         };
         if self.rate > 0 {
             // Half of what a slow peer can do: beyond that one measures its queue.
             let rate = self.rate.min((sample.rps / 2.0) as u32).max(1);
-            let fixed = self.weigh_at_rate(load, proxy, &Order { rate: Some(rate), ..closed })?;
+            let fixed = answered(self.run_at_rate(load, proxy, &Order { rate: Some(rate), ..closed })?)?;
             sample.rate = rate;
-            sample.p50_us = fixed.outcome.p50_us;
-            sample.p99_us = fixed.outcome.p99_us;
-            sample.rate_cpu_us = fixed.proxy_us;
-            sample.errors += fixed.outcome.errors;
+            sample.p50_us = fixed.p50_us;
+            sample.p99_us = fixed.p99_us;
+            sample.rate_cpu_us = fixed.cpu_us(&of_proxy);
+            sample.errors += fixed.errors;
         }
         Ok(sample)
     }
 
-    fn weigh_at_rate(&self, load: &Load, proxy: Option<&Session>, order: &Order) -> Result<Weighed, String> {
-        let sessions = || proxy.into_iter().chain(self.mock.as_ref());
-        let set_all = |priority| sessions().try_for_each(|session| session.set_realtime(priority));
+    fn run_at_rate(&self, load: &Load, proxy: Option<&Session>, order: &Order) -> Result<Outcome, String> {
         if !self.realtime {
-            return self.weigh(load, proxy, order);
+            return load.run(order);
         }
-        set_all(REALTIME_PRIORITY).map_err(|error| format!("no real-time priority: {error}"))?;
+        let mut sessions = proxy.into_iter().chain(self.mock.as_ref());
+        let set = |session: &Session| session.set_realtime(REALTIME_PRIORITY);
+        sessions.try_for_each(set).map_err(|error| format!("no real-time priority: {error}"))?;
         let cores = [self.proxy_core, self.load_core];
         let guard = self.guard.then(|| Guard::start(&cores, &self.directory)).transpose()?;
-        let favoured = load.at_priority(REALTIME_PRIORITY);
-        let weighed = self.weigh(&favoured, proxy, order);
+        let outcome = load.at_priority(REALTIME_PRIORITY).run(order);
         drop(guard);
-        set_all(0).map_err(|error| error.to_string())?;
-        weighed
-    }
-
-    /// Runs `order` and sets what proxy and mock used meanwhile against the answers.
-    fn weigh(&self, load: &Load, proxy: Option<&Session>, order: &Order) -> Result<Weighed, String> {
-        let usage = |session: Option<&Session>| session.map(Session::usage).unwrap_or_default();
-        let (proxy_before, mock_before) = (usage(proxy), usage(self.mock.as_ref()));
-        let outcome = load.run(order)?;
-        let (proxy_after, mock_after) = (usage(proxy), usage(self.mock.as_ref()));
-        if outcome.requests == 0 {
-            return Err(format!("no right answer ({} errors)", outcome.errors));
+        // The mock goes on to the next turn, the proxy ends here.
+        if let Some(mock) = &self.mock {
+            mock.set_realtime(0).map_err(|error| error.to_string())?;
         }
-        let requests = outcome.requests as f64;
-        let per_request = |ns: u64| ns as f64 / 1e3 / requests;
-        Ok(Weighed {
-            outcome,
-            proxy_us: per_request(proxy_after.cpu_ns.saturating_sub(proxy_before.cpu_ns)),
-            proxy_ticks_us: per_request((proxy_after.cpu_ticks - proxy_before.cpu_ticks) * TICK_NS),
-            mock_us: per_request(mock_after.cpu_ns.saturating_sub(mock_before.cpu_ns)),
-            rss_peak_kib: proxy_after.rss_peak_kib,
-        })
+        outcome
+    }
+}
+
+fn answered(outcome: Outcome) -> Result<Outcome, String> {
+    if outcome.requests > 0 {
+        Ok(outcome)
+    } else {
+        Err(format!("no right answer, {} errors", outcome.errors))
     }
 }
 
@@ -220,21 +219,10 @@ impl Drop for Stage {
     }
 }
 
-struct Weighed {
-    outcome: Outcome,
-    proxy_us: f64,
-    proxy_ticks_us: f64,
-    mock_us: f64,
-    rss_peak_kib: u64,
-}
-
 /// A loopback address that nothing listens on now.
 fn free_address() -> Result<SocketAddr, String> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
     listener.map_err(|error| format!("no free port: {error}"))
 }
 
-const WARM_UP_SECONDS: f64 = 0.5;
 const REALTIME_PRIORITY: i32 = 10;
-/// USER_HZ is 100 on every Linux that Rust runs on here.
-const TICK_NS: u64 = 10_000_000;
