@@ -1,0 +1,1 @@
+//! Two ways to look at bytes.
