@@ -2,17 +2,23 @@
 //!
 //! Everything here is a pure function of a request's headers and its scanned body.
 
+mod fault;
 mod headers;
+mod media;
 mod method;
 mod origin;
 mod post;
 mod revision;
+mod stream;
 
-pub use headers::{Accept, HeaderFacts, Mirror};
-pub use method::{METHODS, Method, MethodId, MirrorField, method};
+pub use fault::McpFault;
+pub use headers::{HeaderFacts, Mirror};
+pub use media::Accept;
+pub use method::{METHOD_COUNT, METHODS, Method, MethodId, Object, method};
 pub use origin::{OriginRules, check_origin};
-pub use post::{
-    Era, GetFacts, McpFault, PostFacts, PostRules, check_delete, check_get, check_media, check_post,
-    judge_post,
-};
+pub use post::{Era, PostFacts, PostRules, check_media, check_post, judge_post};
 pub use revision::Revision;
+pub use stream::{GetFacts, check_delete, check_get};
+
+#[cfg(test)]
+mod vectors;
