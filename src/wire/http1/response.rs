@@ -7,7 +7,7 @@ use super::fields::{Fields, Header, media_type_is, tokens};
 use super::framing::{content_length, decimal, has_transfer_encoding};
 use super::header::HeaderId;
 use super::request::Method;
-use super::scan::{self, Found, HeadLimits, HeadScan, NO_RAW_HEADERS, fields_of};
+use super::scan::{self, Found, HeadLimits, HeadScan, NO_RAW_HEADERS, fill};
 use super::{Parsed, Version};
 
 /// The head of a response that passed every check of framing.
@@ -109,7 +109,7 @@ pub fn parse_response_head<'b>(
                 return Err(HeadError::StatusLine);
             };
             let line = Line { status, minor, reason: response.reason.unwrap_or_default().as_bytes() };
-            build(&window[..length], &line, response.headers, method).map(Parsed::Complete)
+            build(&window[..length], &line, response.headers, method)
         }
         Ok(httparse::Status::Partial) => incomplete(window, limits, scan),
         Err(error) => Err(fault(window, limits, error)),
@@ -123,14 +123,15 @@ struct Line<'b> {
     reason: &'b [u8],
 }
 
-#[inline]
+#[inline(always)]
 fn build<'b>(
     head: &'b [u8],
     line: &Line<'b>,
     raw: &[httparse::Header<'b>],
     method: Method,
-) -> Result<ResponseHead<'b>, HeadError> {
-    let fields = fields_of(head, raw)?;
+) -> Result<Parsed<ResponseHead<'b>>, HeadError> {
+    let mut fields = Fields::new(head);
+    fill(&mut fields, head, raw)?;
     match line.status {
         101 => return Err(HeadError::SwitchingProtocols),
         100..=599 => {}
@@ -154,7 +155,7 @@ fn build<'b>(
     // then the next answer would start in the middle of it.
     let lies = matches!(line.status, 100..=199 | 204) && (chunked || length.is_some_and(|length| length > 0));
     let reusable = version == Version::Http11 && framing != ResponseFraming::UntilClose && !lies;
-    Ok(ResponseHead {
+    Ok(Parsed::Complete(ResponseHead {
         status: line.status,
         reason: line.reason,
         version,
@@ -164,7 +165,7 @@ fn build<'b>(
         event_stream: is_event_stream(&fields),
         head_len: head.len(),
         fields,
-    })
+    }))
 }
 
 fn asks_to_close(fields: &Fields<'_>) -> bool {
