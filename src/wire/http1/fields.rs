@@ -199,3 +199,38 @@ pub fn media_type(value: &[u8]) -> &[u8] {
 pub fn media_type_is(value: &[u8], wanted: &[u8]) -> bool {
     media_type(value).eq_ignore_ascii_case(wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_taken_apart() {
+        let list = |value: &'static str| {
+            tokens(value.as_bytes()).map(<[u8]>::escape_ascii).map(|t| t.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(list("keep-alive"), ["keep-alive"]);
+        assert_eq!(list(" a ,\tb,, c,"), ["a", "b", "c"]);
+        assert!(list("").is_empty() && list(" , ,").is_empty());
+    }
+
+    #[test]
+    fn media_types_compare_without_case_and_parameters() {
+        assert_eq!(media_type(b"Application/JSON ; charset=utf-8"), b"Application/JSON");
+        assert!(media_type_is(b"Application/JSON;charset=utf-8", b"application/json"));
+        assert!(!media_type_is(b"application/json5", b"application/json"));
+        assert!(!media_type_is(b"text/plain; application/json", b"application/json"));
+        assert!(!media_type_is(b"", b"application/json"));
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more() {
+        let mut fields = Fields::new(b"Accept: 1");
+        for _ in 0..=HEADERS_MAX {
+            fields.push(b"Accept", 0, 8, 1);
+        }
+        assert_eq!(fields.len(), HEADERS_MAX);
+        assert_eq!(fields.count(HeaderId::Accept), HEADERS_MAX);
+        assert_eq!(fields.iter().last().map(|header| header.value), Some(&b"1"[..]));
+    }
+}

@@ -300,6 +300,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_with_one_other_byte_is_another_name() {
+        let tokens =
+            (b'!'..=b'~').filter(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+        for (name, &id) in NAMES.iter().zip(IDS) {
+            for (at, byte) in (0..name.len()).flat_map(|at| tokens.clone().map(move |byte| (at, byte))) {
+                let mut other = name.as_bytes().to_vec();
+                let same = other[at].eq_ignore_ascii_case(&byte);
+                other[at] = byte;
+                assert_eq!(HeaderId::of(&other) == id, same, "{}", other.escape_ascii());
+            }
+        }
+    }
+
+    #[test]
     fn families_are_found_by_prefix() {
         let cases: &[(&str, HeaderId)] = &[
             ("Mcp-Param-Region", HeaderId::McpParam),
