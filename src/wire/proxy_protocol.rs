@@ -2,6 +2,7 @@
 //!
 //! Source: HAProxy's `proxy-protocol.txt` (2020/03/05). Read it only where the listener says so: anyone
 //! can write such a preface.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -3,6 +3,7 @@
 //! - [`Scanner`] finds where events end, whatever the reads look like, without looking into them.
 //! - [`Event`] is a view of one whole event.
 //! - [`write_event`] and [`write_endpoint`] make events, [`KEEP_ALIVE`] is a comment.
+#![forbid(unsafe_code)]
 
 mod event;
 mod scanner;

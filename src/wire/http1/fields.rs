@@ -16,7 +16,7 @@ pub struct Header<'b> {
 
 /// The header fields of a head, in the order sent.
 ///
-/// Offsets instead of slices keep the table at ten bytes a field, so it can live on the stack and be
+/// Offsets instead of slices keep the table at eight bytes a field, so it can live on the stack and be
 /// moved.
 #[derive(Clone, Copy)]
 pub struct Fields<'b> {
@@ -32,13 +32,16 @@ pub struct Fields<'b> {
 #[derive(Clone, Copy)]
 struct Entry {
     name_at: u16,
-    name_len: u16,
     value_at: u16,
     value_len: u16,
+    name_len: u8,
     id: HeaderId,
 }
 
-const NO_ENTRY: Entry = Entry { name_at: 0, name_len: 0, value_at: 0, value_len: 0, id: HeaderId::Host };
+const NO_ENTRY: Entry = Entry { name_at: 0, value_at: 0, value_len: 0, name_len: 0, id: HeaderId::Host };
+
+/// Longest header name in bytes.
+pub(super) const NAME_BYTES_MAX: usize = u8::MAX as usize;
 
 impl<'b> Fields<'b> {
     pub(super) fn new(bytes: &'b [u8]) -> Self {
@@ -52,33 +55,25 @@ impl<'b> Fields<'b> {
         }
     }
 
-    /// Adds a field whose parts lie at the given offsets. The caller has checked that they fit.
+    /// Adds the field `name` whose parts lie at the given offsets. The caller has checked that they fit.
     #[inline]
-    pub(super) fn push(
-        &mut self,
-        name_at: usize,
-        name_len: usize,
-        value_at: usize,
-        value_len: usize,
-    ) -> HeaderId {
-        let id = HeaderId::of(&self.bytes[name_at..name_at + name_len]);
-        let Some(entry) = self.entries.get_mut(usize::from(self.count)) else { return id };
+    pub(super) fn push(&mut self, name: &[u8], name_at: usize, value_at: usize, value_len: usize) {
+        let id = HeaderId::of(name);
+        let Some(entry) = self.entries.get_mut(usize::from(self.count)) else { return };
         *entry = Entry {
             name_at: name_at as u16,
-            name_len: name_len as u16,
             value_at: value_at as u16,
             value_len: value_len as u16,
+            name_len: name.len() as u8,
             id,
         };
         self.count += 1;
-        let first = &mut self.first[id as usize];
-        if *first == 0 {
-            *first = self.count;
-            self.present.insert(id);
-        } else {
+        if self.present.contains(id) {
             self.repeated.insert(id);
+        } else {
+            self.present.insert(id);
+            self.first[id as usize] = self.count;
         }
-        id
     }
 
     /// How many fields there are.
@@ -95,11 +90,11 @@ impl<'b> Fields<'b> {
     #[inline]
     pub fn at(&self, index: usize) -> Option<Header<'b>> {
         let entry = self.entries[..usize::from(self.count)].get(index)?;
-        let part = |at: u16, len: u16| &self.bytes[usize::from(at)..usize::from(at) + usize::from(len)];
+        let (name, value) = (usize::from(entry.name_at), usize::from(entry.value_at));
         Some(Header {
             id: entry.id,
-            name: part(entry.name_at, entry.name_len),
-            value: part(entry.value_at, entry.value_len),
+            name: &self.bytes[name..name + usize::from(entry.name_len)],
+            value: &self.bytes[value..value + usize::from(entry.value_len)],
         })
     }
 
@@ -203,4 +198,39 @@ pub fn media_type(value: &[u8]) -> &[u8] {
 /// Whether a `Content-Type` value is of media type `wanted`, whatever its case and parameters.
 pub fn media_type_is(value: &[u8], wanted: &[u8]) -> bool {
     media_type(value).eq_ignore_ascii_case(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_taken_apart() {
+        let list = |value: &'static str| {
+            tokens(value.as_bytes()).map(<[u8]>::escape_ascii).map(|t| t.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(list("keep-alive"), ["keep-alive"]);
+        assert_eq!(list(" a ,\tb,, c,"), ["a", "b", "c"]);
+        assert!(list("").is_empty() && list(" , ,").is_empty());
+    }
+
+    #[test]
+    fn media_types_compare_without_case_and_parameters() {
+        assert_eq!(media_type(b"Application/JSON ; charset=utf-8"), b"Application/JSON");
+        assert!(media_type_is(b"Application/JSON;charset=utf-8", b"application/json"));
+        assert!(!media_type_is(b"application/json5", b"application/json"));
+        assert!(!media_type_is(b"text/plain; application/json", b"application/json"));
+        assert!(!media_type_is(b"", b"application/json"));
+    }
+
+    #[test]
+    fn a_full_table_takes_no_more() {
+        let mut fields = Fields::new(b"Accept: 1");
+        for _ in 0..=HEADERS_MAX {
+            fields.push(b"Accept", 0, 8, 1);
+        }
+        assert_eq!(fields.len(), HEADERS_MAX);
+        assert_eq!(fields.count(HeaderId::Accept), HEADERS_MAX);
+        assert_eq!(fields.iter().last().map(|header| header.value), Some(&b"1"[..]));
+    }
 }

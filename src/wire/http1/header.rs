@@ -226,10 +226,31 @@ impl fmt::Debug for HeaderSet {
 /// Whether `name` equals `known` but for the case of its letters. `known` is lower case.
 ///
 /// With one bit forced this is exact for tokens against letters, digits and `-`, the only bytes in the
-/// known names: no other token byte turns into one of these.
+/// known names: no other token byte turns into one of these. Compares in words that may overlap, as byte
+/// by byte it was a sixth of the cost of a head.
 #[inline]
 fn same_token(name: &[u8], known: &[u8]) -> bool {
-    name.len() == known.len() && name.iter().zip(known).all(|(&a, &b)| a | 0x20 == b)
+    if name.len() != known.len() {
+        return false;
+    }
+    match (name.first_chunk::<8>(), name.last_chunk::<8>(), known.first_chunk::<8>(), known.last_chunk::<8>())
+    {
+        (Some(start), Some(end), Some(known_start), Some(known_end)) => {
+            let middle = || {
+                let (name, known) = (name[8..].chunks_exact(8), known[8..].chunks_exact(8));
+                name.zip(known).all(|(a, b)| a.iter().zip(b).all(|(&a, &b)| a | 0x20 == b))
+            };
+            lower(*start) == u64::from_ne_bytes(*known_start)
+                && lower(*end) == u64::from_ne_bytes(*known_end)
+                && (name.len() <= 16 || middle())
+        }
+        _ => name.iter().zip(known).all(|(&a, &b)| a | 0x20 == b),
+    }
+}
+
+#[inline]
+fn lower(bytes: [u8; 8]) -> u64 {
+    u64::from_ne_bytes(bytes) | 0x2020_2020_2020_2020
 }
 
 /// Where in [`TABLE`] a name is looked up. The factors were searched for; [`fill`] proves them.
@@ -275,6 +296,20 @@ mod tests {
             assert_eq!(id.name(), *name);
             assert_ne!(HeaderId::of(format!("{name}x").as_bytes()), id);
             assert_ne!(HeaderId::of(&name.as_bytes()[1..]), id);
+        }
+    }
+
+    #[test]
+    fn a_name_with_one_other_byte_is_another_name() {
+        let tokens =
+            (b'!'..=b'~').filter(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte));
+        for (name, &id) in NAMES.iter().zip(IDS) {
+            for (at, byte) in (0..name.len()).flat_map(|at| tokens.clone().map(move |byte| (at, byte))) {
+                let mut other = name.as_bytes().to_vec();
+                let same = other[at].eq_ignore_ascii_case(&byte);
+                other[at] = byte;
+                assert_eq!(HeaderId::of(&other) == id, same, "{}", other.escape_ascii());
+            }
         }
     }
 

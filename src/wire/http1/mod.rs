@@ -2,6 +2,7 @@
 //!
 //! Everything here looks at bytes and gives a verdict. What is ambiguous is refused, because the peer on
 //! the other side of the gateway may read it differently.
+#![forbid(unsafe_code)]
 
 pub mod chunked;
 pub mod error;

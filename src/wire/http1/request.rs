@@ -4,7 +4,7 @@ use super::error::HeadError;
 use super::fields::{Fields, Header, tokens};
 use super::framing::{content_length, has_transfer_encoding};
 use super::header::{HeaderId, HeaderSet};
-use super::scan::{self, Found, HeadLimits, HeadScan, METHOD_BYTES_MAX, NO_RAW_HEADERS, fields_of};
+use super::scan::{self, Found, HeadLimits, HeadScan, METHOD_BYTES_MAX, NO_RAW_HEADERS, fill};
 use super::target::{Target, is_host};
 use super::{Parsed, Version};
 
@@ -137,7 +137,7 @@ pub fn parse_request_head<'b>(
                 return Err(HeadError::RequestLine);
             };
             let line = Line { method: method.as_bytes(), target: target.as_bytes(), minor };
-            build(&window[..skip + length], &line, request.headers, limits).map(Parsed::Complete)
+            build(&window[..skip + length], &line, request.headers, limits)
         }
         Ok(httparse::Status::Partial) => incomplete(window, skip, limits, scan),
         Err(error) => Err(fault(window, skip, limits, error)),
@@ -152,42 +152,54 @@ struct Line<'b> {
 }
 
 /// Judges a head that is well-formed.
-#[inline]
+#[inline(always)]
 fn build<'b>(
     head: &'b [u8],
     line: &Line<'b>,
     raw: &[httparse::Header<'b>],
     limits: &HeadLimits,
-) -> Result<RequestHead<'b>, HeadError> {
+) -> Result<Parsed<RequestHead<'b>>, HeadError> {
     if line.method.len() > METHOD_BYTES_MAX {
         return Err(HeadError::MethodTooLong);
     }
     if line.target.len() > limits.target_bytes {
         return Err(HeadError::TargetTooLong);
     }
-    let fields = fields_of(head, raw)?;
-    let method = Method::of(line.method)?;
-    let target = Target::parse(line.target, method)?;
-    let version = if line.minor == 0 { Version::Http10 } else { Version::Http11 };
-    check_names(&fields)?;
-    let host = host(&fields, &target, version)?;
-    let framing = framing(&fields, version)?;
-    let expects = expects_continue(&fields)?;
-    let close = asks_to_close(&fields)?;
-    Ok(RequestHead {
-        method,
+    // Filled where it is returned from: a head is large, and each copy of it shows.
+    let mut request = RequestHead {
+        method: Method::Other,
         method_name: line.method,
-        path: target.path,
-        query: target.query,
-        host,
-        version,
-        framing,
-        keep_alive: version == Version::Http11 && !close,
-        expect_continue: expects && version == Version::Http11 && framing != BodyFraming::None,
-        upgrade: fields.present().contains(HeaderId::Upgrade),
+        path: line.target,
+        query: None,
+        host: None,
+        version: if line.minor == 0 { Version::Http10 } else { Version::Http11 },
+        fields: Fields::new(head),
+        framing: BodyFraming::None,
+        keep_alive: false,
+        expect_continue: false,
+        upgrade: false,
         head_len: head.len(),
-        fields,
-    })
+    };
+    fill(&mut request.fields, head, raw)?;
+    judge(&mut request)?;
+    Ok(Parsed::Complete(request))
+}
+
+/// Applies the rules for a head whose lines are well-formed, and derives from it what they say.
+fn judge(request: &mut RequestHead<'_>) -> Result<(), HeadError> {
+    let (version, fields) = (request.version, &request.fields);
+    request.method = Method::of(request.method_name)?;
+    let target = Target::parse(request.path, request.method)?;
+    check_names(fields)?;
+    request.host = host(fields, &target, version)?;
+    request.framing = framing(fields, version)?;
+    let expects = expects_continue(fields)?;
+    let close = asks_to_close(fields)?;
+    request.upgrade = fields.present().contains(HeaderId::Upgrade);
+    (request.path, request.query) = (target.path, target.query);
+    request.keep_alive = version == Version::Http11 && !close;
+    request.expect_continue = expects && version == Version::Http11 && request.framing != BodyFraming::None;
+    Ok(())
 }
 
 /// Fields of which a second one would let two readers pick different values. (Host and the framing
@@ -268,6 +280,12 @@ const GOVERNED: HeaderSet = HeaderSet::of(&[
 ]);
 
 fn asks_to_close(fields: &Fields<'_>) -> Result<bool, HeadError> {
+    // What nearly every client sends.
+    if fields.get(HeaderId::Connection).is_none_or(|value| value.eq_ignore_ascii_case(b"keep-alive"))
+        && !fields.repeated().contains(HeaderId::Connection)
+    {
+        return Ok(false);
+    }
     let mut close = false;
     for option in fields.all(HeaderId::Connection).flat_map(|field| tokens(field.value)) {
         if option.eq_ignore_ascii_case(b"keep-alive") {

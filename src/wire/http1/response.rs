@@ -7,7 +7,7 @@ use super::fields::{Fields, Header, media_type_is, tokens};
 use super::framing::{content_length, decimal, has_transfer_encoding};
 use super::header::HeaderId;
 use super::request::Method;
-use super::scan::{self, Found, HeadLimits, HeadScan, NO_RAW_HEADERS, fields_of};
+use super::scan::{self, Found, HeadLimits, HeadScan, NO_RAW_HEADERS, fill};
 use super::{Parsed, Version};
 
 /// The head of a response that passed every check of framing.
@@ -109,7 +109,7 @@ pub fn parse_response_head<'b>(
                 return Err(HeadError::StatusLine);
             };
             let line = Line { status, minor, reason: response.reason.unwrap_or_default().as_bytes() };
-            build(&window[..length], &line, response.headers, method).map(Parsed::Complete)
+            build(&window[..length], &line, response.headers, method)
         }
         Ok(httparse::Status::Partial) => incomplete(window, limits, scan),
         Err(error) => Err(fault(window, limits, error)),
@@ -123,15 +123,33 @@ struct Line<'b> {
     reason: &'b [u8],
 }
 
-#[inline]
+#[inline(always)]
 fn build<'b>(
     head: &'b [u8],
     line: &Line<'b>,
     raw: &[httparse::Header<'b>],
     method: Method,
-) -> Result<ResponseHead<'b>, HeadError> {
-    let fields = fields_of(head, raw)?;
-    match line.status {
+) -> Result<Parsed<ResponseHead<'b>>, HeadError> {
+    let mut response = ResponseHead {
+        status: line.status,
+        reason: line.reason,
+        version: if line.minor == 0 { Version::Http10 } else { Version::Http11 },
+        fields: Fields::new(head),
+        framing: ResponseFraming::None,
+        keep_alive: false,
+        keep_alive_timeout: None,
+        event_stream: false,
+        head_len: head.len(),
+    };
+    fill(&mut response.fields, head, raw)?;
+    judge(&mut response, method)?;
+    Ok(Parsed::Complete(response))
+}
+
+/// Applies the rules for a head whose lines are well-formed, and derives from it what they say.
+fn judge(response: &mut ResponseHead<'_>, method: Method) -> Result<(), HeadError> {
+    let (status, version, fields) = (response.status, response.version, &response.fields);
+    match status {
         101 => return Err(HeadError::SwitchingProtocols),
         100..=599 => {}
         _ => return Err(HeadError::StatusInvalid),
@@ -139,10 +157,9 @@ fn build<'b>(
     if fields.repeated().contains(HeaderId::ContentType) {
         return Err(HeadError::SingletonRepeated);
     }
-    let version = if line.minor == 0 { Version::Http10 } else { Version::Http11 };
-    let chunked = has_transfer_encoding(&fields, version)?;
-    let length = content_length(&fields)?;
-    let framing = match (line.status, chunked, length) {
+    let chunked = has_transfer_encoding(fields, version)?;
+    let length = content_length(fields)?;
+    response.framing = match (status, chunked, length) {
         (100..=199 | 204 | 304, ..) => ResponseFraming::None,
         _ if method == Method::Head => ResponseFraming::None,
         (_, true, _) => ResponseFraming::Chunked,
@@ -152,24 +169,12 @@ fn build<'b>(
     };
     // A 1xx or 204 may not announce a body (RFC 9110 section 8.6). One that does may also send it, and
     // then the next answer would start in the middle of it.
-    let lies = matches!(line.status, 100..=199 | 204) && (chunked || length.is_some_and(|length| length > 0));
-    let reusable = version == Version::Http11 && framing != ResponseFraming::UntilClose && !lies;
-    Ok(ResponseHead {
-        status: line.status,
-        reason: line.reason,
-        version,
-        framing,
-        keep_alive: reusable && !asks_to_close(&fields),
-        keep_alive_timeout: fields.get(HeaderId::KeepAlive).and_then(idle_timeout),
-        event_stream: is_event_stream(&fields),
-        head_len: head.len(),
-        fields,
-    })
-}
-
-fn asks_to_close(fields: &Fields<'_>) -> bool {
-    let mut options = fields.all(HeaderId::Connection).flat_map(|field| tokens(field.value));
-    options.any(|option| option.eq_ignore_ascii_case(b"close"))
+    let lies = matches!(status, 100..=199 | 204) && (chunked || length.is_some_and(|length| length > 0));
+    let delimited = response.framing != ResponseFraming::UntilClose && !lies;
+    response.keep_alive = version == Version::Http11 && delimited && !fields.is_named_by_connection(b"close");
+    response.keep_alive_timeout = fields.get(HeaderId::KeepAlive).and_then(idle_timeout);
+    response.event_stream = is_event_stream(fields);
+    Ok(())
 }
 
 /// The `timeout` parameter of a Keep-Alive field, in seconds, capped to a day. Nonsense is no promise.

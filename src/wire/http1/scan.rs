@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 
 use super::error::HeadError;
-use super::fields::Fields;
+use super::fields::{Fields, NAME_BYTES_MAX};
 
 /// Most header fields a head can have, whatever the limits say.
 pub const HEADERS_MAX: usize = 64;
@@ -104,22 +104,28 @@ pub(super) const NO_RAW_HEADERS: RawHeaders<'static> = [const { MaybeUninit::uni
 /// A name starts right after the end of the line before it, so looking before each name and at the end
 /// of the head sees every line end.
 #[inline]
-pub(super) fn fields_of<'b>(head: &'b [u8], raw: &[httparse::Header<'b>]) -> Result<Fields<'b>, HeadError> {
+pub(super) fn fill<'b>(
+    fields: &mut Fields<'b>,
+    head: &'b [u8],
+    raw: &[httparse::Header<'b>],
+) -> Result<(), HeadError> {
     if !head.ends_with(b"\r\n\r\n") {
         return Err(HeadError::BareLineFeed);
     }
     let start = head.as_ptr() as usize;
-    let mut fields = Fields::new(head);
     for header in raw {
         let name_at = header.name.as_ptr() as usize - start;
-        if head[name_at - 2] != b'\r' {
+        if head.get(name_at.wrapping_sub(2)) != Some(&b'\r') {
             return Err(HeadError::BareLineFeed);
+        }
+        if header.name.len() > NAME_BYTES_MAX {
+            return Err(HeadError::HeadTooLong);
         }
         // An empty value may be an empty slice from anywhere.
         let value_at = if header.value.is_empty() { name_at } else { header.value.as_ptr() as usize - start };
-        fields.push(name_at, header.name.len(), value_at, header.value.len());
+        fields.push(header.name.as_bytes(), name_at, value_at, header.value.len());
     }
-    Ok(fields)
+    Ok(())
 }
 
 /// The fault that comes first in `window`, of which the tokenizer said `error`. `fails` tells whether the

@@ -66,12 +66,12 @@ fn strip_ignoring_case<'b>(bytes: &'b [u8], prefix: &[u8]) -> Option<&'b [u8]> {
 /// Only what RFC 3986 section 3.3 allows in a path: no raw `"`, `<`, `>`, `\`, `^`, `{`, `|`, `}`, and
 /// percent signs only before two hex digits.
 fn is_path(path: &[u8]) -> bool {
-    has_only(path, |byte| is_unreserved(byte) || matches!(byte, b'/' | b':' | b'@') || is_sub_delim(byte))
+    has_only(path, IN_PATH)
 }
 
 /// Any visible ASCII but `#`. Laxer than the path: nothing here decides, and clients are careless.
 fn is_query(query: &[u8]) -> bool {
-    query.iter().all(|&byte| byte.is_ascii_graphic() && byte != b'#')
+    query.iter().all(|&byte| CLASSES[usize::from(byte)] & IN_QUERY != 0)
 }
 
 /// Whether `value` is `host [":" port]`: a name of unreserved bytes and percent-encoded ones, an IPv4
@@ -85,7 +85,7 @@ pub(super) fn is_host(value: &[u8]) -> bool {
         },
         _ => {
             let end = memchr::memchr(b':', value).unwrap_or(value.len());
-            (end > 0 && has_only(&value[..end], is_unreserved), &value[end..])
+            (end > 0 && has_only(&value[..end], IN_HOST), &value[end..])
         }
     };
     host && match rest {
@@ -108,22 +108,36 @@ fn is_port(port: &[u8]) -> bool {
     number.is_some_and(|number| number <= 65_535)
 }
 
-fn has_only(bytes: &[u8], allowed: impl Fn(u8) -> bool) -> bool {
+/// Whether all bytes are of `class`, but for percent signs before two hex digits.
+fn has_only(bytes: &[u8], class: u8) -> bool {
     let mut rest = bytes;
     loop {
-        rest = match rest {
+        let plain = rest.iter().take_while(|&&byte| CLASSES[usize::from(byte)] & class != 0).count();
+        rest = match &rest[plain..] {
             [] => return true,
             [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => after,
-            [byte, after @ ..] if *byte != b'%' && allowed(*byte) => after,
             _ => return false,
         };
     }
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
+const IN_HOST: u8 = 1;
+const IN_PATH: u8 = 2;
+const IN_QUERY: u8 = 4;
 
-fn is_sub_delim(byte: u8) -> bool {
-    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-}
+/// Which bytes may stand where, as they are.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0x21_u8;
+    while byte < 0x7F {
+        let unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+        let sub_delim =
+            matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=');
+        let in_path = unreserved || sub_delim || matches!(byte, b'/' | b':' | b'@');
+        classes[byte as usize] = if unreserved { IN_HOST } else { 0 }
+            | if in_path { IN_PATH } else { 0 }
+            | if byte == b'#' { 0 } else { IN_QUERY };
+        byte += 1;
+    }
+    classes
+};

@@ -16,7 +16,7 @@ pub struct Verbatim {
 /// What [`Verbatim::pass`] allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pass {
-    /// So many bytes at the start of the input may be forwarded. Keep the rest (at most 21 bytes, unless
+    /// So many bytes at the start of the input may be forwarded. Keep the rest (at most 19 bytes, unless
     /// `done` or not `clean`) and give it again in front of what follows.
     pub valid: usize,
     /// The body is over, and its last byte is the last valid one. What follows is not part of it.

@@ -420,6 +420,7 @@ fn heads_are_bounded() {
         (format!("GET /{} HTTP/9.9\r\n\r\n", &long[..300]), HeadError::TargetTooLong),
         (long.clone(), HeadError::MethodTooLong),
         (format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}"), HeadError::HeadTooLong),
+        (format!("GET / HTTP/1.1\r\nHost: h\r\n{}: y\r\n\r\n", &long[..256]), HeadError::HeadTooLong),
         (format!("GET / HTTP/1.1\r\nHost: h\r\nX: {long}\r\n\r\n"), HeadError::HeadTooLong),
         (format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(16)), HeadError::TooManyHeaders),
         (format!("GET / HTTP/1.1\r\nHost: h\r\n{}", "X: y\r\n".repeat(900)), HeadError::TooManyHeaders),
@@ -429,6 +430,7 @@ fn heads_are_bounded() {
         check_cuts(text.as_bytes());
     }
     let (fits, full) = (256 - 1, 16 - 1);
+    head(format!("GET / HTTP/1.1\r\nHost: h\r\n{}: y\r\n\r\n", &long[..255]).as_bytes());
     head(format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", &long[..fits]).as_bytes());
     head(format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "X: y\r\n".repeat(full)).as_bytes());
 }
