@@ -1,1 +1,3 @@
-//! TBD
+//! The front door.
+
+pub mod cli;
