@@ -149,7 +149,7 @@ pub fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
             Ok(0)
         }
         Err(findings) => {
-            let count = findings.iter().count();
+            let count = findings.len();
             write!(out, "{findings}")?;
             writeln!(out, "{}: {count} {}", path.display(), if count == 1 { "mistake" } else { "mistakes" })?;
             Ok(1)

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
@@ -17,7 +18,7 @@ mod origin;
 mod route;
 
 /// Everything that was configured, compiled. See the module.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Counts the configurations of this process: 1 for the first, one more with each reload.
     pub generation: u64,
@@ -371,7 +372,7 @@ pub enum Roots {
     /// Those of the operating system.
     System,
     /// The certificates of this PEM text, and no others.
-    Pem(Box<[u8]>),
+    Pem(Arc<[u8]>),
 }
 
 /// What of `new` takes effect only after a restart, by the names of the options. Everything else is

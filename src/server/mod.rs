@@ -1,3 +1,4 @@
-//! The front door.
+//! The front door: what runs once, before and after the workers do.
+#![forbid(unsafe_code)]
 
 pub mod cli;
