@@ -177,8 +177,6 @@ section! {
         json_depth_max: usize = count(8, 512), default "64";
         /// Messages of a JSON-RPC batch, which only revision 2025-03-26 has.
         batch_max: usize = count(1, 10_000), default "50";
-        /// Bytes read ahead from a client that sends its next request before it has its answer.
-        pipelined_bytes_max: usize = size(1 << 10, 1 << 20), default "16KiB";
         /// Open client connections of one worker. A new one past it is closed.
         connections_max: usize = count(16, 1_000_000), default "20000";
         /// Open connections of one worker to one endpoint. A request past it is answered with 503.

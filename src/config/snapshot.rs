@@ -254,8 +254,6 @@ pub struct Limits {
     pub json_depth_max: usize,
     /// Messages of a JSON-RPC batch (revision 2025-03-26 only).
     pub batch_max: usize,
-    /// Requests of one connection that wait while another is served, as bytes read ahead.
-    pub pipelined_bytes_max: usize,
     /// Open client connections per worker.
     pub connections_max: usize,
     /// Open connections per endpoint and worker.

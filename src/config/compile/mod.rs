@@ -82,7 +82,6 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         body_bytes_max: section.body_bytes_max.value,
         json_depth_max: section.json_depth_max.value,
         batch_max: section.batch_max.value,
-        pipelined_bytes_max: section.pipelined_bytes_max.value,
         connections_max: section.connections_max.value,
         upstream_connections_max: section.upstream_connections_max.value,
         upstream_idle_max: section.upstream_idle_max.value,
