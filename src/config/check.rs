@@ -36,7 +36,7 @@ fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot
         }
     };
     // The directory of a bare file name is the empty path, which joins as it should.
-    let directory = path.parent().unwrap_or(Path::new(""));
+    let directory = path.parent().unwrap_or_else(|| Path::new(""));
     match std::str::from_utf8(&bytes) {
         Ok(text) => check(text, generation, &Context { world, directory }, findings),
         Err(error) => {
@@ -149,7 +149,7 @@ pub fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
             Ok(0)
         }
         Err(findings) => {
-            let count = findings.iter().count();
+            let count = findings.len();
             write!(out, "{findings}")?;
             writeln!(out, "{}: {count} {}", path.display(), if count == 1 { "mistake" } else { "mistakes" })?;
             Ok(1)

@@ -177,8 +177,6 @@ section! {
         json_depth_max: usize = count(8, 512), default "64";
         /// Messages of a JSON-RPC batch, which only revision 2025-03-26 has.
         batch_max: usize = count(1, 10_000), default "50";
-        /// Bytes read ahead from a client that sends its next request before it has its answer.
-        pipelined_bytes_max: usize = size(1 << 10, 1 << 20), default "16KiB";
         /// Open client connections of one worker. A new one past it is closed.
         connections_max: usize = count(16, 1_000_000), default "20000";
         /// Open connections of one worker to one endpoint. A request past it is answered with 503.
@@ -193,7 +191,7 @@ section! {
 }
 
 section! {
-    /// Bounds of times.
+    /// Bounds of times. What takes longer is ended: the client gets 408 or 504, or its connection closes.
     TimeoutsSection {
         /// From the first byte of a request to the end of its head.
         head: Duration = time(Ms(100), Minutes(10)), default "10s";

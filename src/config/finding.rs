@@ -73,12 +73,17 @@ pub struct Findings {
     /// The file they are in, as the operator named it; empty for the command line.
     pub file: String,
     list: Vec<Finding>,
+    /// How many were found past [`FINDINGS_MAX`].
+    more: usize,
 }
+
+/// Mistakes that are kept. A file that has more is better begun anew.
+const FINDINGS_MAX: usize = 200;
 
 impl Findings {
     /// No mistakes yet, in this file.
     pub fn of(file: impl Into<String>) -> Self {
-        Self { file: file.into(), list: Vec::new() }
+        Self { file: file.into(), ..Self::default() }
     }
 
     /// Notes a mistake.
@@ -88,7 +93,21 @@ impl Findings {
 
     /// Notes a problem that was found at `place`.
     pub fn note(&mut self, place: &Place, problem: Problem) {
-        self.list.push(Finding { place: place.clone(), problem });
+        if self.is_full() {
+            self.more += 1;
+        } else {
+            self.list.push(Finding { place: place.clone(), problem });
+        }
+    }
+
+    /// Whether no more are kept, so that there is no use in explaining one well.
+    pub fn is_full(&self) -> bool {
+        self.list.len() == FINDINGS_MAX
+    }
+
+    /// How many there are, kept or not.
+    pub fn len(&self) -> usize {
+        self.list.len() + self.more
     }
 
     /// Whether there are none.
@@ -133,6 +152,9 @@ impl fmt::Display for Findings {
             }
             writeln!(f, "{} ({})", problem.what, problem.fix)?;
         }
+        if self.more > 0 {
+            writeln!(f, "... and {} more", self.more)?;
+        }
         Ok(())
     }
 }
@@ -168,6 +190,16 @@ mod tests {
             findings.to_string(),
             "a.yaml:3:4: a[0]: is early (wait)\na.yaml:9:2: b: is late (come earlier)\n"
         );
+    }
+
+    #[test]
+    fn a_flood_of_findings_is_counted_and_not_kept() {
+        let mut findings = Findings::default();
+        for line in 0..=u32::try_from(FINDINGS_MAX).unwrap_or(0) {
+            findings.add(&Place { spot: Spot { line, column: 1 }, path: String::new() }, "is wrong", "stop");
+        }
+        assert_eq!((findings.len(), findings.iter().count()), (FINDINGS_MAX + 1, FINDINGS_MAX));
+        assert!(findings.to_string().ends_with("... and 1 more\n"));
     }
 
     #[test]

@@ -41,10 +41,10 @@ pub(super) fn of_section(section: &Nested) -> Json {
 fn of_option(option: &OptionInfo) -> Json {
     let mut schema = option.schema.clone();
     schema["description"] = json!(option.doc);
-    if let Presence::Default(text) = option.presence {
-        if let Some(node) = yaml::parse(text, &mut Findings::default()) {
-            schema["default"] = yaml::to_json(&node);
-        }
+    if let Presence::Default(text) = option.presence
+        && let Some(node) = yaml::parse(text, &mut Findings::default())
+    {
+        schema["default"] = yaml::to_json(&node);
     }
     schema
 }
@@ -75,7 +75,7 @@ fn write_section(text: &mut String, title: &str, path: &str, section: &Nested) {
         let default = match option.presence {
             Presence::Required => "**required**".to_owned(),
             Presence::Optional => "-".to_owned(),
-            Presence::Default("{}") => "its defaults".to_owned(),
+            Presence::Default("{}") if option.nested.is_some() => "its defaults".to_owned(),
             Presence::Default(yaml) => format!("`{yaml}`"),
         };
         let cells = [format!("`{}`", option.name), option.wanted.clone(), default, option.doc.clone()];

@@ -72,6 +72,10 @@ pub fn join(doc: &[&str]) -> String {
 /// Notes the keys that are no options, with what was probably meant.
 pub fn refuse_unknown(entries: &[Entry], options: &[&'static str], place: &Place, findings: &mut Findings) {
     for entry in entries.iter().filter(|entry| !options.contains(&entry.key.as_str())) {
+        if findings.is_full() {
+            findings.add(place, "has a key that is not an option", "remove it");
+            continue;
+        }
         let fix = match (closest(&entry.key, options.iter().copied()), homes_of(&entry.key).as_slice()) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, [home, ..]) => format!("`{}` is an option of {home}", entry.key),

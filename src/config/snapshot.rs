@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::secret::Secret;
@@ -17,7 +18,7 @@ mod origin;
 mod route;
 
 /// Everything that was configured, compiled. See the module.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Counts the configurations of this process: 1 for the first, one more with each reload.
     pub generation: u64,
@@ -253,8 +254,6 @@ pub struct Limits {
     pub json_depth_max: usize,
     /// Messages of a JSON-RPC batch (revision 2025-03-26 only).
     pub batch_max: usize,
-    /// Requests of one connection that wait while another is served, as bytes read ahead.
-    pub pipelined_bytes_max: usize,
     /// Open client connections per worker.
     pub connections_max: usize,
     /// Open connections per endpoint and worker.
@@ -371,7 +370,7 @@ pub enum Roots {
     /// Those of the operating system.
     System,
     /// The certificates of this PEM text, and no others.
-    Pem(Box<[u8]>),
+    Pem(Arc<[u8]>),
 }
 
 /// What of `new` takes effect only after a restart, by the names of the options. Everything else is

@@ -44,9 +44,11 @@ pub fn show_size(bytes: usize) -> String {
 /// The shortest spelling of a duration.
 pub fn show_duration(time: Duration) -> String {
     let millis = time.as_millis();
-    let whole =
-        TIMES.iter().rev().find(|(_, unit)| millis >= u128::from(*unit) && millis % u128::from(*unit) == 0);
-    whole.map_or_else(|| "0".to_owned(), |(name, unit)| format!("{}{name}", millis / u128::from(*unit)))
+    let whole = TIMES
+        .iter()
+        .rev()
+        .find(|(_, unit)| millis >= u128::from(*unit) && millis.is_multiple_of(u128::from(*unit)));
+    whole.map_or_else(|| "0s".to_owned(), |(name, unit)| format!("{}{name}", millis / u128::from(*unit)))
 }
 
 /// A hint for spellings that other programs take.

@@ -243,6 +243,11 @@ impl Builder<'_> {
             },
             Some(Open::Map(_, entries, key)) => {
                 let (key, spot) = key.take()?;
+                let mut node = node;
+                if matches!(&node.value, Value::Text { text, quoted: false } if text.is_empty()) {
+                    // Nothing was written, so its key is the place to look at.
+                    node.spot = spot;
+                }
                 if entries.len() == MAP_KEYS_MAX {
                     let place = Place { spot, path: self.path() };
                     self.findings.add(
@@ -337,7 +342,7 @@ mod tests {
             assert_eq!(findings_of(text), expected, "{text}");
         }
         for (text, part) in [
-            ("a: &x 1\n", "f:1:7: a: has a YAML anchor"),
+            ("a: &x 1\n", "f:1:4: a: has a YAML anchor"),
             ("a: &x 1\nb: *x\n", "f:2:4: b: is a YAML alias"),
             ("a: !!int 1\n", "has a YAML tag"),
             ("a: 1\n---\nb: 1\n", "f:2:1: a second YAML document"),

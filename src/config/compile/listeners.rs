@@ -31,11 +31,10 @@ fn same_place(one: &ListenAddress, other: &ListenAddress) -> bool {
 
 fn listener(section: &ListenerSection, context: &Context<'_>, findings: &mut Findings) -> Option<Listener> {
     let tls = section.tls.as_ref().and_then(|tls| tls_of(&tls.value, context, findings));
-    if let Some(At { place, .. }) = &section.trusted_sources {
-        if section.proxy_protocol.value == ProxyProtocol::Off {
-            let fix = "set `proxy_protocol`, or remove it";
-            findings.add(place, "has no effect without the PROXY protocol", fix);
-        }
+    if let Some(At { place, .. }) = &section.trusted_sources
+        && section.proxy_protocol.value == ProxyProtocol::Off
+    {
+        findings.add(place, "has no effect without the PROXY protocol", "set `proxy_protocol`, or remove it");
     }
     let address = match &section.address.as_ref()?.value {
         ListenAddress::Unix { path, .. } => {

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::file::{File, LimitsSection, TimeoutsSection};
+use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
 use super::finding::{At, Findings};
 use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
 use super::world::World;
@@ -82,7 +82,6 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         body_bytes_max: section.body_bytes_max.value,
         json_depth_max: section.json_depth_max.value,
         batch_max: section.batch_max.value,
-        pipelined_bytes_max: section.pipelined_bytes_max.value,
         connections_max: section.connections_max.value,
         upstream_connections_max: section.upstream_connections_max.value,
         upstream_idle_max: section.upstream_idle_max.value,
@@ -113,25 +112,24 @@ fn check_loops(file: &File, listeners: &[Listener], servers: &[Server], findings
         listeners.iter().position(|listener| match (&listener.address, address) {
             (ListenAddress::Unix { path, .. }, Address::Unix(socket)) => path == socket,
             (ListenAddress::Tcp(ours), Address::Tcp { host, port }) => {
-                let local = &**host == "localhost" && ours.ip().is_loopback();
+                let host = if &**host == "localhost" { "127.0.0.1" } else { host };
                 let same = host
                     .parse::<std::net::IpAddr>()
                     .is_ok_and(|ip| ip == ours.ip() || (ip.is_loopback() && ours.ip().is_unspecified()));
-                ours.port() == *port && (local || same)
+                ours.port() == *port && same
             }
             (ListenAddress::Unix { .. }, Address::Tcp { .. }) | (ListenAddress::Tcp(_), Address::Unix(_)) => {
-                None::<()>.is_some()
+                false
             }
         })
     };
     for server in servers {
         let looping = server.endpoints.iter().find_map(|endpoint| listens_at(&endpoint.address));
-        let written = file
-            .servers
-            .iter()
-            .flat_map(|list| &list.value)
-            .find(|section| section.value.name.as_ref().is_some_and(|name| *name.value == *server.name));
-        if let (Some(index), Some(section)) = (looping, written) {
+        let Some(index) = looping else { continue };
+        let is_it = |section: &&At<ServerSection>| {
+            section.value.name.as_ref().is_some_and(|name| *name.value == *server.name)
+        };
+        if let Some(section) = file.servers.iter().flat_map(|list| &list.value).find(is_it) {
             let what = format!("has an endpoint that is this gateway's own listeners[{index}]");
             findings.add(
                 &section.place,

@@ -1,5 +1,7 @@
 //! `servers`.
 
+use std::collections::HashMap;
+
 use super::{Context, material};
 use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
 use crate::config::finding::{At, Findings, Place, Problem};
@@ -19,16 +21,13 @@ pub fn compile(
     findings: &mut Findings,
 ) -> Vec<Server> {
     let mut servers: Vec<Server> = Vec::new();
-    let mut places: Vec<&Place> = Vec::new();
+    let mut twins = Twins::default();
     let mut endpoints_before = 0_usize;
     for section in file.servers.iter().flat_map(|list| &list.value) {
         let server = server(section, servers.len(), endpoints_before, timeouts, context, findings);
         let Some(server) = server else { continue };
-        for (other, place) in servers.iter().zip(&places) {
-            refuse_twin(section, &server, other, place, findings);
-        }
+        twins.refuse(section, &server, findings);
         endpoints_before += server.endpoints.len();
-        places.push(&section.place);
         servers.push(server);
     }
     if endpoints_before > usize::from(u16::MAX) {
@@ -38,31 +37,31 @@ pub fn compile(
     servers
 }
 
-fn refuse_twin(
-    section: &At<ServerSection>,
-    server: &Server,
-    other: &Server,
-    first: &Place,
-    findings: &mut Findings,
-) {
-    let line = match first.spot.line {
-        0 => String::new(),
-        line => format!(" on line {line}"),
-    };
-    if server.name == other.name {
-        let place = section.value.name.as_ref().map_or(&section.place, |name| &name.place);
-        findings.add(
-            place,
-            format!("`{}` is also the name of {}{line}", server.name, first.path),
-            "give each server a name of its own",
-        );
-    } else if server.path == other.path {
-        let place = section.value.path.as_ref().map_or(&section.place, |path| &path.place);
-        findings.add(
-            place,
-            format!("`{}` is also the path of {}{line}", server.path, first.path),
-            "give each server a path of its own",
-        );
+/// Where each name and path was given first.
+#[derive(Default)]
+struct Twins<'a> {
+    names: HashMap<Box<str>, &'a Place>,
+    paths: HashMap<Box<str>, &'a Place>,
+}
+
+impl<'a> Twins<'a> {
+    /// Notes a name, or else a path, that another server has already.
+    fn refuse(&mut self, section: &'a At<ServerSection>, server: &Server, findings: &mut Findings) {
+        let said = |kind: &str, value: &str, first: &Place| {
+            let line =
+                if first.spot.line > 0 { format!(" on line {}", first.spot.line) } else { String::new() };
+            let fix = format!("give each server a {kind} of its own");
+            Problem::new(format!("`{value}` is also the {kind} of {}{line}", first.path), fix)
+        };
+        let name = self.names.insert(server.name.clone(), &section.place);
+        let path = self.paths.insert(server.path.clone(), &section.place);
+        if let Some(first) = name {
+            let place = section.value.name.as_ref().map_or(&section.place, |name| &name.place);
+            findings.note(place, said("name", &server.name, first));
+        } else if let Some(first) = path {
+            let place = section.value.path.as_ref().map_or(&section.place, |path| &path.place);
+            findings.note(place, said("path", &server.path, first));
+        }
     }
 }
 
@@ -206,7 +205,7 @@ fn upstream_tls(
     let pem = tls.ca.as_ref().and_then(|ca| material::checked(ca, material::certificates, context, findings));
     TlsChoices {
         server_name: tls.server_name.as_ref().map(|name| name.value.as_str().into()),
-        roots: pem.map_or(Roots::System, Roots::Pem),
+        roots: pem.map_or(Roots::System, |pem| Roots::Pem(pem.into())),
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Route<'a> {
 /// An immutable table from path to server. Open addressing, at most half full, so that a look-up is
 /// one hash and, nearly always, one compare. Its keys come from the configuration and its size is
 /// fixed, so no choice of request paths can make it slow.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct RouteTable {
     /// Power of two, or none. `None` ends a probe.
     slots: Box<[Option<ServerId>]>,
