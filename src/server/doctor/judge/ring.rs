@@ -117,9 +117,11 @@ fn allow_fix(facts: &Facts) -> String {
              it as the pod's localhostProfile"
         ),
         Some(_) => format!("run with --security-opt seccomp=tuning/seccomp/ringgate.json, which {profile}"),
-        None => "allow @aio, which holds io_uring_setup, io_uring_enter and io_uring_register, in the service's \
+        None => {
+            "allow @aio, which holds io_uring_setup, io_uring_enter and io_uring_register, in the service's \
                  SystemCallFilter= (tuning/systemd/ringgate.service does)"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
