@@ -1,0 +1,76 @@
+//! From the path of a request to the server that answers it: one hash, one compare.
+
+use super::{Server, ServerId, Transport};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Route<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// For a message of the HTTP+SSE transport: the upstream's own path for it, as in
+    /// `/NAME/mcp/~/messages/` -> `/messages/`. `None` for the server's own path.
+    pub rest: Option<&'a str>,
+}
+
+/// An immutable table from path to server. Open addressing, at most half full, so that a look-up is
+/// one hash and, nearly always, one compare. Its keys come from the configuration and its size is
+/// fixed, so no choice of request paths can make it slow.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    /// Power of two, or none. `None` ends a probe.
+    slots: Box<[Option<ServerId>]>,
+}
+
+impl RouteTable {
+    /// The table of these servers, whose paths differ.
+    pub fn new(servers: &[Server]) -> Self {
+        let count = (servers.len() * 2).next_power_of_two().max(2);
+        let mut slots = vec![None; count].into_boxed_slice();
+        for server in servers {
+            let mut at = hash(server.path.as_bytes()) & (count - 1);
+            while slots[at].is_some() {
+                at = (at + 1) & (count - 1);
+            }
+            slots[at] = Some(server.id);
+        }
+        Self { slots }
+    }
+
+    /// See [`super::Snapshot::route`].
+    pub(super) fn find<'a>(&self, servers: &'a [Server], path: &[u8]) -> Option<Route<'a>> {
+        if let Some(server) = self.exact(servers, path) {
+            return Some(Route { server, rest: None });
+        }
+        let cut = memchr::memmem::find(path, SUB_ROUTE)?;
+        let server = self.exact(servers, &path[..cut])?;
+        let Transport::Sse { message_paths } = &server.transport else { return None };
+        let rest = &path[cut + SUB_ROUTE.len() - 1..];
+        let rest = message_paths.iter().find(|allowed| allowed.as_bytes() == rest)?;
+        Some(Route { server, rest: Some(rest) })
+    }
+
+    fn exact<'a>(&self, servers: &'a [Server], path: &[u8]) -> Option<&'a Server> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = hash(path) & mask;
+        while let Some(id) = self.slots[at] {
+            let server = &servers[usize::from(id.0)];
+            if server.path.as_bytes() == path {
+                return Some(server);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+}
+
+/// Stands between a server's path and the path of its upstream's message endpoint. Checked to be in
+/// no configured path.
+pub(crate) const SUB_ROUTE: &[u8] = b"/~/";
+
+/// FNV-1a: short keys, no state, and a fixed set of keys that no peer chooses.
+fn hash(path: &[u8]) -> usize {
+    let hash = path.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    (hash ^ (hash >> 32)) as usize
+}
