@@ -130,6 +130,16 @@ pub struct Network {
 }
 
 impl Network {
+    /// The address with every bit behind the prefix cleared.
+    pub fn first(&self) -> std::net::IpAddr {
+        use std::net::IpAddr::{V4, V6};
+        let kept = |width: u32| width - u32::from(self.prefix_bits).min(width);
+        match self.address {
+            V4(address) => V4((address.to_bits() & u32::MAX.checked_shl(kept(32)).unwrap_or(0)).into()),
+            V6(address) => V6((address.to_bits() & u128::MAX.checked_shl(kept(128)).unwrap_or(0)).into()),
+        }
+    }
+
     /// Whether `address` is in the block. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: std::net::IpAddr) -> bool {
         use std::net::IpAddr::{V4, V6};

@@ -8,8 +8,8 @@
 pub mod bell;
 pub mod conn;
 pub mod lane;
-pub mod tls;
 pub mod sim;
+pub mod tls;
 pub mod uring;
 
 use std::future::Future;

@@ -280,8 +280,9 @@ fn check_method(
     match head.method {
         Method::Post if message_endpoint => {
             // The answer is a bare 202, so what the client accepts does not matter.
-            let accept = mcp::Accept { json: true, event_stream: true };
-            mcp::check_media(&HeaderFacts { accept, ..*facts }).map_err(|fault| refuser.fault(&fault))
+            let mut facts = *facts;
+            facts.note(b"accept", b"*/*");
+            mcp::check_media(&facts).map_err(|fault| refuser.fault(&fault))
         }
         Method::Post if !sse_transport => mcp::check_media(facts).map_err(|fault| refuser.fault(&fault)),
         Method::Get | Method::Delete if head.framing != BodyFraming::None => {

@@ -70,3 +70,73 @@ fn without_port(host: &[u8]) -> &[u8] {
         host
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_three_names_and_any_port() {
+        let policy = OriginPolicy { loopback: true, ..OriginPolicy::default() };
+        for good in [
+            "http://localhost",
+            "http://localhost:5173",
+            "https://127.0.0.1:1",
+            "http://[::1]",
+            "http://[::1]:65535",
+        ] {
+            assert!(policy.allows(good.as_bytes(), None), "{good}");
+        }
+        for bad in [
+            "",
+            "null",
+            "localhost",
+            "http://localhost.evil.example",
+            "http://localhost:80.evil.example",
+            "http://evil.example:80",
+            "http://localhost:",
+            "http://localhost:123456",
+            "http://[::1]evil",
+            "ftp://localhost",
+            "http://localhost/",
+            "http://127.0.0.10",
+            "http://user@localhost",
+            "http://localhost:1:2",
+        ] {
+            assert!(!policy.allows(bad.as_bytes(), Some(b"localhost")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn listed_origins_are_exact() {
+        let policy = OriginPolicy { listed: ["https://a.example".into()].into(), ..OriginPolicy::default() };
+        assert!(policy.allows(b"https://a.example", None));
+        for bad in [
+            "http://a.example",
+            "https://a.example:444",
+            "https://b.a.example",
+            "https://a.example.evil",
+            "https://a.example ",
+        ] {
+            assert!(!policy.allows(bad.as_bytes(), Some(b"a.example")), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts_match_with_or_without_a_port() {
+        let policy = HostPolicy {
+            listed: ["a.example".into(), "b.example:81".into()].into(),
+            ..HostPolicy::default()
+        };
+        for good in ["a.example", "A.EXAMPLE", "a.example:80", "a.example:1", "b.example:81"] {
+            assert!(policy.allows(good.as_bytes()), "{good}");
+        }
+        for bad in
+            ["", "b.example", "b.example:82", "x.a.example", "a.example:x", "a.example:80:81", "localhost"]
+        {
+            assert!(!policy.allows(bad.as_bytes()), "{bad}");
+        }
+        assert!(HostPolicy { loopback: true, ..HostPolicy::default() }.allows(b"LOCALHOST:8080"));
+        assert!(HostPolicy { any: true, ..HostPolicy::default() }.allows(b""));
+    }
+}

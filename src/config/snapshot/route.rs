@@ -74,3 +74,71 @@ fn hash(path: &[u8]) -> usize {
     });
     (hash ^ (hash >> 32)) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::config::Snapshot;
+
+    fn snapshot(count: usize) -> Snapshot {
+        let servers: Vec<_> = (0..count).map(|n| (format!("s{n}"), format!("http://h:{}", n + 1))).collect();
+        Snapshot::from_flags(&servers, None, None).unwrap()
+    }
+
+    #[test]
+    fn every_path_leads_to_its_server_and_no_other_does() {
+        for count in [1, 2, 3, 7, 100, 1000] {
+            let snapshot = snapshot(count);
+            for server in &snapshot.servers {
+                let route = snapshot.route(server.path.as_bytes()).unwrap();
+                assert_eq!((route.server.id, route.rest), (server.id, None));
+            }
+            let wrong = [
+                "",
+                "/",
+                "/s0",
+                "/s0/mcp/",
+                "/s0/MCP",
+                "/s0//mcp",
+                "/s1000/mcp",
+                "/s0/mcp?x",
+                "/s0/%6dcp",
+                "/s0/mcp/~/messages",
+            ];
+            for path in wrong {
+                assert!(snapshot.route(path.as_bytes()).is_none(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn messages_of_an_sse_server_have_routes_below_its_own() {
+        use crate::config::{Findings, check, compile::Context, world::System};
+        let text = "servers:\n- {name: n, transport: sse, url: 'http://n'}\n- {name: m, transport: sse, url: 'http://m', message_paths: [/a/b]}\n";
+        let context = Context { world: &System, directory: std::path::Path::new("") };
+        let snapshot = check::check(text, 1, &context, Findings::default()).unwrap();
+        for (path, expected) in [
+            ("/n/mcp", Some(("n", None))),
+            ("/n/mcp/~/messages/", Some(("n", Some("/messages/")))),
+            ("/n/mcp/~/message", Some(("n", Some("/message")))),
+            ("/m/mcp/~/a/b", Some(("m", Some("/a/b")))),
+            ("/m/mcp/~/messages", None),
+            ("/n/mcp/~/", None),
+            ("/n/mcp/~", None),
+            ("/n/mcp/~/admin", None),
+            ("/n/mcp/~/messages/../admin", None),
+            ("/n/mcp/~/~/messages", None),
+            ("/x/mcp/~/messages", None),
+            ("/~/messages", None),
+        ] {
+            let route = snapshot.route(path.as_bytes()).map(|route| (&*route.server.name, route.rest));
+            assert_eq!(route, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_empty_table_has_no_routes() {
+        assert!(super::RouteTable::default().find(&[], b"/").is_none());
+        assert!(super::RouteTable::new(&[]).find(&[], b"/").is_none());
+    }
+}
