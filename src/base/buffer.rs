@@ -186,11 +186,10 @@ impl BufPool {
 
     /// Gives a buffer back. Odd sizes and buffers over the kept count are freed.
     pub fn give(&mut self, mut buf: Buf) {
-        if let Some(class) = CLASSES.iter().position(|&size| size == buf.capacity()) {
-            if self.classes[class].len() < KEPT[class] {
-                buf.clear();
-                self.classes[class].push(buf);
-            }
+        let class = CLASSES.iter().position(|&size| size == buf.capacity());
+        if let Some(class) = class.filter(|&class| self.classes[class].len() < KEPT[class]) {
+            buf.clear();
+            self.classes[class].push(buf);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From the command line to an exit code.
 
 use std::io::{IsTerminal, Write};
+use std::net::TcpListener;
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -8,7 +9,8 @@ use tracing_subscriber::EnvFilter;
 use super::cli::{self, Command};
 use super::{demo, doctor, run};
 use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
-use crate::config::{check, schema};
+use crate::config::check::{self, Flags};
+use crate::config::schema;
 use crate::control::Ending;
 use crate::control::life::Source;
 use crate::link::Deployment;
@@ -53,7 +55,7 @@ fn obey(command: Command) -> ExitCode {
                 Err(_) => ExitCode::from(FAILED),
             }
         }
-        Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::default())),
+        Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::Auto)),
     }
 }
 
@@ -69,9 +71,8 @@ fn read(source: &cli::Source) -> Result<Snapshot, String> {
 fn read_generation(source: &cli::Source, generation: u64) -> Result<Snapshot, String> {
     match source {
         cli::Source::File(path) => check::load(path, generation).map_err(|findings| findings.to_string()),
-        cli::Source::Flags { servers, listen, workers } => {
-            let mut snapshot = Snapshot::from_flags(servers, listen.as_deref(), workers.as_deref())
-                .map_err(|findings| findings.to_string())?;
+        cli::Source::Flags(flags) => {
+            let mut snapshot = Snapshot::from_flags(flags).map_err(|findings| findings.to_string())?;
             snapshot.generation = generation;
             Ok(snapshot)
         }
@@ -123,8 +124,14 @@ fn set_up_log(log: Log) {
 fn start_demo(listen: &str) -> Result<ExitCode, String> {
     let upstream = demo::start()?;
     let servers = vec![("demo".to_owned(), format!("http://{upstream}/mcp"))];
-    let source = cli::Source::Flags { servers, listen: Some(listen.to_owned()), workers: None };
-    let snapshot = read(&source)?;
+    let flags = Flags { servers, listen: Some(listen.to_owned()), ..Flags::default() };
+    let mut source = cli::Source::Flags(flags.clone());
+    let mut snapshot = read(&source)?;
+    if snapshot.admin.address.is_some_and(|address| TcpListener::bind(address).is_err()) {
+        // Another gateway has the usual port; a first look needs no metrics.
+        source = cli::Source::Flags(Flags { admin: Some("off".to_owned()), ..flags });
+        snapshot = read(&source)?;
+    }
     set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
     Ok(exit_code(run::serve(snapshot, reader(source), show_demo)))
 }
@@ -144,7 +151,7 @@ fn show_demo(deployment: &Deployment) {
          -H 'content-type: application/json' -H 'accept: application/json, text/event-stream' \\\n    \
          -d '{call}'\n\n\
          Metrics: {}. Ctrl-C ends.\n",
-        deployment.snapshot.admin.address.map_or("off".to_owned(), |admin| format!("http://{admin}/metrics")),
+        deployment.snapshot.admin.address.map_or_else(|| "off".to_owned(), |admin| format!("http://{admin}/metrics")),
     );
     // Without a reader on standard output there is nobody to show it to.
     let _ = std::io::stdout().write_all(text.as_bytes());
