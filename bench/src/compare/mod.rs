@@ -44,7 +44,7 @@ bench compare: ringgate beside its peers under the same load
                       the machine will notice, and where sched_rt_runtime_us is below the period so
                       will the p99
   --ringgate WORDS    ringgate's arguments, with {upstream}, {listen} and {admin} to be filled in
-                      (serve --server bench={upstream} --listen {listen} --workers 1)
+                      (serve --server bench={upstream} --listen {listen} --workers 1 --admin {admin})
   --record DIR        where to keep the samples (bench/record)
   --no-record         do not keep them
   --no-build          take ringgate and loadgen as they lie beside this program

@@ -225,7 +225,7 @@ fn fill(words: &str, addresses: &Addresses, upstream: &str) -> Vec<String> {
 }
 
 /// How ringgate is started unless `--ringgate` says otherwise.
-pub const RINGGATE: &str = "serve --server bench={upstream} --listen {listen} --workers 1";
+pub const RINGGATE: &str = "serve --server bench={upstream} --listen {listen} --workers 1 --admin {admin}";
 
 #[cfg(test)]
 mod tests {
