@@ -155,7 +155,7 @@ impl Worker {
             }
         }
         self.give_up_rest();
-        self.counters.finished.add(1);
+        self.counters.finished_ns.add(self.now_ns.max(1));
         Ok(self.record)
     }
 
@@ -203,7 +203,8 @@ impl Worker {
         };
         let start = if self.running { latest } else { self.moments.start_ns };
         let until = latest.min(due).min(start).min(self.moments.end_ns.max(self.now_ns + 1_000_000));
-        if self.settling < SETTLING_MAX && self.unopened < self.connections.len() {
+        let opening = self.settling < SETTLING_MAX && self.unopened < self.connections.len();
+        if opening || self.plan.spin {
             return Duration::ZERO;
         }
         Duration::from_nanos(until.saturating_sub(self.now_ns))
@@ -310,6 +311,7 @@ impl Worker {
         }
         // A held connection that was lost is not opened again: the loss would be hidden.
         let lost = rests && matches!(connection.doing, Doing::Ready | Doing::Holding);
+        self.counters.lost.add(u64::from(lost));
         let retry_ns = if lost { u64::MAX } else { self.now_ns + rest_ns };
         connection.close(retry_ns);
     }
