@@ -3,7 +3,9 @@
 //! A judge must not be lenient: bare line feeds, two framings at once or a broken chunk are faults of
 //! the server under test, not something to be repaired (RFC 9112 sections 2.2, 6.3, 7.1).
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 /// What kind of body a response announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -262,8 +264,11 @@ impl ChunkState {
     }
 }
 
+/// Built once: preparing a search costs more than searching a head.
+static BLANK_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
+
 fn head_end(bytes: &[u8]) -> Option<usize> {
-    memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
+    BLANK_LINE.find(bytes).map(|at| at + 4)
 }
 
 fn check_head_growth<'a>(partial: &[u8]) -> Result<Piece<'a>, HttpFault> {

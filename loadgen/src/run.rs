@@ -58,7 +58,7 @@ pub struct Watch<'a> {
 
 /// How far ahead the start is announced, so that every worker sees it in time.
 const ANNOUNCE_NS: u64 = 20_000_000;
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs `plan` to its end.
 ///

@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use crate::connection::{Connection, Doing, Expectation, Taken};
 use crate::faults::{Fault, FaultCounts, excerpt};
 use crate::plan::{Pace, Plan};
-use crate::requests::{Act, RequestClass, id_digits, id_of};
+use crate::requests::{Act, PLAIN_TAIL, RequestClass, id_digits, id_of};
 use crate::schedule::Schedule;
 use crate::shared::{Counters, Moments, Timeline};
 use crate::sys::{Clock, Poller, Readiness, Socket};
@@ -448,7 +448,7 @@ impl Worker {
         if let Err(fault) = outcome {
             self.fault(index, fault);
             // A lost session, a failed set-up or a mixed-up connection must begin anew.
-            let session_lost = fault == Fault::Status(404) && self.connections[index].head_tail.len() > 2;
+            let session_lost = fault == Fault::Status(404) && self.connections[index].head_tail != PLAIN_TAIL;
             if in_setup || session_lost || matches!(fault, Fault::WrongId | Fault::Unsolicited) {
                 self.close(index, if in_setup { RETRY_AFTER_NS } else { 0 });
                 if !in_setup && self.now_ns < self.moments.end_ns {
