@@ -83,12 +83,13 @@ pub struct Watched {
 impl Outcome {
     /// CPU time per request of `processes` together, in microseconds.
     pub fn cpu_us(&self, processes: &[u32]) -> f64 {
-        self.of(processes).map(|watched| watched.cpu_us).sum()
+        // Not sum(): of nothing it is -0.0.
+        self.of(processes).fold(0.0, |sum, watched| sum + watched.cpu_us)
     }
 
     /// Resident memory of `processes` together, at its highest, in MiB.
     pub fn rss_peak_mib(&self, processes: &[u32]) -> f64 {
-        self.of(processes).map(|watched| watched.rss_peak_bytes as f64).sum::<f64>() / 1024.0 / 1024.0
+        self.of(processes).map(|watched| watched.rss_peak_bytes).sum::<u64>() as f64 / 1024.0 / 1024.0
     }
 
     /// Resident memory of `processes` together that each connection added, in bytes.

@@ -59,7 +59,10 @@ pub fn text(count: u64, size: usize) -> Vec<Input> {
             let comma = if files.is_empty() { "" } else { "," };
             let room = (size - files.len()).min(6000 + dice.below(6000));
             let content = prose(dice, room, true);
-            files.push_str(&format!(r#"{comma}{{"path":"/docs/{}.md","content":"{content}"}}"#, dice.below(1000)));
+            files.push_str(&format!(
+                r#"{comma}{{"path":"/docs/{}.md","content":"{content}"}}"#,
+                dice.below(1000)
+            ));
         }
         call(dice, &format!(r#"{{"files":[{files}]}}"#))
     })
@@ -130,6 +133,6 @@ fn prose(dice: &mut Dice, size: usize, rich: bool) -> String {
 }
 
 const WORDS: [&str; 16] = [
-    "the", "gateway", "passes", "a", "request", "on", "without", "waiting", "for", "its", "end", "and", "counts",
-    "what", "it", "costs",
+    "the", "gateway", "passes", "a", "request", "on", "without", "waiting", "for", "its", "end", "and",
+    "counts", "what", "it", "costs",
 ];

@@ -58,7 +58,11 @@ pub fn all() -> Vec<Work> {
         Work { name: "extract/64 KB nested", inputs: bodies::nested(4, 65536), run: extract },
         Work { name: "extract/64 KB text", inputs: bodies::text(4, 65536), run: extract },
         Work { name: "extract portable/250 B", inputs: bodies::calls(64, 250), run: extract_portable },
-        Work { name: "extract portable/64 KB nested", inputs: bodies::nested(4, 65536), run: extract_portable },
+        Work {
+            name: "extract portable/64 KB nested",
+            inputs: bodies::nested(4, 65536),
+            run: extract_portable,
+        },
         Work { name: "extract portable/64 KB text", inputs: bodies::text(4, 65536), run: extract_portable },
         Work { name: "validate/64 KB nested", inputs: bodies::nested(4, 65536), run: check },
         Work { name: "request head/load generator", inputs: heads::plain_requests(), run: request_head },

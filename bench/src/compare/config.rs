@@ -43,12 +43,15 @@ http {{
 }
 
 /// HAProxy: one thread, `mode` tcp or http.
+///
+/// It refuses to start with a `maxconn` of more connections than there are descriptors for.
 pub fn haproxy(listen: SocketAddr, upstream: &str, mode: &str) -> String {
+    let connections = (sys::raise_open_files().saturating_sub(200) / 2).clamp(100, 60_000);
     let reuse = if mode == "http" { "http-reuse always" } else { "" };
     format!(
         "global
   nbthread 1
-  maxconn 12000
+  maxconn {connections}
 defaults
   mode {mode}
   timeout connect 5s
