@@ -56,6 +56,7 @@ pub fn all() -> Vec<Work> {
         Work { name: "extract/250 B", inputs: bodies::calls(64, 250), run: extract },
         Work { name: "extract/4 KB nested", inputs: bodies::nested(16, 4096), run: extract },
         Work { name: "extract/64 KB nested", inputs: bodies::nested(4, 65536), run: extract },
+        Work { name: "extract/64 KB dense", inputs: bodies::dense(4, 65536), run: extract },
         Work { name: "extract/64 KB text", inputs: bodies::text(4, 65536), run: extract },
         Work { name: "extract portable/250 B", inputs: bodies::calls(64, 250), run: extract_portable },
         Work {
