@@ -6,6 +6,19 @@ use crate::sys;
 use std::net::SocketAddr;
 use std::path::Path;
 
+/// ringgate: one worker, and room for the streams of `bench footprint`; the rest as it is by default.
+pub fn ringgate(addresses: &Addresses, upstream: &str) -> String {
+    let Addresses { proxy, admin, .. } = addresses;
+    format!(
+        "workers: 1
+listeners: [{{ address: \"{proxy}\" }}]
+admin: {{ address: \"{admin}\" }}
+limits: {{ upstream_connections_max: 16000 }}
+servers: [{{ name: bench, url: \"{upstream}\" }}]
+"
+    )
+}
+
 /// nginx: one worker. `upstream` is an address or `unix:/path`.
 pub fn nginx(listen: SocketAddr, upstream: &str, directory: &Path) -> String {
     let dir = directory.display();

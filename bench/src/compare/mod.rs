@@ -43,8 +43,8 @@ bench compare: ringgate beside its peers under the same load
   --guard             with it, spinners on both cores that keep other work off them. Other users of the
                       machine will notice; and where the scheduler gives them their share back
                       (sched_rt_runtime_us, fair_server) so will the p99
-  --ringgate WORDS    ringgate's arguments, with {upstream}, {listen} and {admin} to be filled in
-                      (serve --server bench={upstream} --listen {listen} --workers 1)
+  --ringgate WORDS    ringgate's arguments, with {config}, {upstream} and {listen} to be filled in
+                      (serve --config {config}: one worker, an admin listener, defaults)
   --record DIR        where to keep the samples (bench/record)
   --no-record         do not keep them
   --no-build          take ringgate and loadgen as they lie beside this program

@@ -168,6 +168,9 @@ impl Stage {
         let closed = Order { watch, ..self.order(peer, case.body_bytes)? };
         let load = self.load()?;
         let full = answered(load.run(&closed)?)?;
+        if let Some(fault) = &full.fault {
+            eprintln!("wrong answers, most often {fault}");
+        }
         if proxy.is_some() && full.cpu_us(&of_proxy) <= 0.0 {
             return Err("its processes used no time: others must have done the work".to_string());
         }
