@@ -7,6 +7,7 @@ use crate::args::Args;
 use crate::load::{Load, Order, Outcome, Scenario};
 use crate::noise::{self, Guard};
 use crate::process::Session;
+use crate::sys;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +43,7 @@ impl Stage {
             answer_bytes: args.value("--answer-bytes", 290)?,
             proxy_core: args.value("--proxy-core", 0)?,
             load_core: args.value("--load-core", 1)?,
-            realtime: args.flag("--realtime") || guard,
+            realtime: !args.flag("--no-realtime") && sys::is_root(),
             guard,
             ringgate: args.text("--ringgate")?.unwrap_or_else(|| RINGGATE.to_string()),
             addresses: Addresses {
@@ -63,6 +64,16 @@ impl Stage {
         self.load = Some(Load::find(self.load_core)?);
         noise::favour(std::process::id());
         Ok(())
+    }
+
+    /// How it measures, in a line for the record.
+    pub fn describe(&self) -> String {
+        let realtime = if self.realtime { "real-time priority" } else { "normal priority" };
+        let guard = if self.guard { " with guards" } else { "" };
+        format!(
+            "{} connections, {} s each, proxy on core {}, load and mock on core {}, fixed rate at {realtime}{guard}",
+            self.connections, self.seconds, self.proxy_core, self.load_core
+        )
     }
 
     /// The load generator, once [`Self::set_up`] has found it.
@@ -102,6 +113,8 @@ impl Stage {
         let mut session = Session::start(peer.name(), command, self.proxy_core, &self.directory)?;
         noise::favour(session.id());
         session.wait_listening(self.addresses.proxy)?;
+        handshake::wait_answering(self.addresses.proxy, peer.path())
+            .map_err(|error| format!("{error}\nits last words:\n{}", session.last_words()))?;
         Ok(Some(session))
     }
 
@@ -155,6 +168,12 @@ impl Stage {
         let closed = Order { watch, ..self.order(peer, case.body_bytes)? };
         let load = self.load()?;
         let full = answered(load.run(&closed)?)?;
+        if let Some(fault) = &full.fault {
+            eprintln!("wrong answers, most often {fault}");
+        }
+        if proxy.is_some() && full.cpu_us(&of_proxy) <= 0.0 {
+            return Err("its processes used no time: others must have done the work".to_string());
+        }
         let mut sample = Sample {
             case,
             round,
