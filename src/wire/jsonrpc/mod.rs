@@ -7,6 +7,8 @@
 mod extract;
 mod fault;
 mod field;
+#[cfg(any(test, fuzzing))]
+pub mod naive;
 mod write;
 
 pub use extract::{extract_envelope, extract_envelope_portable, for_each_envelope};
@@ -222,5 +224,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
+#[cfg(test)]
+mod property;
 #[cfg(test)]
 mod tests;

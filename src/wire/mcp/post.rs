@@ -202,10 +202,11 @@ fn check_mirrors(
     if headers.method.is_some_and(|value| !in_body.eq(value)) {
         return Err(mismatch("the Mcp-Method header and the body disagree"));
     }
-    if let (Some(known), Some(value)) = (mirrored, headers.name) {
-        if !object_of(known, envelope).is_some_and(|object| mirrors(value, object)) {
-            return Err(mismatch("the Mcp-Name header and the body disagree"));
-        }
+    let disagrees = |known: &'static Method, value: &[u8]| {
+        !object_of(known, envelope).is_some_and(|object| mirrors(value, object))
+    };
+    if mirrored.zip(headers.name).is_some_and(|(known, value)| disagrees(known, value)) {
+        return Err(mismatch("the Mcp-Name header and the body disagree"));
     }
     Ok(())
 }
@@ -231,7 +232,7 @@ fn object_of<'a>(method: &Method, envelope: &Envelope<'a>) -> Option<Text<'a>> {
         Object::Name => envelope.name(),
         Object::Uri => envelope.uri(),
         Object::TaskId => envelope.task_id(),
-        Object::Ref => envelope.ref_name().or(envelope.ref_uri()),
+        Object::Ref => envelope.ref_name().or_else(|| envelope.ref_uri()),
     }
 }
 
