@@ -13,6 +13,7 @@ from harness.verdict import Result, Tally, judge, never_better
 CASE_SECONDS_MAX = 100
 
 Results = dict[str, Result]
+"""What became of each scenario of a case, by its name."""
 
 
 @dataclass
@@ -37,6 +38,8 @@ def perform(case: Case, direct: Direct, through: Gateway | None, tally: Tally) -
     results = [results for results, _ in outcomes]
     names = list(dict.fromkeys(name for side in results for name in side))
     for name in names:
+        if not through and results[0][name].only_compared:
+            continue
         why = judge(results[0].get(name), results[-1].get(name), through is not None, case.better)
         tally.add(f"{case.name}: {name}", why)
     for side, (_, trouble) in zip(sides, outcomes, strict=True):

@@ -17,6 +17,8 @@ class Result:
     ok: bool
     why: str | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    only_compared: bool = False
+    """Not worth a line without a gateway, because it is known to fail there."""
 
 
 class Tally:

@@ -19,6 +19,8 @@ await scenario("initialize", async (facts) => {
 await scenario("lists and calls", async (facts) => {
   facts.tools = digest(await client.listTools());
   facts.echo = await client.callTool({ name: "echo", arguments: { message: "grüße" } });
+  const message = "0123456789abcdef".repeat(19_200);
+  ensure(textOf(await client.callTool({ name: "echo", arguments: { message } })) === `Echo: ${message}`, "300 KB differ");
   facts.prompt = await client.getPrompt({ name: "simple-prompt" });
   facts.refusal = fault(await refused(client.getPrompt({ name: "no-such-prompt" })));
 });

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A stuck scenario is a failed one; generous, because two busy cores may run everything. */
-const SCENARIO_MS_MAX = 30_000;
+const SCENARIO_MS_MAX = 20_000;
 
 /** Runs `body(facts)`; what it puts into `facts` is compared, what it throws is the failure. */
 export async function scenario(name, body) {

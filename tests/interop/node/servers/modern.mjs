@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { localhostHostValidation, localhostOriginValidation, toNodeHandler } from "@modelcontextprotocol/node";
 import { McpServer, ResourceTemplate, createMcpHandler, fromJsonSchema } from "@modelcontextprotocol/server";
 import { registerInputTools, stateCodec } from "./modern_input.mjs";
+import { EXTENSION, registerTasks } from "./modern_tasks.mjs";
 import { registerTools } from "./modern_tools.mjs";
 import { PNG, image, text } from "./samples.mjs";
 
@@ -17,6 +18,7 @@ function createInstance() {
         resources: { subscribe: true, listChanged: true },
         logging: {},
         completions: {},
+        extensions: { [EXTENSION]: {} },
       },
       cacheHints: { "tools/list": { ttlMs: 60_000, cacheScope: "public" } },
       requestState: { verify: stateCodec.verify },
@@ -24,6 +26,7 @@ function createInstance() {
   );
   registerTools(server, handler);
   registerInputTools(server);
+  registerTasks(server);
   registerPrompts(server);
   registerResources(server);
   server.server.setRequestHandler("completion/complete", (request) => complete(request.params.argument.value));

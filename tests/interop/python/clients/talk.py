@@ -13,7 +13,7 @@ import anyio
 
 Facts = dict[str, Any]
 
-SCENARIO_SECONDS_MAX = 30
+SCENARIO_SECONDS_MAX = 20
 """A stuck scenario is a failed one; generous, because two busy cores may run everything."""
 
 
