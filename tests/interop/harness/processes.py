@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -36,10 +37,8 @@ class Processes:
             end_group(process, signal.SIGTERM)
         until = time.monotonic() + 3
         for process in self.running:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.01, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
             # The group may hold children of a process that has ended.
             end_group(process, signal.SIGKILL)
             process.wait()
@@ -47,7 +46,9 @@ class Processes:
     def seconds_left(self) -> float:
         return max(0.0, self.deadline - time.monotonic())
 
-    def start(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, command: list[str], environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Starts a long-running process, its output going to `logs/name.log`."""
         with (self.logs / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -111,7 +112,5 @@ def die_with_parent() -> None:
 
 
 def end_group(process: subprocess.Popen[bytes], number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass

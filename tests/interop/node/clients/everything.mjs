@@ -22,11 +22,7 @@ await scenario("initialize", async (facts) => {
 
 await scenario("lists", async (facts) => {
   facts.tools = (await client.listTools()).tools.map((tool) => tool.name);
-  facts.digest = digest([
-    await client.listTools(),
-    await client.listPrompts(),
-    await client.listResourceTemplates(),
-  ]);
+  facts.digest = digest([await client.listTools(), await client.listPrompts(), await client.listResourceTemplates()]);
   facts.resources = (await client.listResources()).resources.length;
   ensure(facts.tools.includes("trigger-sampling-request"), "tools for this client's capabilities are missing");
 });
@@ -49,7 +45,10 @@ await scenario("forty calls at once", async (facts) => {
   const numbers = Array.from({ length: 40 }, (_, index) => index);
   const call = (b) => client.callTool({ name: "get-sum", arguments: { a: 1000, b } });
   const sums = (await Promise.all(numbers.map(call))).map(textOf);
-  ensure(numbers.every((b) => sums[b].includes(`${1000 + b}`)), "an answer went to another call");
+  ensure(
+    numbers.every((b) => sums[b].includes(`${1000 + b}`)),
+    "an answer went to another call",
+  );
   facts.sums = digest(sums);
 });
 
@@ -79,7 +78,10 @@ await scenario("cancel a long call", async (facts) => {
   const abort = new AbortController();
   const errors = [];
   client.onerror = (error) => errors.push(error.message);
-  const call = client.callTool(slow(1.2, 6), undefined, { signal: abort.signal, onprogress: () => abort.abort("enough") });
+  const call = client.callTool(slow(1.2, 6), undefined, {
+    signal: abort.signal,
+    onprogress: () => abort.abort("enough"),
+  });
   facts.refusal = (await refused(call)).message;
   await sleep(2000);
   client.onerror = undefined;
@@ -190,7 +192,8 @@ await scenario("end the session", async (facts) => {
   facts.post = await raw(url, "POST", headers, body);
   facts.get = await raw(url, "GET", { ...headers, accept: "text/event-stream" });
   facts.delete = await raw(url, "DELETE", headers);
-  for (const answer of Object.values(facts)) ensure(answer.status >= 400 && answer.status < 500, `dead session: ${answer.status}`);
+  for (const answer of Object.values(facts))
+    ensure(answer.status >= 400 && answer.status < 500, `dead session: ${answer.status}`);
 });
 
 finish();

@@ -4,7 +4,19 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { CallToolResultSchema } from "@modelcontextprotocol/sdk/types.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Arrivals, digest, ensure, eventually, fault, finish, raw, refused, scenario, textOf, ticket } from "./talk.mjs";
+import {
+  Arrivals,
+  digest,
+  ensure,
+  eventually,
+  fault,
+  finish,
+  raw,
+  refused,
+  scenario,
+  textOf,
+  ticket,
+} from "./talk.mjs";
 import { connectLegacy } from "./legacy_client.mjs";
 
 const url = process.argv[2];
@@ -13,7 +25,8 @@ const { client, heard } = await open();
 
 const slow = (ticket, steps, step_ms) => ({ name: "count_slowly", arguments: { ticket, steps, step_ms } });
 const fateOf = async (ticket) => textOf(await client.callTool({ name: "fate_of", arguments: { ticket } }));
-const becomes = (ticket, fate) => eventually(async () => (await fateOf(ticket)) === fate, `the server saw the call ${fate}`);
+const becomes = (ticket, fate) =>
+  eventually(async () => (await fateOf(ticket)) === fate, `the server saw the call ${fate}`);
 
 /** Another client, with the session of an earlier one. */
 async function rejoin({ sessionId, protocolVersion }) {
@@ -113,7 +126,11 @@ const LIST = JSON.stringify({ jsonrpc: "2.0", id: 7, method: "tools/list", param
 await scenario("requests without a session", async (facts) => {
   facts.none = await raw(url, "POST", JSON_HEADERS, LIST);
   facts.unknown = await raw(url, "POST", { ...JSON_HEADERS, "mcp-session-id": "no-such-session" }, LIST);
-  facts.get = await raw(url, "GET", { ...JSON_HEADERS, accept: "text/event-stream", "mcp-session-id": "no-such-session" });
+  facts.get = await raw(url, "GET", {
+    ...JSON_HEADERS,
+    accept: "text/event-stream",
+    "mcp-session-id": "no-such-session",
+  });
   ensure(facts.none.status === 400, `no session id: ${facts.none.status}, not 400`);
   ensure(facts.unknown.status === 404, `unknown session: ${facts.unknown.status}, not 404`);
 });

@@ -13,7 +13,12 @@ export async function connectLegacy(transport, { voice = "sampled" } = {}) {
   client.setRequestHandler(mcp.CreateMessageRequestSchema, ({ params }) => {
     heard.sampling.push(params);
     const asked = params.messages[0].content.text;
-    return { model: "none", role: "assistant", stopReason: "endTurn", content: { type: "text", text: `${voice}: ${asked}` } };
+    return {
+      model: "none",
+      role: "assistant",
+      stopReason: "endTurn",
+      content: { type: "text", text: `${voice}: ${asked}` },
+    };
   });
   client.setRequestHandler(mcp.ElicitRequestSchema, ({ params }) => {
     heard.elicitation.push(params);
@@ -23,7 +28,10 @@ export async function connectLegacy(transport, { voice = "sampled" } = {}) {
     heard.roots += 1;
     return { roots: [ROOT] };
   });
-  client.setNotificationHandler(mcp.ResourceUpdatedNotificationSchema, ({ params }) => void heard.updated.push(params.uri));
+  client.setNotificationHandler(
+    mcp.ResourceUpdatedNotificationSchema,
+    ({ params }) => void heard.updated.push(params.uri),
+  );
   client.setNotificationHandler(mcp.LoggingMessageNotificationSchema, ({ params }) => void heard.logged.push(params));
 
   await client.connect(transport);

@@ -3,7 +3,19 @@
 // usage: node modern.mjs URL
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { connect } from "node:net";
-import { Arrivals, digest, ensure, eventually, fault, finish, raw, refused, scenario, textOf, ticket } from "./talk.mjs";
+import {
+  Arrivals,
+  digest,
+  ensure,
+  eventually,
+  fault,
+  finish,
+  raw,
+  refused,
+  scenario,
+  textOf,
+  ticket,
+} from "./talk.mjs";
 
 const url = process.argv[2];
 const REVISION = "2026-07-28";
@@ -66,7 +78,10 @@ await scenario("arguments mirrored into headers", async (facts) => {
 await scenario("forty calls at once", async () => {
   const numbers = Array.from({ length: 40 }, (_, index) => index);
   const answers = await Promise.all(numbers.map((number) => call("echo", { message: `message ${number}` })));
-  ensure(answers.every((answer, number) => textOf(answer) === `message ${number}`), "an answer went to another call");
+  ensure(
+    answers.every((answer, number) => textOf(answer) === `message ${number}`),
+    "an answer went to another call",
+  );
 });
 
 await scenario("refusals", async (facts) => {
@@ -94,7 +109,8 @@ await scenario("multi-round-trip requests", async (facts) => {
 
 await scenario("listen: acknowledged, filtered, then changes", async (facts) => {
   const heard = [];
-  const hear = (method) => client.setNotificationHandler(method, ({ params }) => void heard.push(params?.uri ?? method));
+  const hear = (method) =>
+    client.setNotificationHandler(method, ({ params }) => void heard.push(params?.uri ?? method));
   hear("notifications/tools/list_changed");
   hear("notifications/prompts/list_changed");
   hear("notifications/resources/updated");
@@ -124,13 +140,18 @@ await scenario("an aborted call is cancelled", async (facts) => {
   const abort = new AbortController();
   const cancelled = ticket();
   const options = { signal: abort.signal, onprogress: () => abort.abort("enough") };
-  facts.refusal = (await refused(call("count_slowly", { ticket: cancelled, steps: 50, step_ms: 100 }, options))).message;
+  facts.refusal = (
+    await refused(call("count_slowly", { ticket: cancelled, steps: 50, step_ms: 100 }, options))
+  ).message;
   await becomes(cancelled, "cancelled");
 });
 
 /** The bytes of a modern tools/call, for scenarios that need to hold the socket themselves. */
 function requestBytes(name, args) {
-  const meta = { "io.modelcontextprotocol/protocolVersion": REVISION, "io.modelcontextprotocol/clientCapabilities": {} };
+  const meta = {
+    "io.modelcontextprotocol/protocolVersion": REVISION,
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
   const params = { name, arguments: args, _meta: { ...meta, progressToken: "p" } };
   const body = JSON.stringify({ jsonrpc: "2.0", id: "raw", method: "tools/call", params });
   const { host, pathname } = new URL(url);

@@ -20,7 +20,10 @@ await scenario("lists and calls", async (facts) => {
   facts.tools = digest(await client.listTools());
   facts.echo = await client.callTool({ name: "echo", arguments: { message: "grüße" } });
   const message = "0123456789abcdef".repeat(19_200);
-  ensure(textOf(await client.callTool({ name: "echo", arguments: { message } })) === `Echo: ${message}`, "300 KB differ");
+  ensure(
+    textOf(await client.callTool({ name: "echo", arguments: { message } })) === `Echo: ${message}`,
+    "300 KB differ",
+  );
   facts.prompt = await client.getPrompt({ name: "simple-prompt" });
   facts.refusal = fault(await refused(client.getPrompt({ name: "no-such-prompt" })));
 });
@@ -29,7 +32,10 @@ await scenario("twenty calls at once", async () => {
   const numbers = Array.from({ length: 20 }, (_, index) => index);
   const call = (b) => client.callTool({ name: "get-sum", arguments: { a: 1000, b } });
   const sums = (await Promise.all(numbers.map(call))).map(textOf);
-  ensure(numbers.every((b) => sums[b].includes(`${1000 + b}`)), "an answer went to another call");
+  ensure(
+    numbers.every((b) => sums[b].includes(`${1000 + b}`)),
+    "an answer went to another call",
+  );
 });
 
 await scenario("progress arrives as it occurs", async (facts) => {
@@ -44,7 +50,10 @@ await scenario("cancel a long call", async (facts) => {
   const abort = new AbortController();
   const errors = [];
   client.onerror = (error) => errors.push(error.message);
-  const call = client.callTool(slow(1, 5), undefined, { signal: abort.signal, onprogress: () => abort.abort("enough") });
+  const call = client.callTool(slow(1, 5), undefined, {
+    signal: abort.signal,
+    onprogress: () => abort.abort("enough"),
+  });
   facts.refusal = (await refused(call)).message;
   await sleep(1600);
   client.onerror = undefined;

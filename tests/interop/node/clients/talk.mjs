@@ -89,7 +89,10 @@ export class Arrivals {
     const progress = this.events.slice(0, -1);
     const story = this.events.map((event) => event.what).join(" ");
     ensure(this.events.at(-1)?.what === "result", `the result did not come last: ${story}`);
-    ensure(progress.every(({ what }, index) => what === index + 1), `not in order: ${story}`);
+    ensure(
+      progress.every(({ what }, index) => what === index + 1),
+      `not in order: ${story}`,
+    );
     ensure(progress.length === steps || progress.length === steps - 1, `not ${steps} reports: ${story}`);
     const spread = progress.at(-1).at - progress[0].at;
     ensure(spread >= spread_ms_min, `progress came within ${spread} ms: it was held back`);

@@ -6,7 +6,7 @@ import { InMemoryEventStore } from "@modelcontextprotocol/sdk/examples/shared/in
 import { Server } from "@modelcontextprotocol/sdk/server/index.js";
 import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import * as mcp from "@modelcontextprotocol/sdk/types.js";
-import { callTool, forgetSession, tools } from "./legacy_tools.mjs";
+import { callTool, tools } from "./legacy_tools.mjs";
 import { getPrompt, prompts, readResource, resources, templates } from "./legacy_texts.mjs";
 
 function createServer() {
@@ -23,7 +23,7 @@ function createServer() {
     },
   );
   server.setRequestHandler(mcp.ListToolsRequestSchema, () => ({ tools }));
-  server.setRequestHandler(mcp.CallToolRequestSchema, (request, extra) => callTool(server, request, extra));
+  server.setRequestHandler(mcp.CallToolRequestSchema, callTool);
   server.setRequestHandler(mcp.ListPromptsRequestSchema, () => ({ prompts }));
   server.setRequestHandler(mcp.GetPromptRequestSchema, (request) => getPrompt(request.params));
   server.setRequestHandler(mcp.ListResourcesRequestSchema, () => ({ resources }));
@@ -55,10 +55,7 @@ async function openSession(request, response) {
     retryInterval: 300,
     onsessioninitialized: (id) => transports.set(id, transport),
   });
-  transport.onclose = () => {
-    transports.delete(transport.sessionId);
-    forgetSession(transport.sessionId);
-  };
+  transport.onclose = () => transports.delete(transport.sessionId);
   await createServer().connect(transport);
   await transport.handleRequest(request, response, request.body);
 }

@@ -27,7 +27,9 @@ export function getPrompt({ name, arguments: given = {} }) {
     case "test_prompt_with_arguments":
       return { messages: [user(text(`Prompt with arguments: arg1='${given.arg1}', arg2='${given.arg2}'`))] };
     case "test_prompt_with_embedded_resource":
-      return { messages: [user(embedded(given.resourceUri)), user(text("Please process the embedded resource above."))] };
+      return {
+        messages: [user(embedded(given.resourceUri)), user(text("Please process the embedded resource above."))],
+      };
     case "test_prompt_with_image":
       return { messages: [user(image), user(text("Please analyze the image above."))] };
     default:
@@ -45,7 +47,12 @@ function embedded(uri) {
 export const resources = [
   { uri: "test://static-text", name: "static-text", description: "A fixed text", mimeType: "text/plain" },
   { uri: "test://static-binary", name: "static-binary", description: "A fixed image", mimeType: "image/png" },
-  { uri: "test://watched-resource", name: "watched-resource", description: "Can be subscribed to", mimeType: "text/plain" },
+  {
+    uri: "test://watched-resource",
+    name: "watched-resource",
+    description: "Can be subscribed to",
+    mimeType: "text/plain",
+  },
 ];
 
 export const templates = [

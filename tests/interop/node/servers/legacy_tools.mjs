@@ -35,18 +35,16 @@ export const tools = Object.entries(table).map(([name, tool]) => ({
   inputSchema: tool.input ?? { type: "object", properties: {} },
 }));
 
-export function callTool(server, request, extra) {
+export function callTool(request, extra) {
   const tool = table[request.params.name];
   if (!tool) throw new mcp.McpError(mcp.ErrorCode.InvalidParams, `Unknown tool: ${request.params.name}`);
-  return tool.run({ server, extra, args: request.params.arguments ?? {} });
+  return tool.run({ extra, args: request.params.arguments ?? {} });
 }
 
 // === What became of slow calls, by the ticket that the caller gave
 
+/** Fates outlive their session on purpose: another session asks for them. */
 const fates = new Map();
-
-/** Fates outlive their session on purpose: another session asks for them. Bounded by the run of the suite. */
-export function forgetSession() {}
 
 async function countSlowly({ extra, args }) {
   const { ticket, steps = 5, step_ms = 200 } = args;

@@ -58,17 +58,24 @@ function registerPrompts(server) {
   add("test_prompt_with_embedded_resource", needs("resourceUri"), ({ resourceUri }) => ({
     messages: [user(embedded(resourceUri)), user(text("Please process the embedded resource above."))],
   }));
-  add("test_prompt_with_image", undefined, () => ({ messages: [user(image), user(text("Please analyze the image above."))] }));
+  add("test_prompt_with_image", undefined, () => ({
+    messages: [user(image), user(text("Please analyze the image above."))],
+  }));
 }
 
 function embedded(uri) {
-  return { type: "resource", resource: { uri, mimeType: "text/plain", text: "Embedded resource content for testing." } };
+  return {
+    type: "resource",
+    resource: { uri, mimeType: "text/plain", text: "Embedded resource content for testing." },
+  };
 }
 
 function registerResources(server) {
   const add = (name, mimeType, content) => {
     const config = { description: `Interoperability fixture: ${name}`, mimeType };
-    server.registerResource(name, `test://${name}`, config, (uri) => ({ contents: [{ uri: uri.href, mimeType, ...content }] }));
+    server.registerResource(name, `test://${name}`, config, (uri) => ({
+      contents: [{ uri: uri.href, mimeType, ...content }],
+    }));
   };
   add("static-text", "text/plain", { text: "This is the content of the static text resource." });
   add("static-binary", "image/png", { blob: PNG });

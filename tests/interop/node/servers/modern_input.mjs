@@ -87,7 +87,10 @@ async function askTwice(ctx) {
   const name = answered(ctx, "step1", "name");
   if (known?.step === 1 && name !== undefined) {
     const requestState = await stateCodec.mint({ step: 2, name }, ctx);
-    return inputRequired({ inputRequests: { step2: form("Step 2: What is your favorite color?", "color") }, requestState });
+    return inputRequired({
+      inputRequests: { step2: form("Step 2: What is your favorite color?", "color") },
+      requestState,
+    });
   }
   const requestState = await stateCodec.mint({ step: 1 }, ctx);
   return inputRequired({ inputRequests: { step1: form("Step 1: What is your name?", "name") }, requestState });

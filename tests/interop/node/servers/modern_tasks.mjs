@@ -1,7 +1,12 @@
 // The tasks extension (io.modelcontextprotocol/tasks, SEP-2663) in the modern fixture, as far as the conformance
 // scenarios go: a call that the server turns into a task, to be polled, fed with input, cancelled.
 import { randomUUID } from "node:crypto";
-import { MissingRequiredClientCapabilityError, ProtocolError, fromJsonSchema, inputRequired } from "@modelcontextprotocol/server";
+import {
+  MissingRequiredClientCapabilityError,
+  ProtocolError,
+  fromJsonSchema,
+  inputRequired,
+} from "@modelcontextprotocol/server";
 import { pause, said } from "./samples.mjs";
 
 export const EXTENSION = "io.modelcontextprotocol/tasks";
@@ -71,7 +76,8 @@ class Task {
 }
 
 const declares = (ctx) => EXTENSION in (ctx.mcpReq.envelope?.[CAPABILITIES]?.extensions ?? {});
-const missing = () => new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [EXTENSION]: {} } } });
+const missing = () =>
+  new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [EXTENSION]: {} } } });
 
 export function registerTasks(server) {
   const add = (name, properties, run) => {
@@ -79,7 +85,9 @@ export function registerTasks(server) {
     server.registerTool(name, { description: `Interoperability fixture: ${name}`, inputSchema }, run);
   };
   const asTask = (name, properties, run) =>
-    add(name, properties, (args, ctx) => (declares(ctx) ? created(new Task((task) => run(task, args))) : run(undefined, args)));
+    add(name, properties, (args, ctx) =>
+      declares(ctx) ? created(new Task((task) => run(task, args))) : run(undefined, args),
+    );
   const onlyAsTask = (name, properties, run) =>
     add(name, properties, (args, ctx) => {
       if (!declares(ctx)) throw missing();
@@ -93,7 +101,9 @@ export function registerTasks(server) {
   });
   onlyAsTask("failing_job", {}, () => created(new Task(failSoon)));
   onlyAsTask("protocol_error_job", {}, () => created(new Task(breakDown)));
-  onlyAsTask("confirm_delete", { filename: { type: "string" } }, ({ filename }) => created(new Task((task) => confirmDelete(task, filename))));
+  onlyAsTask("confirm_delete", { filename: { type: "string" } }, ({ filename }) =>
+    created(new Task((task) => confirmDelete(task, filename))),
+  );
   onlyAsTask("multi_input", {}, () => created(new Task(askTwoThings)));
   onlyAsTask("test_tool_with_task", {}, (_, ctx) => greetInTask(ctx));
   registerMethods(server.server);

@@ -39,12 +39,19 @@ export function registerTools(server, { notify, bus }) {
   add("test_simple_text", NOTHING, () => said("This is a simple text response for testing."));
   add("test_image_content", NOTHING, () => ({ content: [image] }));
   add("test_audio_content", NOTHING, () => ({ content: [audio] }));
-  add("test_embedded_resource", NOTHING, () => ({ content: [resource("text/plain", "test://embedded-resource", "This is an embedded resource content.")] }));
-  add("test_multiple_content_types", NOTHING, () => ({ content: [text("Multiple content types test:"), image, mixed()] }));
+  add("test_embedded_resource", NOTHING, () => ({
+    content: [resource("text/plain", "test://embedded-resource", "This is an embedded resource content.")],
+  }));
+  add("test_multiple_content_types", NOTHING, () => ({
+    content: [text("Multiple content types test:"), image, mixed()],
+  }));
   add("test_logging_tool", NOTHING, withLogging);
   add("test_tool_with_logging", NOTHING, withLogging);
   add("test_tool_with_progress", NOTHING, withProgress);
-  add("test_error_handling", NOTHING, () => ({ ...said("This tool intentionally returns an error for testing"), isError: true }));
+  add("test_error_handling", NOTHING, () => ({
+    ...said("This tool intentionally returns an error for testing"),
+    isError: true,
+  }));
   add("json_schema_2020_12_tool", SCHEMA_2020_12, (args) => said(JSON.stringify(args)));
 }
 

@@ -1,6 +1,6 @@
 """The official Python SDKs as clients. Run it with the interpreter of the environment that has the SDK wanted.
 
-Usage: converse.py sdk1|sdk2 legacy|auto everything|fixture|modern URL
+Usage: converse.py sdk1|sdk2 legacy|auto everything|python|modern URL
 """
 
 import importlib
@@ -21,7 +21,7 @@ ASK = {
         "roots": ("get-roots-list", {}, "file:///interop/root"),
         "slow": lambda _: ("trigger-long-running-operation", {"duration": 1.5, "steps": 5}),
     },
-    "fixture": {
+    "python": {
         "elicit": ("book", {}, "2 seats for Ada"),
         "sample": ("ponder", {"prompt": "how are you"}, "sampled: how are you"),
         "roots": ("list_client_roots", {}, "file:///interop/root"),
@@ -34,14 +34,19 @@ ASK = {
         "sample": ("test_input_required_result_sampling", {}, "sampled: What is the capital"),
         "roots": ("test_input_required_result_list_roots", {}, "file:///interop/root"),
         "slow": lambda ticket: ("count_slowly", {"ticket": ticket, "steps": 5, "step_ms": 300}),
-        "texts": ("test://static-text", "test_prompt_with_arguments", {"arg1": "a", "arg2": "b"}, "test_error_handling"),
+        "texts": (
+            "test://static-text",
+            "test_prompt_with_arguments",
+            {"arg1": "a", "arg2": "b"},
+            "test_error_handling",
+        ),
         "change": ("touch_resource", "test://watched-resource"),
     },
 }
 """The tools of each server by what they do: name, arguments, and what the answer must contain."""
 
 
-async def basics(peer, kind: str) -> None:
+async def basics(peer, server: str) -> None:
     async def lists(facts: Facts) -> None:
         tools = await peer.tools()
         facts |= peer.facts
@@ -67,7 +72,7 @@ async def basics(peer, kind: str) -> None:
 
     async def progress(facts: Facts) -> None:
         arrivals = Arrivals()
-        name, arguments = ASK[kind]["slow"](ticket())
+        name, arguments = ASK[server]["slow"](ticket())
         facts["answer"] = await peer.call(name, arguments, arrivals.progress)
         arrivals.result()
         arrivals.check(steps=5, spread_seconds_min=0.5)
@@ -86,26 +91,25 @@ async def attempt(call) -> object:
         return str(error)
 
 
-async def round_trips(peer, kind: str) -> None:
-    for what in ("elicit", "sample", "roots"):
-        name, arguments, expected = ASK[kind][what]
+async def round_trip(peer, server: str, what: str) -> None:
+    name, arguments, expected = ASK[server][what]
 
-        async def ask(facts: Facts) -> None:
-            if kind == "everything":
-                # This server offers the tool only once it has digested what the client can do.
-                await eventually(lambda: offered(peer, name), f"the tool {name} is offered")
-            facts["answer"] = await peer.call(name, arguments)
-            ensure(expected in facts["answer"], f"not in the answer: {expected}")
+    async def ask(facts: Facts) -> None:
+        if server == "everything":
+            # This server offers the tool only once it has digested what the client can do.
+            await eventually(lambda: offered(peer, name), f"the tool {name} is offered")
+        facts["answer"] = await peer.call(name, arguments)
+        ensure(expected in facts["answer"], f"not in the answer: {expected}")
 
-        await scenario(f"round trip: {what}", ask)
+    await scenario(f"round trip: {what}", ask)
 
 
 async def offered(peer, name: str) -> bool:
     return name in [tool["name"] for tool in await peer.tools()]
 
 
-async def with_fixture(peer, kind: str) -> None:
-    uri, prompt, arguments, failing = ASK[kind]["texts"]
+async def with_fixture(peer, server: str) -> None:
+    uri, prompt, arguments, failing = ASK[server]["texts"]
 
     async def cancel(_: Facts) -> None:
         cancelled = ticket()
@@ -126,8 +130,8 @@ async def with_fixture(peer, kind: str) -> None:
     await scenario("resources, prompts, refusals", texts)
 
 
-async def listening(peer, kind: str) -> None:
-    touch, uri = ASK[kind]["change"]
+async def listening(peer, server: str) -> None:
+    touch, uri = ASK[server]["change"]
 
     async def listen(facts: Facts) -> None:
         async with peer.client.listen(resource_subscriptions=[uri]) as subscription:
@@ -167,14 +171,15 @@ def status_and_body(request: urllib.request.Request) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-async def main(sdk: str, mode: str, kind: str, url: str) -> None:
+async def main(sdk: str, mode: str, server: str, url: str) -> None:
     async with importlib.import_module(sdk).connect(url, mode) as peer:
-        await basics(peer, kind)
-        await round_trips(peer, kind)
-        if "texts" in ASK[kind]:
-            await with_fixture(peer, kind)
+        await basics(peer, server)
+        for what in ("elicit", "sample", "roots"):
+            await round_trip(peer, server, what)
+        if "texts" in ASK[server]:
+            await with_fixture(peer, server)
         if peer.facts["revision"] >= "2026":
-            await listening(peer, kind)
+            await listening(peer, server)
     if peer.headers:
         await after_the_end(url, peer.headers)
 
