@@ -8,6 +8,7 @@ pub mod base;
 pub mod config;
 pub mod control;
 pub mod io;
+pub mod link;
 pub mod policy;
 pub mod proxy;
 pub mod server;

@@ -1,2 +1,67 @@
 //! Side-by-side measurements of ringgate and its peers.
-fn main() {}
+//!
+//! One binary holds all roles of a measurement: the upstream (`mock`), the
+//! floor to measure distances from (`bare-proxy`), and the drivers that start
+//! the peers, load them and write down what they cost.
+
+#![deny(unsafe_code)]
+
+mod args;
+mod bare_proxy;
+mod build;
+mod compare;
+mod footprint;
+mod host;
+mod load;
+mod mock;
+mod noise;
+mod process;
+#[allow(unsafe_code)]
+mod sys;
+mod syscalls;
+
+use std::process::ExitCode;
+
+/// The bare proxy allocates like ringgate does, so that the allocator is no difference between them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const HELP: &str = "\
+bench: measure ringgate beside its peers
+
+Usage: bench COMMAND [OPTIONS]
+
+  compare      ringgate beside nginx, HAProxy, Envoy and others under the same load
+  footprint    memory of an idle connection and of a held SSE stream
+  syscalls     system calls, ring and socket operations per request
+  mock         a fast MCP Streamable HTTP upstream
+  bare-proxy   the least a proxy can do on io_uring: the floor to compare with
+
+`bench COMMAND --help` lists the options of a command.
+";
+
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    let command = words.next().unwrap_or_default();
+    let args = args::Args::new(words);
+    let outcome = match command.as_str() {
+        "compare" => compare::main(args),
+        "footprint" => footprint::main(args),
+        "syscalls" => syscalls::main(args),
+        "spin" => noise::spin(),
+        "mock" => mock::main(args),
+        "bare-proxy" => bare_proxy::main(args),
+        "" | "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("unknown command `{other}`\n\n{HELP}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("bench: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,28 @@
-//! TBD
+//! The configuration, in two forms and one door between them.
+//!
+//! What the operator wrote ([`file`]) is checked as a whole, so that one run names every mistake with
+//! its line ([`check`]), and compiled to what the gateway runs ([`snapshot`]): ids, indices and tables
+//! in which a wrong value cannot be written down. Each option is declared once, in [`file`]; decoding,
+//! the JSON Schema and the reference in `docs/configuration.md` ([`schema`]) come from that one
+//! declaration.
+#![forbid(unsafe_code)]
+
+pub mod check;
+pub mod compile;
+pub mod file;
+pub mod finding;
+pub mod rule;
+pub mod schema;
+pub mod secret;
+pub mod section;
+pub mod snapshot;
+mod text;
+mod units;
+mod url;
+pub mod world;
+pub mod yaml;
+
+pub use check::load;
+pub use finding::Findings;
+pub use secret::Secret;
+pub use snapshot::{Endpoint, Limits, Listener, Route, Server, ServerId, Snapshot, Timeouts, restart_needed};

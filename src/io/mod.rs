@@ -1,1 +1,74 @@
-//! Sockets, clocks and dialling behind small traits.
+//! Sockets, clocks and dialling behind small traits, so that the runtime can be replaced in one module.
+//!
+//! A connection is a [`Conn`]: a [`Reader`], a [`Writer`] and a [`Hangup`]. All three are concrete
+//! types whatever is behind them: [`uring`] makes them from monoio's sockets, [`tls`] wraps another
+//! `Conn`, and [`sim`] makes them from an in-memory network driven by a seed. The data plane never
+//! sees which.
+
+pub mod bell;
+pub mod conn;
+pub mod lane;
+pub mod sim;
+pub mod tls;
+pub mod uring;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::base::Ticks;
+pub use conn::{Conn, Direction, Hangup, Peer, Reader, Writer};
+
+/// A boxed future that stays on its thread.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Where to dial: one resolved address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// TCP, with the address already resolved (a worker never does DNS).
+    Tcp(SocketAddr),
+    /// A Unix stream socket by path.
+    Unix(PathBuf),
+}
+
+/// What a worker needs from the world: time, tasks and connections.
+pub trait Net {
+    /// The monotonic clock.
+    fn now(&self) -> Ticks;
+    /// Runs `task` on this thread until it ends.
+    fn spawn(&self, task: LocalFuture<'static, ()>);
+    /// Ends after `duration`.
+    fn sleep(&self, duration: Duration) -> LocalFuture<'static, ()>;
+    /// Connects. The caller bounds the time by dropping the future.
+    fn dial(&self, address: &Address) -> LocalFuture<'static, io::Result<Conn>>;
+}
+
+/// A fresh connection that may still be handed to another worker.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket, not yet tied to a ring.
+    pub socket: Socket,
+    /// Who connected.
+    pub peer: Peer,
+}
+
+/// A connected socket that belongs to no event loop yet, and may move between threads.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// Unix stream.
+    Unix(std::os::unix::net::UnixStream),
+}
+
+/// A listening socket.
+pub trait Listen {
+    /// The next connection. Ends with an error of kind `Other`/`InvalidInput` once the listener was shut.
+    /// Never dropped while pending: a cancelled accept may lose a connection.
+    fn accept(&self) -> LocalFuture<'_, io::Result<Accepted>>;
+    /// Stops accepting: a pending [`Listen::accept`] ends with an error.
+    fn shut(&self);
+}

@@ -1,1 +1,20 @@
-//! TBD
+//! The data plane: one worker a core, from the accepted socket to the settled exchange.
+//!
+//! The walk of a request: [`listener`] accepts, [`connection`] reads and loops, [`admit`] decides (plain
+//! functions: no await, no clock, no lock), [`exchange`] sends upstream and settles, [`relay`] passes the
+//! answer on. [`tick`](worker::Worker::tick) does what is due in between.
+#![forbid(unsafe_code)]
+
+pub mod admit;
+pub mod client;
+pub mod connection;
+pub mod exchange;
+mod head;
+pub mod listener;
+mod relay;
+mod reply;
+mod upstream;
+mod watch;
+pub mod worker;
+
+pub use worker::Worker;

@@ -1,1 +1,13 @@
-//! TBD
+//! The front door: the command line, threads, listeners, the life of the process.
+#![forbid(unsafe_code)]
+
+pub mod bind;
+pub mod cli;
+pub mod demo;
+pub mod doctor;
+mod main;
+pub mod run;
+pub mod runtime;
+
+pub use main::main;
+pub use run::{Failure, serve};

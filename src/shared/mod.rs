@@ -1,1 +1,11 @@
-//! The only things that two cores may both touch.
+//! The only things that two threads may both touch. Everything here is lock-free, and atomics stay here.
+
+mod gauge;
+mod mailbox;
+mod slot;
+mod stage;
+
+pub use gauge::{Gauge, least};
+pub use mailbox::Mailbox;
+pub use slot::Slot;
+pub use stage::{Stage, StageCell};

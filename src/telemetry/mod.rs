@@ -1,1 +1,11 @@
-//! TBD
+//! What is known about the traffic: one record per exchange, counters and histograms per worker.
+//!
+//! A worker only adds plain numbers of its own; whoever wants to read asks the worker for a copy.
+#![forbid(unsafe_code)]
+
+pub mod prometheus;
+pub mod record;
+pub mod stats;
+
+pub use record::{ExchangeRecord, Kind, Outcome};
+pub use stats::{ServerStats, WorkerStats};

@@ -1,0 +1,111 @@
+//! What the micro benches measure: inputs like those of real traffic, and one function per codec.
+//!
+//! Inputs come in sets that are cycled through. With a single body a branch predictor learns it by
+//! heart and a scanner looks half again as fast as it will ever be in service.
+
+mod bodies;
+mod heads;
+mod streams;
+
+use ringgate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_head, parse_response_head};
+use ringgate::wire::json::{Padded, validate};
+use ringgate::wire::jsonrpc::{JsonLimits, Message, extract_envelope, extract_envelope_portable};
+use ringgate::wire::sse::Scanner;
+use std::hint::black_box;
+
+/// One codec on one kind of input.
+pub struct Work {
+    /// Its name in reports: `codec/input`.
+    pub name: &'static str,
+    /// Inputs, to be used in turn. Each is followed by bytes that are not part of it.
+    pub inputs: Vec<Input>,
+    /// Does the work on one input. Panics if the answer is wrong: a codec that refuses is fast.
+    pub run: fn(&Input),
+}
+
+/// One input.
+pub struct Input {
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+impl Input {
+    fn new(text: &[u8]) -> Self {
+        let mut bytes = text.to_vec();
+        bytes.resize(text.len() + ringgate::base::PAD, 0);
+        Self { bytes, length: text.len() }
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    fn padded(&self) -> Padded<'_> {
+        Padded::new(&self.bytes, self.length).expect("an input is made with its padding")
+    }
+}
+
+/// All kinds of work, in the order of a report.
+pub fn all() -> Vec<Work> {
+    vec![
+        Work { name: "extract/250 B", inputs: bodies::calls(64, 250), run: extract },
+        Work { name: "extract/4 KB nested", inputs: bodies::nested(16, 4096), run: extract },
+        Work { name: "extract/64 KB nested", inputs: bodies::nested(4, 65536), run: extract },
+        Work { name: "extract/64 KB text", inputs: bodies::text(4, 65536), run: extract },
+        Work { name: "extract portable/250 B", inputs: bodies::calls(64, 250), run: extract_portable },
+        Work { name: "extract portable/64 KB nested", inputs: bodies::nested(4, 65536), run: extract_portable },
+        Work { name: "extract portable/64 KB text", inputs: bodies::text(4, 65536), run: extract_portable },
+        Work { name: "validate/64 KB nested", inputs: bodies::nested(4, 65536), run: check },
+        Work { name: "request head/load generator", inputs: heads::plain_requests(), run: request_head },
+        Work { name: "request head/SDK clients", inputs: heads::sdk_requests(), run: request_head },
+        Work { name: "request head/browser", inputs: heads::browser_requests(), run: request_head },
+        Work { name: "response head/servers", inputs: heads::responses(), run: response_head },
+        Work { name: "sse/one answer", inputs: streams::answers(32), run: events },
+        Work { name: "sse/64 KB of events", inputs: streams::many(4, 65536), run: events },
+    ]
+}
+
+fn extract(input: &Input) {
+    let message = extract_envelope(black_box(input.padded()), &LIMITS).expect("bodies are valid");
+    black_box(is_named_call(&message));
+}
+
+fn extract_portable(input: &Input) {
+    let message = extract_envelope_portable(black_box(input.padded()), &LIMITS).expect("bodies are valid");
+    black_box(is_named_call(&message));
+}
+
+fn is_named_call(message: &Message<'_>) -> bool {
+    let Message::Single(envelope) = message else {
+        panic!("not one message");
+    };
+    assert!(envelope.id().is_some() && envelope.name().is_some(), "a field was not found");
+    true
+}
+
+fn check(input: &Input) {
+    assert!(validate(black_box(input.padded()), LIMITS.depth_max).is_ok());
+}
+
+fn request_head(input: &Input) {
+    let head = parse_request_head(black_box(input.text()), &HeadLimits::default(), &mut HeadScan::default());
+    assert!(matches!(black_box(head), Ok(Parsed::Complete(_))));
+}
+
+fn response_head(input: &Input) {
+    let limits = HeadLimits::default();
+    let head = parse_response_head(black_box(input.text()), Method::Post, &limits, &mut HeadScan::default());
+    assert!(matches!(black_box(head), Ok(Parsed::Complete(_))));
+}
+
+fn events(input: &Input) {
+    let whole = Scanner::new(1 << 20).scan(black_box(input.text()));
+    assert!(whole.is_ok_and(|whole| whole == input.len()));
+}
+
+const LIMITS: JsonLimits = JsonLimits { depth_max: 64, batch_max: 64, id_bytes_max: 1024 };

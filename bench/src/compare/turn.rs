@@ -1,0 +1,228 @@
+//! One turn: a proxy is started, warmed, measured in closed loop and at a fixed rate, and ended.
+
+use super::handshake;
+use super::peer::{Addresses, Peer, RINGGATE};
+use super::sample::{Case, Sample};
+use crate::args::Args;
+use crate::load::{Load, Order, Outcome, Scenario};
+use crate::noise::{self, Guard};
+use crate::process::Session;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Everything that stays the same from turn to turn.
+pub struct Stage {
+    seconds: f64,
+    connections: usize,
+    rate: u32,
+    sse_writes: u8,
+    answer_bytes: usize,
+    proxy_core: usize,
+    load_core: usize,
+    realtime: bool,
+    guard: bool,
+    ringgate: String,
+    directory: PathBuf,
+    addresses: Addresses,
+    load: Option<Load>,
+    mock: Option<Session>,
+}
+
+impl Stage {
+    /// Takes its options out of `args`. Nothing is started yet.
+    pub fn from_args(args: &mut Args) -> Result<Self, String> {
+        let directory = std::env::temp_dir().join(format!("ringgate-bench-{}", std::process::id()));
+        let guard = args.flag("--guard");
+        Ok(Self {
+            seconds: args.value("--seconds", 4.0)?,
+            connections: args.value("--connections", 64)?,
+            rate: args.value("--rate", 5000)?,
+            sse_writes: args.value("--sse-writes", 1u8)?.clamp(1, 3),
+            answer_bytes: args.value("--answer-bytes", 290)?,
+            proxy_core: args.value("--proxy-core", 0)?,
+            load_core: args.value("--load-core", 1)?,
+            realtime: args.flag("--realtime") || guard,
+            guard,
+            ringgate: args.text("--ringgate")?.unwrap_or_else(|| RINGGATE.to_string()),
+            addresses: Addresses {
+                upstream: free_address()?,
+                upstream_unix: directory.join("mock.sock"),
+                proxy: free_address()?,
+                admin: free_address()?,
+            },
+            directory,
+            load: None,
+            mock: None,
+        })
+    }
+
+    /// Finds the load generator and makes the directory for configurations and logs.
+    pub fn set_up(&mut self) -> Result<(), String> {
+        std::fs::create_dir_all(&self.directory).map_err(|error| error.to_string())?;
+        self.load = Some(Load::find(self.load_core)?);
+        noise::favour(std::process::id());
+        Ok(())
+    }
+
+    /// The load generator, once [`Self::set_up`] has found it.
+    pub fn load(&self) -> Result<&Load, String> {
+        self.load.as_ref().ok_or_else(|| "no load generator".to_string())
+    }
+
+    /// Starts the upstream anew, with the kind of answers given.
+    pub fn start_mock(&mut self, sse: bool) -> Result<(), String> {
+        self.mock = None;
+        let own = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(own);
+        command.arg("mock").arg("--unix").arg(&self.addresses.upstream_unix);
+        command.args(["--listen", &self.addresses.upstream.to_string()]);
+        command.args(["--answer-bytes", &self.answer_bytes.to_string()]);
+        if sse {
+            command.args(["--sse", "--sse-writes", &self.sse_writes.to_string()]);
+        }
+        let mut mock = Session::start("mock", command, self.load_core, &self.directory)?;
+        noise::favour(mock.id());
+        mock.wait_listening(self.addresses.upstream)?;
+        self.mock = Some(mock);
+        Ok(())
+    }
+
+    /// Where files of this run go; removed at the end.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Starts `peer` in front of the upstream; none for [`Peer::Direct`].
+    pub fn start_peer(&self, peer: Peer, executable: &Path) -> Result<Option<Session>, String> {
+        let command = peer.command(executable, &self.addresses, &self.directory, &self.ringgate)?;
+        let Some(command) = command else {
+            return Ok(None);
+        };
+        let mut session = Session::start(peer.name(), command, self.proxy_core, &self.directory)?;
+        noise::favour(session.id());
+        session.wait_listening(self.addresses.proxy)?;
+        Ok(Some(session))
+    }
+
+    /// The load for `peer` in closed loop; what differs is set by the caller.
+    pub fn order(&self, peer: Peer, body_bytes: usize) -> Result<Order, String> {
+        let address = if peer == Peer::Direct { self.addresses.upstream } else { self.addresses.proxy };
+        let headers = match peer.terminates_sessions() {
+            true => handshake::open_session(address, peer.path())?,
+            false => Vec::new(),
+        };
+        Ok(Order {
+            url: format!("http://{address}{}", peer.path()),
+            connections: self.connections,
+            seconds: self.seconds,
+            counts_all: false,
+            scenario: Scenario::Calls,
+            rate: None,
+            body_bytes,
+            tool: peer.tool().to_string(),
+            headers,
+            watch: Vec::new(),
+        })
+    }
+
+    /// A whole turn of `peer`.
+    pub fn run_turn(
+        &mut self,
+        peer: Peer,
+        executable: &Path,
+        case: Case,
+        round: usize,
+    ) -> Result<Sample, String> {
+        let proxy = self.start_peer(peer, executable)?;
+        let outcome = self.measure(peer, proxy.as_ref(), case, round);
+        outcome.map_err(|error| match &proxy {
+            Some(proxy) => format!("{error}\nits last words:\n{}", proxy.last_words()),
+            None => error,
+        })
+    }
+
+    fn measure(
+        &self,
+        peer: Peer,
+        proxy: Option<&Session>,
+        case: Case,
+        round: usize,
+    ) -> Result<Sample, String> {
+        let of_proxy = proxy.map(Session::processes).unwrap_or_default();
+        let of_mock = self.mock.as_ref().map(Session::processes).unwrap_or_default();
+        let watch = [of_proxy.as_slice(), &of_mock].concat();
+        let closed = Order { watch, ..self.order(peer, case.body_bytes)? };
+        let load = self.load()?;
+        let full = answered(load.run(&closed)?)?;
+        let mut sample = Sample {
+            case,
+            round,
+            peer,
+            cpu_us: full.cpu_us(&of_proxy),
+            rps: full.rps,
+            busy: full.cpu_us(&of_proxy) * full.rps / 1e6,
+            mock_us: full.cpu_us(&of_mock),
+            load_us: full.own_us,
+            rate: 0,
+            p50_us: 0.0,
+            p99_us: 0.0,
+            rate_cpu_us: 0.0,
+            rss_mib: full.rss_peak_mib(&of_proxy),
+            errors: full.errors,
+        };
+        if self.rate > 0 {
+            // Half of what a slow peer can do: beyond that one measures its queue.
+            let rate = self.rate.min((sample.rps / 2.0) as u32).max(1);
+            let fixed = answered(self.run_at_rate(load, proxy, &Order { rate: Some(rate), ..closed })?)?;
+            sample.rate = rate;
+            sample.p50_us = fixed.p50_us;
+            sample.p99_us = fixed.p99_us;
+            sample.rate_cpu_us = fixed.cpu_us(&of_proxy);
+            sample.errors += fixed.errors;
+        }
+        Ok(sample)
+    }
+
+    fn run_at_rate(&self, load: &Load, proxy: Option<&Session>, order: &Order) -> Result<Outcome, String> {
+        if !self.realtime {
+            return load.run(order);
+        }
+        let mut sessions = proxy.into_iter().chain(self.mock.as_ref());
+        let set = |session: &Session| session.set_realtime(REALTIME_PRIORITY);
+        sessions.try_for_each(set).map_err(|error| format!("no real-time priority: {error}"))?;
+        let cores = [self.proxy_core, self.load_core];
+        let guard = self.guard.then(|| Guard::start(&cores, &self.directory)).transpose()?;
+        let outcome = load.at_priority(REALTIME_PRIORITY).run(order);
+        drop(guard);
+        // The mock goes on to the next turn, the proxy ends here.
+        if let Some(mock) = &self.mock {
+            mock.set_realtime(0).map_err(|error| error.to_string())?;
+        }
+        outcome
+    }
+}
+
+fn answered(outcome: Outcome) -> Result<Outcome, String> {
+    if outcome.requests > 0 {
+        Ok(outcome)
+    } else {
+        Err(format!("no right answer, {} errors", outcome.errors))
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        self.mock = None;
+        // Configurations and logs were of use only while the peers ran.
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A loopback address that nothing listens on now.
+fn free_address() -> Result<SocketAddr, String> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    listener.map_err(|error| format!("no free port: {error}"))
+}
+
+const REALTIME_PRIORITY: i32 = 10;

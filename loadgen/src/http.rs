@@ -1,0 +1,370 @@
+//! Reading HTTP/1.1 responses, strictly, from whatever pieces the socket gives.
+//!
+//! A judge must not be lenient: bare line feeds, two framings at once or a broken chunk are faults of
+//! the server under test, not something to be repaired (RFC 9112 sections 2.2, 6.3, 7.1).
+
+use memchr::memmem;
+
+/// What kind of body a response announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Media {
+    /// `application/json`.
+    Json,
+    /// `text/event-stream`.
+    EventStream,
+    /// Anything else, or nothing said.
+    #[default]
+    Other,
+}
+
+/// The facts of a response head that the load generator needs.
+#[derive(Debug, Clone, Default)]
+pub struct Head {
+    /// The status code, 100 to 999.
+    pub status: u16,
+    /// `Content-Length`, when given.
+    pub length: Option<u64>,
+    /// The kind of body.
+    pub media: Media,
+    /// Whether the connection may carry another request.
+    pub keep_alive: bool,
+    /// The value of `Mcp-Session-Id`; empty when absent.
+    pub session: Vec<u8>,
+    chunked: bool,
+}
+
+/// The next thing found in the input.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// The input is used up and the response goes on.
+    NeedMore,
+    /// The head is complete; see [`ResponseReader::head`].
+    Head,
+    /// Some bytes of the body, decoded. A body of known length that lies in the input as a whole
+    /// comes as one piece.
+    Body(&'a [u8]),
+    /// The response is complete. The reader is ready for the next one.
+    End,
+}
+
+/// How a response broke the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HttpFault {
+    /// The status line is not one.
+    StatusLine,
+    /// A header line is malformed, or ends in a bare line feed.
+    HeaderLine,
+    /// `Content-Length` and `Transfer-Encoding` are missing sense: both, twice, or not a number.
+    Framing,
+    /// A chunk header, chunk end or trailer is malformed.
+    Chunk,
+    /// The head is longer than [`HEAD_BYTES_MAX`].
+    HeadTooLong,
+}
+
+impl HttpFault {
+    /// A short name for reports.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::StatusLine => "status line",
+            Self::HeaderLine => "header line",
+            Self::Framing => "body framing",
+            Self::Chunk => "chunk",
+            Self::HeadTooLong => "head too long",
+        }
+    }
+}
+
+/// The longest response head taken, in bytes.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// An incremental reader of one response after another.
+#[derive(Debug, Default)]
+pub struct ResponseReader {
+    state: State,
+    head: Head,
+    /// A head that came in parts; empty in the usual case.
+    partial: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Head,
+    Sized(u64),
+    Chunk(ChunkState),
+    UntilClose,
+    Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChunkState {
+    Size { value: u64, digits: u8 },
+    Extension { value: u64 },
+    SizeLf { value: u64 },
+    Data(u64),
+    DataCr,
+    DataLf,
+    TrailerStart,
+    TrailerLine,
+    TrailerLf,
+    LastLf,
+}
+
+impl ResponseReader {
+    /// The head last announced by [`Piece::Head`].
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Whether no byte of the current response has been seen.
+    pub fn is_fresh(&self) -> bool {
+        self.state == State::Head && self.partial.is_empty()
+    }
+
+    /// Forgets a response half read.
+    pub fn reset(&mut self) {
+        self.state = State::Head;
+        self.partial.clear();
+    }
+
+    /// Whether the peer's closing now completes the response (a body without any framing).
+    pub fn ends_by_close(&self) -> bool {
+        self.state == State::UntilClose
+    }
+
+    /// Takes the next piece off the front of `input`.
+    ///
+    /// # Errors
+    /// The first rule broken; the reader must be [`reset`](Self::reset) and the connection closed.
+    pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Piece<'a>, HttpFault> {
+        match self.state {
+            State::Head => self.take_head(input),
+            State::Sized(left) => Ok(self.take_sized(left, input)),
+            State::Chunk(at) => self.take_chunk(at, input),
+            State::UntilClose if input.is_empty() => Ok(Piece::NeedMore),
+            State::UntilClose => Ok(Piece::Body(std::mem::take(input))),
+            State::Ended => {
+                self.state = State::Head;
+                Ok(Piece::End)
+            }
+        }
+    }
+
+    fn take_head<'a>(&mut self, input: &mut &'a [u8]) -> Result<Piece<'a>, HttpFault> {
+        if self.partial.is_empty() {
+            let Some(end) = head_end(input) else {
+                self.partial.extend_from_slice(std::mem::take(input));
+                return check_head_growth(&self.partial);
+            };
+            let (head, rest) = input.split_at(end);
+            *input = rest;
+            return self.open_body(head);
+        }
+        let old = self.partial.len();
+        self.partial.extend_from_slice(input);
+        // The blank line may have begun in the older part.
+        let from = old.saturating_sub(3);
+        let Some(end) = head_end(&self.partial[from..]).map(|at| at + from) else {
+            *input = &[];
+            return check_head_growth(&self.partial);
+        };
+        *input = &input[end - old..];
+        let mut whole = std::mem::take(&mut self.partial);
+        let outcome = self.open_body(&whole[..end]);
+        whole.clear();
+        self.partial = whole;
+        outcome
+    }
+
+    /// Reads a whole head and decides how its body is framed (RFC 9112 section 6.3).
+    fn open_body<'a>(&mut self, head: &[u8]) -> Result<Piece<'a>, HttpFault> {
+        parse_head(head, &mut self.head)?;
+        let Head { status, length, chunked, .. } = self.head;
+        if (100..200).contains(&status) {
+            return Ok(Piece::NeedMore); // an interim response; the final one follows
+        }
+        self.state = match (chunked, length) {
+            _ if status == 204 || status == 304 => State::Ended,
+            (true, None) => State::Chunk(ChunkState::Size { value: 0, digits: 0 }),
+            (true, Some(_)) => return Err(HttpFault::Framing),
+            (false, Some(0)) => State::Ended,
+            (false, Some(length)) => State::Sized(length),
+            (false, None) => {
+                self.head.keep_alive = false;
+                State::UntilClose
+            }
+        };
+        Ok(Piece::Head)
+    }
+
+    fn take_sized<'a>(&mut self, left: u64, input: &mut &'a [u8]) -> Piece<'a> {
+        if input.is_empty() {
+            return Piece::NeedMore;
+        }
+        let taken = (input.len() as u64).min(left);
+        let (body, rest) = input.split_at(taken as usize);
+        *input = rest;
+        self.state = if taken == left { State::Ended } else { State::Sized(left - taken) };
+        Piece::Body(body)
+    }
+
+    fn take_chunk<'a>(&mut self, mut at: ChunkState, input: &mut &'a [u8]) -> Result<Piece<'a>, HttpFault> {
+        loop {
+            if let ChunkState::Data(left) = at {
+                if input.is_empty() {
+                    self.state = State::Chunk(at);
+                    return Ok(Piece::NeedMore);
+                }
+                let taken = (input.len() as u64).min(left);
+                let (body, rest) = input.split_at(taken as usize);
+                *input = rest;
+                let next = if taken == left { ChunkState::DataCr } else { ChunkState::Data(left - taken) };
+                self.state = State::Chunk(next);
+                return Ok(Piece::Body(body));
+            }
+            let Some((&byte, rest)) = input.split_first() else {
+                self.state = State::Chunk(at);
+                return Ok(Piece::NeedMore);
+            };
+            *input = rest;
+            if at == ChunkState::LastLf {
+                self.state = State::Head;
+                return if byte == b'\n' { Ok(Piece::End) } else { Err(HttpFault::Chunk) };
+            }
+            at = at.step(byte).ok_or(HttpFault::Chunk)?;
+        }
+    }
+}
+
+impl ChunkState {
+    /// The state after one byte that is not chunk data; `None` when the byte may not stand there.
+    fn step(self, byte: u8) -> Option<Self> {
+        match (self, byte) {
+            (Self::Size { value, digits }, _) if byte.is_ascii_hexdigit() && digits < 15 => {
+                let digit = u64::from((byte as char).to_digit(16)?);
+                Some(Self::Size { value: value << 4 | digit, digits: digits + 1 })
+            }
+            (Self::Size { value, digits: 1.. }, b'\r') => Some(Self::SizeLf { value }),
+            (Self::Size { value, digits: 1.. }, b';') => Some(Self::Extension { value }),
+            (Self::Extension { value }, b'\r') => Some(Self::SizeLf { value }),
+            (Self::Extension { .. }, b'\t' | 0x20..=0x7e | 0x80..) => Some(self),
+            (Self::SizeLf { value: 0 }, b'\n') => Some(Self::TrailerStart),
+            (Self::SizeLf { value }, b'\n') => Some(Self::Data(value)),
+            (Self::DataCr, b'\r') => Some(Self::DataLf),
+            (Self::DataLf, b'\n') => Some(Self::Size { value: 0, digits: 0 }),
+            (Self::TrailerStart, b'\r') => Some(Self::LastLf),
+            (Self::TrailerStart | Self::TrailerLine, b'\t' | 0x20..=0x7e | 0x80..) => Some(Self::TrailerLine),
+            (Self::TrailerLine, b'\r') => Some(Self::TrailerLf),
+            (Self::TrailerLf, b'\n') => Some(Self::TrailerStart),
+            _ => None,
+        }
+    }
+}
+
+fn head_end(bytes: &[u8]) -> Option<usize> {
+    memmem::find(bytes, b"\r\n\r\n").map(|at| at + 4)
+}
+
+fn check_head_growth<'a>(partial: &[u8]) -> Result<Piece<'a>, HttpFault> {
+    if partial.len() > HEAD_BYTES_MAX { Err(HttpFault::HeadTooLong) } else { Ok(Piece::NeedMore) }
+}
+
+/// Reads a complete head, blank line included, into `head`, reusing its memory.
+fn parse_head(bytes: &[u8], head: &mut Head) -> Result<(), HttpFault> {
+    let (version_minor, status) = parse_status_line(bytes)?;
+    head.status = status;
+    head.length = None;
+    head.media = Media::Other;
+    head.keep_alive = version_minor == b'1';
+    head.session.clear();
+    head.chunked = false;
+
+    let mut rest = &bytes[line_length(bytes)?..];
+    while rest != b"\r\n" {
+        let length = line_length(rest)?;
+        parse_header(&rest[..length - 2], head)?;
+        rest = &rest[length..];
+    }
+    Ok(())
+}
+
+/// The length of the first line with its CRLF; a line feed elsewhere is a fault.
+fn line_length(bytes: &[u8]) -> Result<usize, HttpFault> {
+    match memchr::memchr(b'\n', bytes) {
+        Some(at) if at > 0 && bytes[at - 1] == b'\r' => Ok(at + 1),
+        _ => Err(HttpFault::HeaderLine),
+    }
+}
+
+fn parse_status_line(bytes: &[u8]) -> Result<(u8, u16), HttpFault> {
+    let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ (b'0' | b'1'), b' ', status @ ..] = bytes else {
+        return Err(HttpFault::StatusLine);
+    };
+    let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', b' ' | b'\r', ..] = status else {
+        return Err(HttpFault::StatusLine);
+    };
+    let digit = |byte: &u8| u16::from(byte - b'0');
+    Ok((*minor, digit(a) * 100 + digit(b) * 10 + digit(c)))
+}
+
+fn parse_header(line: &[u8], head: &mut Head) -> Result<(), HttpFault> {
+    let colon = memchr::memchr(b':', line).ok_or(HttpFault::HeaderLine)?;
+    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    if name.is_empty() || name.iter().any(|&byte| byte <= b' ' || byte == 0x7f) {
+        return Err(HttpFault::HeaderLine);
+    }
+    if memchr::memchr2(0, b'\r', value).is_some() {
+        return Err(HttpFault::HeaderLine);
+    }
+    match name.len() {
+        10 if name.eq_ignore_ascii_case(b"connection") => {
+            if has_token(value, b"close") {
+                head.keep_alive = false;
+            } else if has_token(value, b"keep-alive") {
+                head.keep_alive = true;
+            }
+        }
+        12 if name.eq_ignore_ascii_case(b"content-type") => head.media = media_of(value),
+        14 if name.eq_ignore_ascii_case(b"content-length") => {
+            let length = parse_length(value).ok_or(HttpFault::Framing)?;
+            if head.length.replace(length).is_some() {
+                return Err(HttpFault::Framing);
+            }
+        }
+        14 if name.eq_ignore_ascii_case(b"mcp-session-id") => head.session.extend_from_slice(value),
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            if head.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(HttpFault::Framing);
+            }
+            head.chunked = true;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn parse_length(value: &[u8]) -> Option<u64> {
+    if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    Some(value.iter().fold(0, |sum, byte| sum * 10 + u64::from(byte - b'0')))
+}
+
+fn has_token(value: &[u8], token: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|part| part.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+fn media_of(value: &[u8]) -> Media {
+    let essence = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+    if essence.eq_ignore_ascii_case(b"application/json") {
+        Media::Json
+    } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
+        Media::EventStream
+    } else {
+        Media::Other
+    }
+}
+
+#[cfg(test)]
+mod tests;

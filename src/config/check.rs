@@ -1,0 +1,196 @@
+//! The door between the two forms: text in, a snapshot or every finding out.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::compile::{Context, compile};
+use super::file::File;
+use super::finding::{Findings, Place, Spot};
+use super::section::Section;
+use super::snapshot::{Address, ListenAddress, Snapshot};
+use super::world::{System, World};
+use super::yaml::{self, Entry, Node, Value};
+
+/// Reads, checks and compiles the configuration in `path`.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text.
+pub fn load(path: &Path, generation: u64) -> Result<Snapshot, Findings> {
+    load_from(path, generation, &System)
+}
+
+fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot, Findings> {
+    let mut findings = Findings::of(path.display().to_string());
+    let bytes = match world.read(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let fix = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    "name another with --config, or begin without a file: `ringgate serve --server NAME=URL`, `ringgate demo`"
+                }
+                io::ErrorKind::FileTooLarge => "a configuration has at most 1 MiB",
+                _ => "let the user that runs ringgate read it",
+            };
+            findings.add(&Place::default(), format!("cannot be read: {error}"), fix);
+            return Err(findings);
+        }
+    };
+    // The directory of a bare file name is the empty path, which joins as it should.
+    let directory = path.parent().unwrap_or(Path::new(""));
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => check(text, generation, &Context { world, directory }, findings),
+        Err(error) => {
+            let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let spot = Spot { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 };
+            let place = Place { spot, path: String::new() };
+            findings.add(&place, "is not UTF-8 text", "save the file as UTF-8");
+            Err(findings)
+        }
+    }
+}
+
+/// Checks and compiles `text`; `findings` is empty and names the file.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the text.
+pub fn check(
+    text: &str,
+    generation: u64,
+    context: &Context<'_>,
+    mut findings: Findings,
+) -> Result<Snapshot, Findings> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    match yaml::parse(text, &mut findings) {
+        Some(node) => check_tree(&node, generation, context, findings),
+        None => Err(findings),
+    }
+}
+
+fn check_tree(
+    node: &Node,
+    generation: u64,
+    context: &Context<'_>,
+    mut findings: Findings,
+) -> Result<Snapshot, Findings> {
+    let root = Place { spot: node.spot, path: String::new() };
+    let Value::Map(entries) = &node.value else {
+        findings.add(&root, "is not a map of options", "begin with `servers:`");
+        return Err(findings);
+    };
+    let file = File::read(entries, &root, &mut findings);
+    let snapshot = compile(&file, generation, context, &mut findings);
+    if findings.is_empty() {
+        return Ok(snapshot);
+    }
+    findings.sort();
+    Err(findings)
+}
+
+impl Snapshot {
+    /// The first snapshot of a gateway without a file: these servers, each at `/NAME/mcp`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the flags, each under its flag's name.
+    pub fn from_flags(
+        servers: &[(String, String)],
+        listen: Option<&str>,
+        workers: Option<&str>,
+    ) -> Result<Self, Findings> {
+        let node = |value| Node { spot: Spot::default(), value };
+        let text = |text: &str| node(Value::Text { text: text.to_owned(), quoted: true });
+        let entry = |key: &str, node| Entry { key: key.to_owned(), spot: Spot::default(), node };
+        let server = |(name, url): &(String, String)| {
+            node(Value::Map(vec![entry("name", text(name)), entry("url", text(url))]))
+        };
+        let mut entries = vec![entry("servers", node(Value::List(servers.iter().map(server).collect())))];
+        if let Some(address) = listen {
+            let listener = node(Value::Map(vec![entry("address", text(address))]));
+            entries.push(entry("listeners", node(Value::List(vec![listener]))));
+        }
+        if let Some(workers) = workers {
+            entries.push(entry("workers", text(workers)));
+        }
+        let context = Context { world: &System, directory: Path::new("") };
+        let checked = check_tree(&node(Value::Map(entries)), 1, &context, Findings::default());
+        checked.map_err(|mut findings| {
+            findings.rename(|path| flag_of(path, servers));
+            findings
+        })
+    }
+}
+
+/// The flag that a place of the tree came from.
+fn flag_of(path: &str, servers: &[(String, String)]) -> String {
+    if path.starts_with("listeners") {
+        return "--listen".to_owned();
+    }
+    if path.starts_with("workers") {
+        return "--workers".to_owned();
+    }
+    let index = path
+        .strip_prefix("servers[")
+        .and_then(|rest| rest.split(']').next())
+        .and_then(|index| index.parse::<usize>().ok());
+    match index.and_then(|index| servers.get(index)) {
+        Some((name, _)) => format!("--server {}", super::units::shorten(name)),
+        None => "--server".to_owned(),
+    }
+}
+
+/// `ringgate check FILE`: writes the findings, or one line about what will be served. Returns the exit
+/// code: 0 if the file is good, 1 if it is not.
+///
+/// # Errors
+/// Those of writing to `out`.
+pub fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
+    match load(path, 1) {
+        Ok(snapshot) => {
+            writeln!(out, "{}: good. {}", path.display(), summary(&snapshot))?;
+            Ok(0)
+        }
+        Err(findings) => {
+            let count = findings.iter().count();
+            write!(out, "{findings}")?;
+            writeln!(out, "{}: {count} {}", path.display(), if count == 1 { "mistake" } else { "mistakes" })?;
+            Ok(1)
+        }
+    }
+}
+
+/// One line about what will be served, for people.
+pub fn summary(snapshot: &Snapshot) -> String {
+    const SHOWN_MAX: usize = 8;
+    let listeners: Vec<_> = snapshot
+        .listeners
+        .iter()
+        .map(|listener| match (&listener.address, &listener.tls) {
+            (ListenAddress::Tcp(address), None) => format!("http://{address}"),
+            (ListenAddress::Tcp(address), Some(_)) => format!("https://{address}"),
+            (ListenAddress::Unix { path, .. }, _) => format!("unix:{}", path.display()),
+        })
+        .collect();
+    let mut servers: Vec<_> = snapshot
+        .servers
+        .iter()
+        .take(SHOWN_MAX)
+        .map(|server| {
+            let place = server.endpoints.first().map(|endpoint| match &endpoint.address {
+                Address::Tcp { host, port } => format!("{host}:{port}"),
+                Address::Unix(path) => format!("unix:{}", path.display()),
+            });
+            let more = match server.endpoints.len() {
+                0 | 1 => String::new(),
+                count => format!(" and {} more", count - 1),
+            };
+            format!("{} -> {}{more}", server.path, place.unwrap_or_default())
+        })
+        .collect();
+    if snapshot.servers.len() > SHOWN_MAX {
+        servers.push(format!("{} more", snapshot.servers.len() - SHOWN_MAX));
+    }
+    let noun = if snapshot.servers.len() == 1 { "server" } else { "servers" };
+    format!("{} {noun} on {}: {}", snapshot.servers.len(), listeners.join(", "), servers.join("; "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! The bytes that references name: certificates, keys, tokens. Nothing of them gets into a finding.
+
+use std::io::ErrorKind;
+
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::Context;
+use crate::config::finding::{At, Findings, Problem};
+use crate::config::text::Reference;
+use crate::config::units::shorten;
+
+/// The bytes that `reference` names.
+pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
+    match reference {
+        Reference::Env(name) => context.world.variable(name).ok_or_else(|| {
+            let what = format!("the environment variable {} is not set", shorten(name));
+            Problem::new(what, "set it for the process that runs ringgate, or use `file:NAME`")
+        }),
+        Reference::File(path) => {
+            let path = context.directory.join(path);
+            context.world.read(&path).map_err(|error| {
+                let (why, fix) = match error.kind() {
+                    ErrorKind::NotFound => (
+                        "does not exist",
+                        "check the name; relative names start at the configuration's directory",
+                    ),
+                    ErrorKind::PermissionDenied => {
+                        ("may not be read", "let the user that runs ringgate read it")
+                    }
+                    ErrorKind::FileTooLarge => {
+                        ("has more than 1 MiB", "check the name; no certificate or key is this large")
+                    }
+                    _ => ("cannot be read", "check that it is a plain file"),
+                };
+                Problem::new(format!("the file `{}` {why}", shorten(&path.display().to_string())), fix)
+            })
+        }
+    }
+}
+
+/// The bytes that `reference` names, which must pass `check`.
+pub fn checked(
+    reference: &At<Reference>,
+    check: fn(&[u8]) -> Result<(), Problem>,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Option<Box<[u8]>> {
+    let bytes = resolve(&reference.value, context);
+    bytes
+        .and_then(|bytes| check(&bytes).map(|()| bytes.into_boxed_slice()))
+        .map_err(|problem| findings.note(&reference.place, problem))
+        .ok()
+}
+
+/// Whether `bytes` are one or more certificates in PEM.
+pub fn certificates(bytes: &[u8]) -> Result<(), Problem> {
+    let mut count = 0;
+    for certificate in CertificateDer::pem_slice_iter(bytes) {
+        certificate.map_err(|error| broken(&error))?;
+        count += 1;
+    }
+    if count > 0 {
+        return Ok(());
+    }
+    let fix = match PrivateKeyDer::from_pem_slice(bytes) {
+        Ok(_) => "it holds a private key: name the certificate's file here, and this one under `key`",
+        Err(_) => "give a file that has `-----BEGIN CERTIFICATE-----` in it",
+    };
+    Err(Problem::new("holds no PEM certificate", fix))
+}
+
+/// Whether `bytes` hold a private key in PEM that needs no pass phrase.
+pub fn private_key(bytes: &[u8]) -> Result<(), Problem> {
+    match PrivateKeyDer::from_pem_slice(bytes) {
+        Ok(_) => Ok(()),
+        Err(pem::Error::NoItemsFound) => {
+            let fix = if memchr::memmem::find(bytes, b"BEGIN ENCRYPTED PRIVATE KEY").is_some() {
+                "it is encrypted: decrypt it with `openssl pkey`"
+            } else if certificates(bytes).is_ok() {
+                "it holds a certificate: name the key's file here, and this one under `certificate`"
+            } else {
+                "give a file that has `-----BEGIN PRIVATE KEY-----` in it"
+            };
+            Err(Problem::new("holds no PEM private key", fix))
+        }
+        Err(error) => Err(broken(&error)),
+    }
+}
+
+/// A PEM error in words of our own: the crate's may quote the file.
+fn broken(error: &pem::Error) -> Problem {
+    let what = match error {
+        pem::Error::MissingSectionEnd { .. } => "is PEM that is cut off",
+        _ => "is not PEM that can be read",
+    };
+    Problem::new(what, "write the file anew from its source")
+}

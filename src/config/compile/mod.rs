@@ -1,0 +1,143 @@
+//! From the configuration as written to the one that runs. What only several options together can get
+//! wrong, and what they refer to, is checked here; every step notes its findings and goes on.
+
+use std::path::Path;
+
+use super::file::{File, LimitsSection, TimeoutsSection};
+use super::finding::{At, Findings};
+use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
+use super::world::World;
+
+mod listeners;
+mod material;
+mod origins;
+mod servers;
+
+/// What compiling needs besides the file itself.
+pub struct Context<'a> {
+    /// Where references lead.
+    pub world: &'a dyn World,
+    /// What relative file names are relative to.
+    pub directory: &'a Path,
+}
+
+/// Compiles `file`. The snapshot is whole only if there are no findings.
+pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &mut Findings) -> Snapshot {
+    let listeners = listeners::compile(file, context, findings);
+    let timeouts = timeouts(&file.timeouts.value);
+    let servers = servers::compile(file, &timeouts, context, findings);
+    check_loops(file, &listeners, &servers, findings);
+    let (origins, hosts) = origins::compile(file, &listeners, findings);
+    Snapshot {
+        generation,
+        admin: admin(file, &listeners, findings),
+        workers: file.workers.value.clone(),
+        placement: file.placement.value,
+        driver: file.driver.value,
+        public_url: file.public_url.as_ref().map(|url| url.value.serialize().into()),
+        log: Log { format: file.log.value.format.value, level: file.log.value.level.value },
+        limits: limits(&file.limits.value, findings),
+        timeouts,
+        origins,
+        hosts,
+        routes: RouteTable::new(&servers),
+        listeners: listeners.into(),
+        servers: servers.into(),
+    }
+}
+
+fn admin(file: &File, listeners: &[Listener], findings: &mut Findings) -> Admin {
+    let section = &file.admin.value;
+    let At { value: address, place } = &section.address;
+    if let Some(address) = address {
+        if !address.ip().is_loopback() && !section.allow_remote.value {
+            let fix = "use 127.0.0.1, or permit it with `allow_remote: true` behind a firewall";
+            findings.add(place, "can be reached from other machines", fix);
+        }
+        if let Some(index) =
+            listeners.iter().position(|listener| listener.address == ListenAddress::Tcp(*address))
+        {
+            findings.add(place, format!("is also the address of listeners[{index}]"), "choose another port");
+        }
+    }
+    Admin { address: *address }
+}
+
+fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
+    if section.upstream_idle_max.value > section.upstream_connections_max.value {
+        let fix = "make it at most `upstream_connections_max`";
+        findings.add(&section.upstream_idle_max.place, "is more than there may be connections", fix);
+    }
+    if section.uri_bytes_max.value > section.head_bytes_max.value {
+        findings.add(
+            &section.uri_bytes_max.place,
+            "is more than a whole head may have",
+            "make it at most `head_bytes_max`",
+        );
+    }
+    Limits {
+        head_bytes_max: section.head_bytes_max.value,
+        headers_max: section.headers_max.value,
+        uri_bytes_max: section.uri_bytes_max.value,
+        body_bytes_max: section.body_bytes_max.value,
+        json_depth_max: section.json_depth_max.value,
+        batch_max: section.batch_max.value,
+        pipelined_bytes_max: section.pipelined_bytes_max.value,
+        connections_max: section.connections_max.value,
+        upstream_connections_max: section.upstream_connections_max.value,
+        upstream_idle_max: section.upstream_idle_max.value,
+        response_head_bytes_max: section.response_head_bytes_max.value,
+        sse_event_bytes_max: section.sse_event_bytes_max.value,
+    }
+}
+
+fn timeouts(section: &TimeoutsSection) -> Timeouts {
+    Timeouts {
+        head: section.head.value,
+        body: section.body.value,
+        keep_alive: section.keep_alive.value,
+        connect: section.connect.value,
+        first_byte: section.first_byte.value,
+        stream_idle: section.stream_idle.value,
+        call: section.call.value,
+        write: section.write.value,
+        upstream_idle: section.upstream_idle.value,
+        drain: section.drain.value,
+    }
+}
+
+/// Notes endpoints that are this gateway: each request to them would come back.
+fn check_loops(file: &File, listeners: &[Listener], servers: &[Server], findings: &mut Findings) {
+    use super::snapshot::Address;
+    let listens_at = |address: &Address| {
+        listeners.iter().position(|listener| match (&listener.address, address) {
+            (ListenAddress::Unix { path, .. }, Address::Unix(socket)) => path == socket,
+            (ListenAddress::Tcp(ours), Address::Tcp { host, port }) => {
+                let local = &**host == "localhost" && ours.ip().is_loopback();
+                let same = host
+                    .parse::<std::net::IpAddr>()
+                    .is_ok_and(|ip| ip == ours.ip() || (ip.is_loopback() && ours.ip().is_unspecified()));
+                ours.port() == *port && (local || same)
+            }
+            (ListenAddress::Unix { .. }, Address::Tcp { .. }) | (ListenAddress::Tcp(_), Address::Unix(_)) => {
+                None::<()>.is_some()
+            }
+        })
+    };
+    for server in servers {
+        let looping = server.endpoints.iter().find_map(|endpoint| listens_at(&endpoint.address));
+        let written = file
+            .servers
+            .iter()
+            .flat_map(|list| &list.value)
+            .find(|section| section.value.name.as_ref().is_some_and(|name| *name.value == *server.name));
+        if let (Some(index), Some(section)) = (looping, written) {
+            let what = format!("has an endpoint that is this gateway's own listeners[{index}]");
+            findings.add(
+                &section.place,
+                what,
+                "give the address of the MCP server itself, or move the listener",
+            );
+        }
+    }
+}

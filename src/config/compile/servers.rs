@@ -1,0 +1,309 @@
+//! `servers`.
+
+use super::{Context, material};
+use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
+use crate::config::finding::{At, Findings, Place, Problem};
+use crate::config::secret::Secret;
+use crate::config::snapshot::{
+    Endpoint, EndpointId, Roots, Server, ServerId, Timeouts, Transport, UpstreamTls,
+};
+use crate::config::text::{HeaderValue, check_header_bytes};
+use crate::config::units::shorten;
+use crate::config::url::EndpointUrl;
+
+/// The servers. Those without a usable name are left out, after a finding.
+pub fn compile(
+    file: &File,
+    timeouts: &Timeouts,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Vec<Server> {
+    let mut servers: Vec<Server> = Vec::new();
+    let mut places: Vec<&Place> = Vec::new();
+    let mut endpoints_before = 0_usize;
+    for section in file.servers.iter().flat_map(|list| &list.value) {
+        let server = server(section, servers.len(), endpoints_before, timeouts, context, findings);
+        let Some(server) = server else { continue };
+        for (other, place) in servers.iter().zip(&places) {
+            refuse_twin(section, &server, other, place, findings);
+        }
+        endpoints_before += server.endpoints.len();
+        places.push(&section.place);
+        servers.push(server);
+    }
+    if endpoints_before > usize::from(u16::MAX) {
+        let place = file.servers.as_ref().map(|list| list.place.clone()).unwrap_or_default();
+        findings.add(&place, format!("have {endpoints_before} endpoints"), "keep them to 65535 in all");
+    }
+    servers
+}
+
+fn refuse_twin(
+    section: &At<ServerSection>,
+    server: &Server,
+    other: &Server,
+    first: &Place,
+    findings: &mut Findings,
+) {
+    let line = match first.spot.line {
+        0 => String::new(),
+        line => format!(" on line {line}"),
+    };
+    if server.name == other.name {
+        let place = section.value.name.as_ref().map_or(&section.place, |name| &name.place);
+        findings.add(
+            place,
+            format!("`{}` is also the name of {}{line}", server.name, first.path),
+            "give each server a name of its own",
+        );
+    } else if server.path == other.path {
+        let place = section.value.path.as_ref().map_or(&section.place, |path| &path.place);
+        findings.add(
+            place,
+            format!("`{}` is also the path of {}{line}", server.path, first.path),
+            "give each server a path of its own",
+        );
+    }
+}
+
+fn server(
+    At { value: section, place }: &At<ServerSection>,
+    index: usize,
+    endpoints_before: usize,
+    timeouts: &Timeouts,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Option<Server> {
+    let endpoints = endpoints(section, place, endpoints_before, context, findings);
+    let (headers, header_names) = headers(&section.headers, context, findings);
+    let transport = transport(section, findings);
+    let name = &section.name.as_ref()?.value;
+    let path = section.path.as_ref().map_or_else(|| format!("/{name}/mcp"), |path| path.value.clone());
+    Some(Server {
+        id: ServerId(u16::try_from(index).ok()?),
+        name: name.as_str().into(),
+        path: path.into(),
+        transport,
+        endpoints: endpoints.into(),
+        headers,
+        header_names: header_names.into(),
+        timeouts: with_overrides(timeouts, &section.timeouts.value),
+        idempotent_tools: section
+            .idempotent_tools
+            .value
+            .iter()
+            .map(|tool| tool.value.as_str().into())
+            .collect(),
+    })
+}
+
+fn transport(section: &ServerSection, findings: &mut Findings) -> Transport {
+    match (section.transport.value, &section.message_paths) {
+        (TransportWord::StreamableHttp, None) => Transport::StreamableHttp,
+        (TransportWord::StreamableHttp, Some(paths)) => {
+            findings.add(&paths.place, "has no effect without `transport: sse`", "add that, or remove this");
+            Transport::StreamableHttp
+        }
+        (TransportWord::Sse, None) => {
+            Transport::Sse { message_paths: ["/message", "/messages", "/messages/"].map(Into::into).into() }
+        }
+        (TransportWord::Sse, Some(paths)) => Transport::Sse {
+            message_paths: paths.value.iter().map(|path| path.value.as_str().into()).collect(),
+        },
+    }
+}
+
+fn endpoints(
+    section: &ServerSection,
+    place: &Place,
+    endpoints_before: usize,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Vec<Endpoint> {
+    let urls: Vec<&At<EndpointUrl>> = match (&section.url, &section.endpoints) {
+        (Some(url), None) => vec![url],
+        (None, Some(list)) => list.value.iter().collect(),
+        (Some(url), Some(list)) => {
+            findings.add(&list.place, "stands beside `url`", "keep one of the two");
+            vec![url]
+        }
+        // Either neither was given, or what was given is wrong and has its finding.
+        (None, None) => Vec::new(),
+    };
+    if section.url.is_none()
+        && section.endpoints.is_none()
+        && !findings.iter().any(|f| is_url_of(&f.place, place))
+    {
+        findings.add(place, "has neither `url` nor `endpoints`", "add `url: http://host:port/mcp`");
+    }
+    let tls = upstream_tls(section, &urls, context, findings);
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for At { value: url, place } in urls {
+        let id = EndpointId(u16::try_from(endpoints_before + endpoints.len()).unwrap_or(u16::MAX));
+        let endpoint = endpoint(url, id, section.transport.value, &tls);
+        if endpoints.iter().any(|other| other.address == endpoint.address && other.target == endpoint.target)
+        {
+            findings.add(
+                place,
+                "is given twice",
+                "remove one of the two; weights are not counted by repetition",
+            );
+        }
+        endpoints.push(endpoint);
+    }
+    endpoints
+}
+
+/// Whether `at` is the `url` or `endpoints` option of the server at `server`.
+fn is_url_of(at: &Place, server: &Place) -> bool {
+    let option = at.path.strip_prefix(&server.path).and_then(|rest| rest.strip_prefix('.'));
+    option.is_some_and(|option| option == "url" || option.starts_with("endpoints"))
+}
+
+fn endpoint(url: &EndpointUrl, id: EndpointId, transport: TransportWord, tls: &TlsChoices) -> Endpoint {
+    let target = url.target.clone().unwrap_or_else(|| match transport {
+        TransportWord::StreamableHttp => "/mcp".to_owned(),
+        TransportWord::Sse => "/sse".to_owned(),
+    });
+    let host = match &url.address {
+        crate::config::snapshot::Address::Tcp { host, .. } => host.clone(),
+        crate::config::snapshot::Address::Unix(_) => "localhost".into(),
+    };
+    let tls = url.tls.then(|| UpstreamTls {
+        server_name: tls.server_name.clone().unwrap_or(host),
+        roots: tls.roots.clone(),
+    });
+    Endpoint {
+        id,
+        address: url.address.clone(),
+        tls,
+        authority: url.authority.as_str().into(),
+        target: target.into(),
+    }
+}
+
+struct TlsChoices {
+    server_name: Option<Box<str>>,
+    roots: Roots,
+}
+
+fn upstream_tls(
+    section: &ServerSection,
+    urls: &[&At<EndpointUrl>],
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> TlsChoices {
+    let Some(At { value: tls, place }) = &section.tls else {
+        return TlsChoices { server_name: None, roots: Roots::System };
+    };
+    if !urls.is_empty() && !urls.iter().any(|url| url.value.tls) {
+        findings.add(
+            place,
+            "has no effect: no URL of this server is `https`",
+            "use an `https` URL, or remove it",
+        );
+    }
+    let pem = tls.ca.as_ref().and_then(|ca| material::checked(ca, material::certificates, context, findings));
+    TlsChoices {
+        server_name: tls.server_name.as_ref().map(|name| name.value.as_str().into()),
+        roots: pem.map_or(Roots::System, Roots::Pem),
+    }
+}
+
+/// The header lines as they will be sent, and their names in lower case.
+fn headers(
+    headers: &At<Vec<(At<String>, HeaderValue)>>,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> (Secret, Vec<Box<str>>) {
+    let mut lines = Vec::new();
+    let mut names: Vec<Box<str>> = Vec::new();
+    for (At { value: name, place }, value) in &headers.value {
+        let lower: Box<str> = name.to_ascii_lowercase().into();
+        if let Err(problem) = check_header_name(&lower) {
+            findings.note(place, problem);
+        } else if names.contains(&lower) {
+            findings.add(place, "is given twice; header names have no case", "keep one of the two");
+        }
+        match header_bytes(value, context) {
+            Ok(value) => {
+                lines.extend_from_slice(name.as_bytes());
+                lines.extend_from_slice(b": ");
+                lines.extend_from_slice(&value);
+                lines.extend_from_slice(b"\r\n");
+            }
+            Err(problem) => findings.note(place, problem),
+        }
+        names.push(lower);
+    }
+    if lines.len() > HEADERS_BYTES_MAX {
+        let what = format!("have {} bytes together", lines.len());
+        findings.add(&headers.place, what, format!("keep them to {HEADERS_BYTES_MAX}"));
+    }
+    (Secret::new(lines), names)
+}
+
+/// Bytes of all added headers. They are part of every request head.
+const HEADERS_BYTES_MAX: usize = 8 << 10;
+
+fn header_bytes(value: &HeaderValue, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
+    let (prefix, reference) = match value {
+        HeaderValue::Literal(secret) => return Ok(secret.reveal().to_vec()),
+        HeaderValue::From { prefix, reference } => (prefix, reference),
+    };
+    let mut bytes = material::resolve(reference, context)?;
+    // Files that people edit end with a line break, which is not part of the secret.
+    for end in [b'\n', b'\r'] {
+        if bytes.last() == Some(&end) {
+            bytes.pop();
+        }
+    }
+    check_header_bytes(&bytes, false)?;
+    Ok([prefix.as_bytes(), &bytes].concat())
+}
+
+fn check_header_name(lower: &str) -> Result<(), Problem> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if lower.is_empty() || lower.len() > 128 || !lower.bytes().all(token) {
+        let what = format!("`{}` cannot be the name of a header", shorten(lower));
+        return Err(Problem::new(what, "use letters, digits and `-`"));
+    }
+    if lower.starts_with("mcp-") || RESERVED.contains(&lower) {
+        return Err(Problem::new("is a header that the gateway or the protocol sets", "remove it"));
+    }
+    Ok(())
+}
+
+/// Headers that frame a message, belong to one hop (RFC 9110 section 7.6.1), or carry the protocol.
+const RESERVED: [&str; 17] = [
+    "accept",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "last-event-id",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
+fn with_overrides(all: &Timeouts, own: &ServerTimeoutsSection) -> Timeouts {
+    let or = |own: &Option<At<_>>, all| own.as_ref().map_or(all, |own| own.value);
+    let or_off = |own: &Option<At<_>>, all| own.as_ref().map_or(all, |own| own.value);
+    Timeouts {
+        connect: or(&own.connect, all.connect),
+        first_byte: or_off(&own.first_byte, all.first_byte),
+        stream_idle: or_off(&own.stream_idle, all.stream_idle),
+        call: or_off(&own.call, all.call),
+        upstream_idle: or(&own.upstream_idle, all.upstream_idle),
+        ..all.clone()
+    }
+}

@@ -1,0 +1,343 @@
+//! The configuration as written: every option, declared once.
+//!
+//! The doc comment of an option is its text in `docs/configuration.md` and in editors, so it speaks to
+//! operators. After adding or changing one: `ringgate schema --markdown > docs/configuration.md`.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::finding::At;
+use super::rule::{Choice, Count, Flag, List, MapOf, NumberOr, Size, Sub, Text, Time, TimeOrOff};
+use super::section::section;
+use super::snapshot::{
+    Driver, ListenAddress, LogFormat, LogLevel, Network, Placement, ProxyProtocol, Workers,
+};
+use super::text::{self, AllowedOrigin, HeaderValue, Reference};
+use super::url::{self, EndpointUrl, Origin};
+
+section! {
+    /// One YAML file configures the gateway. Unknown keys, duplicate keys and values that break a rule
+    /// are errors, and `ringgate check FILE` names all of them at once. Sizes are written `16KiB`,
+    /// `4MiB`, `1GiB` or as plain bytes; durations `250ms`, `5s`, `2m`, `1h`. A reference is a file name
+    /// (relative to the directory of this file), `file:NAME` or `env:NAME`. Send SIGHUP to reload:
+    /// all or nothing. Only `listeners[].address`, `workers`, `placement`, `driver` and `admin` need a
+    /// restart.
+    File {
+        /// Where clients connect.
+        listeners: Vec<At<ListenerSection>> = list(sub::<ListenerSection>(), 1, 64), default "[{address: '127.0.0.1:8080'}]";
+        /// The MCP servers behind the gateway.
+        servers: Vec<At<ServerSection>> = list(sub::<ServerSection>(), 1, 4096), required;
+        /// The origin under which clients reach the gateway, such as `https://mcp.example.com`. Needed
+        /// when it differs from what the listeners say, as behind a load balancer. Pages of this origin
+        /// may use the gateway, and a gateway that listens on loopback also serves this `Host`.
+        public_url: Origin = ORIGIN_ONLY, optional;
+        /// `Origin` values that are served, such as `https://app.example.com`. A request with another
+        /// one is refused with 403, so that a web page cannot use the gateway from a visitor's browser.
+        /// Requests without `Origin` do not come from a page and are served. When this is not given:
+        /// the origin of `public_url`, and pages of this machine (`localhost`, `127.0.0.1`, `[::1]`) if
+        /// every TCP listener is on loopback. `"*"` serves every page.
+        origins: Vec<At<AllowedOrigin>> = list(ALLOWED_ORIGIN, 1, 256), optional;
+        /// `Host` values that are served, such as `mcp.example.com` (any port) or `mcp.example.com:8443`.
+        /// When this is not given: if every TCP listener is on loopback, `localhost`, `127.0.0.1`,
+        /// `[::1]` and the host of `public_url`, which stops DNS rebinding; otherwise every host.
+        hosts: Vec<At<String>> = list(HOST, 1, 256), optional;
+        /// How many worker threads serve traffic, and on which CPUs: `auto` (one for each CPU this
+        /// process may use), a number, or a CPU list such as `"0-3,6"` (a single CPU: `"3-3"`).
+        workers: Workers = WORKERS, default "auto";
+        /// Which worker serves a new connection: `kernel` lets the kernel spread connections by hash;
+        /// `balanced` gives each to the worker with the fewest, for few and long-lived connections.
+        placement: Placement = Choice(&[("kernel", Placement::Kernel), ("balanced", Placement::Balanced)]), default "kernel";
+        /// How workers talk to the kernel. `auto` takes io_uring, or epoll with a warning where
+        /// io_uring is not permitted; `io_uring` does not start without it.
+        driver: Driver = Choice(&[("auto", Driver::Auto), ("io_uring", Driver::IoUring), ("epoll", Driver::Epoll)]), default "auto";
+        /// The operator's own listener.
+        admin: AdminSection = sub::<AdminSection>(), default "{}";
+        /// Logging, to standard error.
+        log: LogSection = sub::<LogSection>(), default "{}";
+        /// Bounds of sizes and counts.
+        limits: LimitsSection = sub::<LimitsSection>(), default "{}";
+        /// Bounds of times.
+        timeouts: TimeoutsSection = sub::<TimeoutsSection>(), default "{}";
+    }
+}
+
+section! {
+    /// A place where clients connect.
+    ListenerSection {
+        /// Address and port, such as `0.0.0.0:8080` or `"[::]:8080"` (in quotes), or `unix:/run/ringgate.sock`.
+        address: ListenAddress = LISTEN_ADDRESS, required;
+        /// Permission bits of a Unix socket, such as `"0660"` (in quotes). When not given, the umask decides.
+        mode: u32 = MODE, optional;
+        /// Speak TLS here.
+        tls: ListenerTlsSection = sub::<ListenerTlsSection>(), optional;
+        /// Whether connections begin with a PROXY protocol header, which then names the client. Only for
+        /// listeners that nobody but a load balancer can reach.
+        proxy_protocol: ProxyProtocol = Choice(&[
+            ("off", ProxyProtocol::Off), ("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2), ("any", ProxyProtocol::Any),
+        ]), default "off";
+        /// The load balancers, as addresses or networks such as `10.0.0.0/8`: connections from anywhere
+        /// else are closed. When not given, every peer of a listener with `proxy_protocol` is believed.
+        trusted_sources: Vec<At<Network>> = list(NETWORK, 1, 256), optional;
+    }
+}
+
+section! {
+    /// TLS of a listener (1.2 and 1.3). Renewed files are taken over by a reload.
+    ListenerTlsSection {
+        /// Certificate chain in PEM, the server's own first: a reference.
+        certificate: Reference = REFERENCE, required;
+        /// Private key in PEM: a reference.
+        key: Reference = REFERENCE, required;
+        /// Ask for client certificates, and serve only those that chain to these (PEM): a reference.
+        client_ca: Reference = REFERENCE, optional;
+    }
+}
+
+section! {
+    /// Health, readiness and metrics for the operator: `/healthz`, `/readyz`, `/metrics`.
+    AdminSection {
+        /// Address and port, or `off`.
+        address: Option<SocketAddr> = ADMIN_ADDRESS, default "127.0.0.1:9090";
+        /// Permit an address that other machines can reach. The admin listener has no access control.
+        allow_remote: bool = Flag, default "false";
+    }
+}
+
+section! {
+    /// Logging, to standard error.
+    LogSection {
+        /// Lines for people (`text`) or for machines (`json`).
+        format: LogFormat = Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]), default "text";
+        /// The least grave level that is written.
+        level: LogLevel = Choice(&[
+            ("error", LogLevel::Error), ("warn", LogLevel::Warn), ("info", LogLevel::Info),
+            ("debug", LogLevel::Debug), ("trace", LogLevel::Trace),
+        ]), default "info";
+    }
+}
+
+section! {
+    /// An MCP server behind the gateway. Give it `url`, or `endpoints` when it has replicas.
+    ServerSection {
+        /// Its name, in paths, logs and metrics: `a-z`, `0-9`, `-`, `_`, `.`; at most 64.
+        name: String = SERVER_NAME, required;
+        /// Where it is: `http://host:port/path`, `https://host/path`, or `unix:/run/server.sock` with the
+        /// HTTP path after a further colon, `unix:/run/server.sock:/mcp` (so the socket's own path has no
+        /// colon). A URL without a path means `/mcp`, or `/sse` with `transport: sse`; write the final
+        /// slash to mean `/`.
+        url: EndpointUrl = ENDPOINT_URL, optional;
+        /// The URLs of its replicas.
+        endpoints: Vec<At<EndpointUrl>> = list(ENDPOINT_URL, 1, 256), optional;
+        /// The path clients use. When not given: `/NAME/mcp`.
+        path: String = SERVER_PATH, optional;
+        /// How the server speaks: `streamable_http`, or `sse` for the older HTTP+SSE of revision
+        /// 2024-11-05, whose `url` is that of its event stream.
+        transport: TransportWord = Choice(&[
+            ("streamable_http", TransportWord::StreamableHttp), ("sse", TransportWord::Sse),
+        ]), default "streamable_http";
+        /// With `transport: sse`: the paths that the server may name for messages. Others are refused, so
+        /// that a server cannot point clients at anything else behind the gateway. When not given:
+        /// `/message`, `/messages`, `/messages/`.
+        message_paths: Vec<At<String>> = list(URL_PATH, 1, 32), optional;
+        /// Headers added to every request to the server, in place of the client's own of that name. A value
+        /// that is `env:NAME` or `file:NAME`, also after one word as in `Bearer env:TOKEN`, is read from there.
+        headers: Vec<(At<String>, HeaderValue)> = MapOf { value: HEADER_VALUE, max: 32 }, default "{}";
+        /// How the server's certificate is checked, for `https` URLs. There is no way not to check it.
+        tls: UpstreamTlsSection = sub::<UpstreamTlsSection>(), optional;
+        /// Times that differ from `timeouts` for this server.
+        timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";
+        /// Tools that may safely be called a second time when the first call failed half way.
+        idempotent_tools: Vec<At<String>> = list(TOOL_NAME, 0, 1024), default "[]";
+    }
+}
+
+section! {
+    /// How a server's certificate is checked.
+    UpstreamTlsSection {
+        /// Trust only the certificates in this PEM text instead of the system's: a reference.
+        ca: Reference = REFERENCE, optional;
+        /// The name the certificate must have. When not given: the host of the URL.
+        server_name: String = TLS_NAME, optional;
+    }
+}
+
+section! {
+    /// Bounds of sizes and counts. They are part of the defence: each guards the memory of a worker.
+    LimitsSection {
+        /// Bytes of a request head (431 past it).
+        head_bytes_max: usize = size(1 << 10, 256 << 10), default "16KiB";
+        /// Header lines of a request (431 past it).
+        headers_max: usize = count(8, 256), default "64";
+        /// Bytes of a request target (414 past it).
+        uri_bytes_max: usize = size(64, 64 << 10), default "4KiB";
+        /// Bytes of a request body (413 past it).
+        body_bytes_max: usize = size(1 << 10, 1 << 30), default "4MiB";
+        /// Nesting of a JSON body.
+        json_depth_max: usize = count(8, 512), default "64";
+        /// Messages of a JSON-RPC batch, which only revision 2025-03-26 has.
+        batch_max: usize = count(1, 10_000), default "50";
+        /// Bytes read ahead from a client that sends its next request before it has its answer.
+        pipelined_bytes_max: usize = size(1 << 10, 1 << 20), default "16KiB";
+        /// Open client connections of one worker. A new one past it is closed.
+        connections_max: usize = count(16, 1_000_000), default "20000";
+        /// Open connections of one worker to one endpoint. A request past it is answered with 503.
+        upstream_connections_max: usize = count(1, 100_000), default "4096";
+        /// How many of these are kept while idle.
+        upstream_idle_max: usize = count(0, 100_000), default "256";
+        /// Bytes of a response head (502 past it).
+        response_head_bytes_max: usize = size(1 << 10, 256 << 10), default "32KiB";
+        /// Bytes of one server-sent event, where the gateway must read events. Elsewhere they just pass.
+        sse_event_bytes_max: usize = size(1 << 10, 64 << 20), default "1MiB";
+    }
+}
+
+section! {
+    /// Bounds of times.
+    TimeoutsSection {
+        /// From the first byte of a request to the end of its head.
+        head: Duration = time(Ms(100), Minutes(10)), default "10s";
+        /// From the end of the head to the end of the body.
+        body: Duration = time(Ms(100), Minutes(60)), default "30s";
+        /// How long a client connection may wait for its next request.
+        keep_alive: Duration = time(Ms(100), Minutes(1440)), default "75s";
+        /// How long a client may take no byte of an answer that waits for it.
+        write: Duration = time(Ms(100), Minutes(60)), default "30s";
+        /// Opening a connection to a server, TLS included.
+        connect: Duration = CONNECT, default "5s";
+        /// From the request sent to the first byte of the answer.
+        first_byte: Option<Duration> = FIRST_BYTE, default "60s";
+        /// Between two bytes of an answer, event streams included.
+        stream_idle: Option<Duration> = STREAM_IDLE, default "5m";
+        /// A whole exchange. Does not bound the event stream of a GET.
+        call: Option<Duration> = CALL, default "off";
+        /// How long an idle connection to a server is kept. Keep it below what the server itself allows.
+        upstream_idle: Duration = UPSTREAM_IDLE, default "55s";
+        /// When stopping: how long exchanges and streams may go on.
+        drain: Duration = time(Ms(0), Minutes(60)), default "30s";
+    }
+}
+
+section! {
+    /// Times that differ from `timeouts` for one server. What is not given is as there.
+    ServerTimeoutsSection {
+        /// As `timeouts.connect`.
+        connect: Duration = CONNECT, optional;
+        /// As `timeouts.first_byte`.
+        first_byte: Option<Duration> = FIRST_BYTE, optional;
+        /// As `timeouts.stream_idle`.
+        stream_idle: Option<Duration> = STREAM_IDLE, optional;
+        /// As `timeouts.call`.
+        call: Option<Duration> = CALL, optional;
+        /// As `timeouts.upstream_idle`.
+        upstream_idle: Duration = UPSTREAM_IDLE, optional;
+    }
+}
+
+/// `transport` as written: what else it needs stands in other options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransportWord {
+    /// Streamable HTTP.
+    StreamableHttp,
+    /// HTTP+SSE.
+    Sse,
+}
+
+// Rules that several options share, and those with a parser of their own.
+
+const CONNECT: Time = time(Ms(10), Minutes(5));
+const FIRST_BYTE: TimeOrOff = TimeOrOff(time(Ms(10), Minutes(1440)));
+const STREAM_IDLE: TimeOrOff = TimeOrOff(time(Ms(100), Minutes(1440)));
+const CALL: TimeOrOff = TimeOrOff(time(Ms(10), Minutes(1440)));
+const UPSTREAM_IDLE: Time = time(Ms(100), Minutes(60));
+
+const ORIGIN_ONLY: Text<Origin> = Text {
+    wanted: "`https://host` or `http://host:port`, without a path",
+    pattern: Some("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+/?$"),
+    parse: url::public_url,
+};
+const ALLOWED_ORIGIN: Text<AllowedOrigin> = Text {
+    wanted: "`scheme://host[:port]`, or `\"*\"`",
+    pattern: Some("^(\\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+)$"),
+    parse: text::allowed_origin,
+};
+const HOST: Text<String> =
+    Text { wanted: "`host` or `host:port`", pattern: Some("^[^/?#@ ]+$"), parse: url::host_entry };
+const WORKERS: NumberOr<Workers> = NumberOr {
+    text: Text {
+        wanted: "`auto`, a number, or a CPU list such as `\"0-3,6\"`",
+        pattern: Some("^(auto|[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)$"),
+        parse: text::workers,
+    },
+    minimum: 1,
+    maximum: text::WORKERS_MAX as u64,
+};
+const LISTEN_ADDRESS: Text<ListenAddress> = Text {
+    wanted: "`ADDRESS:PORT` such as `0.0.0.0:8080`, or `unix:/path`",
+    pattern: Some("^(unix:/.+|.+:[0-9]+)$"),
+    parse: text::listen_address,
+};
+const ADMIN_ADDRESS: Text<Option<SocketAddr>> = Text {
+    wanted: "`ADDRESS:PORT` such as `127.0.0.1:9090`, or `off`",
+    pattern: Some("^(off|.+:[0-9]+)$"),
+    parse: text::admin_address,
+};
+const MODE: Text<u32> = Text {
+    wanted: "four octal digits in quotes, such as `\"0660\"`",
+    pattern: Some("^0[0-7]{3}$"),
+    parse: text::mode,
+};
+const NETWORK: Text<Network> = Text {
+    wanted: "an address or a network such as `10.0.0.0/8`",
+    pattern: Some("^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"),
+    parse: text::network,
+};
+const REFERENCE: Text<Reference> =
+    Text { wanted: "a file name, `file:NAME` or `env:NAME`", pattern: None, parse: text::reference };
+const HEADER_VALUE: Text<HeaderValue> =
+    Text { wanted: "text, `env:NAME` or `file:NAME`", pattern: None, parse: text::header_value };
+const SERVER_NAME: Text<String> = Text {
+    wanted: "a name of `a-z 0-9 - _ .` that begins and ends with a letter or digit",
+    pattern: Some("^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"),
+    parse: text::server_name,
+};
+const SERVER_PATH: Text<String> = Text {
+    wanted: "a path such as `/weather/mcp`",
+    pattern: Some("^/[^?#%\\s]*$"),
+    parse: text::server_path,
+};
+const URL_PATH: Text<String> =
+    Text { wanted: "a path such as `/messages`", pattern: Some("^/[^?#%\\s]*$"), parse: text::url_path };
+const ENDPOINT_URL: Text<EndpointUrl> = Text {
+    wanted: "`http://host:port/path`, `https://host/path` or `unix:/socket:/path`",
+    pattern: Some("^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+|unix:/[^:]+(:/|$))"),
+    parse: url::endpoint,
+};
+const TLS_NAME: Text<String> =
+    Text { wanted: "a host name", pattern: Some("^[^/?#@ ]+$"), parse: url::tls_name };
+const TOOL_NAME: Text<String> = Text { wanted: "the name of a tool", pattern: None, parse: text::tool_name };
+
+const fn list<R>(item: R, min: usize, max: usize) -> List<R> {
+    List { item, min, max }
+}
+
+const fn sub<S>() -> Sub<S> {
+    Sub(PhantomData)
+}
+
+const fn size(min: usize, max: usize) -> Size {
+    Size { min, max }
+}
+
+const fn count(min: usize, max: usize) -> Count {
+    Count { min, max }
+}
+
+const fn time(Ms(min): Ms, Minutes(max): Minutes) -> Time {
+    Time { min: Duration::from_millis(min), max: Duration::from_secs(max * 60) }
+}
+
+/// Milliseconds.
+struct Ms(u64);
+/// Minutes.
+struct Minutes(u64);

@@ -1,0 +1,391 @@
+//! The configuration as run: immutable, shared by every worker through one `Arc`.
+//!
+//! Nothing in here can be wrong any more: names became ids, references became bytes, spellings became
+//! numbers. An exchange takes one snapshot when it is admitted and is settled by the same one.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::secret::Secret;
+
+pub use origin::{HostPolicy, OriginPolicy};
+pub use route::{Route, RouteTable};
+
+mod origin;
+mod route;
+
+/// Everything that was configured, compiled. See the module.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts the configurations of this process: 1 for the first, one more with each reload.
+    pub generation: u64,
+    /// Where connections are accepted. At least one.
+    pub listeners: Box<[Listener]>,
+    /// How many data workers there are, and where they run.
+    pub workers: Workers,
+    /// Which worker serves a fresh connection.
+    pub placement: Placement,
+    /// How the workers talk to the kernel.
+    pub driver: Driver,
+    /// The origin under which clients reach this gateway, as `scheme://host[:port]`.
+    pub public_url: Option<Box<str>>,
+    /// The operator's own listener.
+    pub admin: Admin,
+    /// How and what is logged.
+    pub log: Log,
+    /// Bounds of sizes and counts.
+    pub limits: Limits,
+    /// Bounds of times.
+    pub timeouts: Timeouts,
+    /// Which `Origin` values are served.
+    pub origins: OriginPolicy,
+    /// Which `Host` values are served.
+    pub hosts: HostPolicy,
+    /// The MCP servers, by [`ServerId`].
+    pub servers: Box<[Server]>,
+    /// Path to server; see [`Snapshot::route`].
+    pub routes: RouteTable,
+}
+
+impl Snapshot {
+    /// The server that answers at `path` (as received: no query, not decoded), by exact match.
+    pub fn route(&self, path: &[u8]) -> Option<Route<'_>> {
+        self.routes.find(&self.servers, path)
+    }
+
+    /// The server with this id.
+    ///
+    /// # Panics
+    /// If `id` is of another snapshot with more servers. Ids and snapshots travel together.
+    pub fn server(&self, id: ServerId) -> &Server {
+        &self.servers[usize::from(id.0)]
+    }
+}
+
+/// Index of a server in its snapshot. Means nothing in another snapshot: the name does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u16);
+
+/// Index of an endpoint among all endpoints of its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointId(pub u16);
+
+/// One place where connections are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where.
+    pub address: ListenAddress,
+    /// Certificate and key, if TLS is spoken here.
+    pub tls: Option<ListenerTls>,
+    /// Whether the client's address comes from a PROXY protocol header.
+    pub proxy_protocol: ProxyProtocol,
+    /// Peers whose PROXY header is believed, as networks. Empty: every peer.
+    pub trusted_sources: Box<[Network]>,
+}
+
+/// Where a listener listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// TCP.
+    Tcp(SocketAddr),
+    /// A Unix stream socket.
+    Unix {
+        /// File system path of the socket.
+        path: PathBuf,
+        /// Permission bits given to the socket; `None` leaves them to the umask.
+        mode: Option<u32>,
+    },
+}
+
+impl ListenAddress {
+    /// Whether only this machine can connect over TCP.
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix { .. } => false,
+        }
+    }
+}
+
+/// TLS of a listener: bytes that were checked to be PEM of the right kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// Certificate chain in PEM, leaf first.
+    pub certificate: Box<[u8]>,
+    /// Private key in PEM.
+    pub key: Secret,
+    /// Certificates in PEM that client certificates must chain to, if they are asked for.
+    pub client_ca: Option<Box<[u8]>>,
+}
+
+/// An address block such as `10.0.0.0/8`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// The first address of the block.
+    pub address: std::net::IpAddr,
+    /// How many leading bits count.
+    pub prefix_bits: u8,
+}
+
+impl Network {
+    /// The address with every bit behind the prefix cleared.
+    pub fn first(&self) -> std::net::IpAddr {
+        use std::net::IpAddr::{V4, V6};
+        let kept = |width: u32| width - u32::from(self.prefix_bits).min(width);
+        match self.address {
+            V4(address) => V4((address.to_bits() & u32::MAX.checked_shl(kept(32)).unwrap_or(0)).into()),
+            V6(address) => V6((address.to_bits() & u128::MAX.checked_shl(kept(128)).unwrap_or(0)).into()),
+        }
+    }
+
+    /// Whether `address` is in the block. An IPv4-mapped IPv6 address counts as IPv4.
+    pub fn contains(&self, address: std::net::IpAddr) -> bool {
+        use std::net::IpAddr::{V4, V6};
+        let (ours, theirs, width) = match (self.address, address.to_canonical()) {
+            (V4(ours), V4(theirs)) => (u128::from(ours.to_bits()), u128::from(theirs.to_bits()), 32),
+            (V6(ours), V6(theirs)) => (ours.to_bits(), theirs.to_bits(), 128),
+            (V4(_), V6(_)) | (V6(_), V4(_)) => return false,
+        };
+        let shift = width - u32::from(self.prefix_bits).min(width);
+        ours.checked_shr(shift).unwrap_or(0) == theirs.checked_shr(shift).unwrap_or(0)
+    }
+}
+
+/// Whether connections begin with a PROXY protocol header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    Off,
+    /// Version 1, the text form.
+    V1,
+    /// Version 2, the binary form.
+    V2,
+    /// Either version.
+    Any,
+}
+
+/// The data workers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// One for each CPU this process may use.
+    Auto,
+    /// This many, pinned to the first CPUs this process may use.
+    Count(NonZeroU16),
+    /// One pinned to each of these CPUs; sorted, none twice.
+    Cpus(Box<[u16]>),
+}
+
+/// Which worker serves a fresh connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// The one the kernel's SO_REUSEPORT hash chose.
+    Kernel,
+    /// The one with the fewest connections.
+    Balanced,
+}
+
+/// How the workers talk to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring, and epoll with a warning where io_uring is not to be had.
+    Auto,
+    /// io_uring or no start.
+    IoUring,
+    /// epoll.
+    Epoll,
+}
+
+/// The operator's own listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Where; `None` when it is off.
+    pub address: Option<SocketAddr>,
+}
+
+/// How and what is logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Lines for people or for machines.
+    pub format: LogFormat,
+    /// The least grave level that is written.
+    pub level: LogLevel,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How grave a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Something is lost.
+    Error,
+    /// Something is odd.
+    Warn,
+    /// What an operator wants to know on a good day.
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Bounds of sizes (bytes) and counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request head: request line and headers.
+    pub head_bytes_max: usize,
+    /// Header lines of a request.
+    pub headers_max: usize,
+    /// Bytes of a request target.
+    pub uri_bytes_max: usize,
+    /// Bytes of a request body.
+    pub body_bytes_max: usize,
+    /// Nesting of a JSON body.
+    pub json_depth_max: usize,
+    /// Messages of a JSON-RPC batch (revision 2025-03-26 only).
+    pub batch_max: usize,
+    /// Requests of one connection that wait while another is served, as bytes read ahead.
+    pub pipelined_bytes_max: usize,
+    /// Open client connections per worker.
+    pub connections_max: usize,
+    /// Open connections per endpoint and worker.
+    pub upstream_connections_max: usize,
+    /// Of these, how many may be kept idle.
+    pub upstream_idle_max: usize,
+    /// Bytes of a response head.
+    pub response_head_bytes_max: usize,
+    /// Bytes of one server-sent event, where events are read and not only passed on.
+    pub sse_event_bytes_max: usize,
+}
+
+/// Bounds of times. `None` is no bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From a request's first byte to the end of its head.
+    pub head: Duration,
+    /// From the end of a request's head to the end of its body.
+    pub body: Duration,
+    /// How long a client connection may wait for its next request.
+    pub keep_alive: Duration,
+    /// Opening an upstream connection, TLS included.
+    pub connect: Duration,
+    /// From the request sent to the first byte of the answer.
+    pub first_byte: Option<Duration>,
+    /// Between two bytes of an answer.
+    pub stream_idle: Option<Duration>,
+    /// A whole exchange other than a GET stream.
+    pub call: Option<Duration>,
+    /// How long a client may take no bytes of its answer.
+    pub write: Duration,
+    /// How long an idle upstream connection is kept.
+    pub upstream_idle: Duration,
+    /// From the signal to stop to the end of the last exchange.
+    pub drain: Duration,
+}
+
+/// One MCP server behind the gateway.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its index.
+    pub id: ServerId,
+    /// Its name: a token of `a-z 0-9 - _ .`.
+    pub name: Box<str>,
+    /// The path it is served at.
+    pub path: Box<str>,
+    /// How it is spoken to.
+    pub transport: Transport,
+    /// Its replicas. At least one.
+    pub endpoints: Box<[Endpoint]>,
+    /// Headers added to each request, rendered as `name: value\r\n` lines.
+    pub headers: Secret,
+    /// Lower-case names of these headers: the client's own headers of these names are dropped.
+    pub header_names: Box<[Box<str>]>,
+    /// The bounds of times for this server: its own where it has any, else those of the snapshot.
+    pub timeouts: Timeouts,
+    /// Tools that may be called again after a failure.
+    pub idempotent_tools: Box<[Box<str>]>,
+}
+
+/// How an MCP server is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP, revision 2025-03-26 and later.
+    StreamableHttp,
+    /// HTTP+SSE of revision 2024-11-05.
+    Sse {
+        /// Paths that the server may name in its `endpoint` event.
+        message_paths: Box<[Box<str>]>,
+    },
+}
+
+/// One replica of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its index among all endpoints of the snapshot.
+    pub id: EndpointId,
+    /// Where it is.
+    pub address: Address,
+    /// How its certificate is checked, if TLS is spoken.
+    pub tls: Option<UpstreamTls>,
+    /// The `Host` value for it.
+    pub authority: Box<str>,
+    /// The request target: path and query.
+    pub target: Box<str>,
+}
+
+/// Where an endpoint is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// TCP.
+    Tcp {
+        /// A name or an address; an IPv6 address stands without brackets.
+        host: Box<str>,
+        /// The port.
+        port: u16,
+    },
+    /// A Unix stream socket at this path.
+    Unix(PathBuf),
+}
+
+/// How an upstream's certificate is checked. Plain data; `io` makes a TLS client of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UpstreamTls {
+    /// The name asked for (SNI) and expected in the certificate.
+    pub server_name: Box<str>,
+    /// What it must chain to.
+    pub roots: Roots,
+}
+
+/// Trust anchors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Roots {
+    /// Those of the operating system.
+    System,
+    /// The certificates of this PEM text, and no others.
+    Pem(Box<[u8]>),
+}
+
+/// What of `new` takes effect only after a restart, by the names of the options. Everything else is
+/// taken over by a reload.
+pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
+    let addresses = |snapshot: &Snapshot| -> Vec<ListenAddress> {
+        snapshot.listeners.iter().map(|listener| listener.address.clone()).collect()
+    };
+    let changed = [
+        ("listeners", addresses(old) != addresses(new)),
+        ("workers", old.workers != new.workers),
+        ("placement", old.placement != new.placement),
+        ("driver", old.driver != new.driver),
+        ("admin", old.admin != new.admin),
+    ];
+    changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
+}

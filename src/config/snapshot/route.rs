@@ -1,0 +1,144 @@
+//! From the path of a request to the server that answers it: one hash, one compare.
+
+use super::{Server, ServerId, Transport};
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Route<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// For a message of the HTTP+SSE transport: the upstream's own path for it, as in
+    /// `/NAME/mcp/~/messages/` -> `/messages/`. `None` for the server's own path.
+    pub rest: Option<&'a str>,
+}
+
+/// An immutable table from path to server. Open addressing, at most half full, so that a look-up is
+/// one hash and, nearly always, one compare. Its keys come from the configuration and its size is
+/// fixed, so no choice of request paths can make it slow.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    /// Power of two, or none. `None` ends a probe.
+    slots: Box<[Option<ServerId>]>,
+}
+
+impl RouteTable {
+    /// The table of these servers, whose paths differ.
+    pub fn new(servers: &[Server]) -> Self {
+        let count = (servers.len() * 2).next_power_of_two().max(2);
+        let mut slots = vec![None; count].into_boxed_slice();
+        for server in servers {
+            let mut at = hash(server.path.as_bytes()) & (count - 1);
+            while slots[at].is_some() {
+                at = (at + 1) & (count - 1);
+            }
+            slots[at] = Some(server.id);
+        }
+        Self { slots }
+    }
+
+    /// See [`super::Snapshot::route`].
+    pub(super) fn find<'a>(&self, servers: &'a [Server], path: &[u8]) -> Option<Route<'a>> {
+        if let Some(server) = self.exact(servers, path) {
+            return Some(Route { server, rest: None });
+        }
+        let cut = memchr::memmem::find(path, SUB_ROUTE)?;
+        let server = self.exact(servers, &path[..cut])?;
+        let Transport::Sse { message_paths } = &server.transport else { return None };
+        let rest = &path[cut + SUB_ROUTE.len() - 1..];
+        let rest = message_paths.iter().find(|allowed| allowed.as_bytes() == rest)?;
+        Some(Route { server, rest: Some(rest) })
+    }
+
+    fn exact<'a>(&self, servers: &'a [Server], path: &[u8]) -> Option<&'a Server> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = hash(path) & mask;
+        while let Some(id) = self.slots[at] {
+            let server = &servers[usize::from(id.0)];
+            if server.path.as_bytes() == path {
+                return Some(server);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+}
+
+/// Stands between a server's path and the path of its upstream's message endpoint. Checked to be in
+/// no configured path.
+pub(crate) const SUB_ROUTE: &[u8] = b"/~/";
+
+/// FNV-1a: short keys, no state, and a fixed set of keys that no peer chooses.
+fn hash(path: &[u8]) -> usize {
+    let hash = path.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    (hash ^ (hash >> 32)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::config::Snapshot;
+
+    fn snapshot(count: usize) -> Snapshot {
+        let servers: Vec<_> = (0..count).map(|n| (format!("s{n}"), format!("http://h:{}", n + 1))).collect();
+        Snapshot::from_flags(&servers, None, None).unwrap()
+    }
+
+    #[test]
+    fn every_path_leads_to_its_server_and_no_other_does() {
+        for count in [1, 2, 3, 7, 100, 1000] {
+            let snapshot = snapshot(count);
+            for server in &snapshot.servers {
+                let route = snapshot.route(server.path.as_bytes()).unwrap();
+                assert_eq!((route.server.id, route.rest), (server.id, None));
+            }
+            let wrong = [
+                "",
+                "/",
+                "/s0",
+                "/s0/mcp/",
+                "/s0/MCP",
+                "/s0//mcp",
+                "/s1000/mcp",
+                "/s0/mcp?x",
+                "/s0/%6dcp",
+                "/s0/mcp/~/messages",
+            ];
+            for path in wrong {
+                assert!(snapshot.route(path.as_bytes()).is_none(), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn messages_of_an_sse_server_have_routes_below_its_own() {
+        use crate::config::{Findings, check, compile::Context, world::System};
+        let text = "servers:\n- {name: n, transport: sse, url: 'http://n'}\n- {name: m, transport: sse, url: 'http://m', message_paths: [/a/b]}\n";
+        let context = Context { world: &System, directory: std::path::Path::new("") };
+        let snapshot = check::check(text, 1, &context, Findings::default()).unwrap();
+        for (path, expected) in [
+            ("/n/mcp", Some(("n", None))),
+            ("/n/mcp/~/messages/", Some(("n", Some("/messages/")))),
+            ("/n/mcp/~/message", Some(("n", Some("/message")))),
+            ("/m/mcp/~/a/b", Some(("m", Some("/a/b")))),
+            ("/m/mcp/~/messages", None),
+            ("/n/mcp/~/", None),
+            ("/n/mcp/~", None),
+            ("/n/mcp/~/admin", None),
+            ("/n/mcp/~/messages/../admin", None),
+            ("/n/mcp/~/~/messages", None),
+            ("/x/mcp/~/messages", None),
+            ("/~/messages", None),
+        ] {
+            let route = snapshot.route(path.as_bytes()).map(|route| (&*route.server.name, route.rest));
+            assert_eq!(route, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_empty_table_has_no_routes() {
+        assert!(super::RouteTable::default().find(&[], b"/").is_none());
+        assert!(super::RouteTable::new(&[]).find(&[], b"/").is_none());
+    }
+}

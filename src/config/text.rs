@@ -1,0 +1,439 @@
+//! The spellings of addresses, names, paths and references: text to value, or what is wrong with it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use super::finding::Problem;
+use super::secret::Secret;
+use super::snapshot::{ListenAddress, Network, Workers};
+use super::units::shorten;
+use super::url::{Origin, origin};
+
+/// Where the bytes of a certificate or key are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// In this environment variable.
+    Env(String),
+    /// In this file.
+    File(PathBuf),
+}
+
+/// The value of an added header: text, or where to read it.
+#[derive(Clone, Debug)]
+pub enum HeaderValue {
+    /// As written. May be a secret that should have been a reference, so it is treated as one.
+    Literal(Secret),
+    /// `prefix`, then what the reference names.
+    From {
+        /// Empty, or one word and a space, such as `Bearer `.
+        prefix: String,
+        /// Where the rest is.
+        reference: Reference,
+    },
+}
+
+/// An element of `origins`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedOrigin {
+    /// `*`.
+    Any,
+    /// This one.
+    One(Origin),
+}
+
+/// A reference, in any of its spellings.
+pub fn reference(text: &str) -> Result<Reference, Problem> {
+    if text.is_empty() {
+        return Err(Problem::new("is empty", "write a file name, `file:NAME` or `env:NAME`"));
+    }
+    if text.contains("-----BEGIN") {
+        let fix = "put it in a file and name the file, or use `env:NAME`";
+        return Err(Problem::new("holds PEM text itself", fix));
+    }
+    Ok(explicit_reference(text)?.unwrap_or_else(|| Reference::File(PathBuf::from(text))))
+}
+
+/// A reference that says so: `env:NAME` or `file:NAME`.
+fn explicit_reference(text: &str) -> Result<Option<Reference>, Problem> {
+    if let Some(name) = text.strip_prefix("env:") {
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || !name.bytes().all(word) {
+            let fix = "write `env:NAME` with a name of letters, digits and `_`";
+            return Err(Problem::new("does not name an environment variable", fix));
+        }
+        return Ok(Some(Reference::Env(name.to_owned())));
+    }
+    match text.strip_prefix("file:") {
+        Some("") => Err(Problem::new("does not name a file", "write `file:/path/of/the/file`")),
+        Some(path) if path.contains('\0') => Err(Problem::new("has a NUL in its file name", "remove it")),
+        Some(path) => Ok(Some(Reference::File(PathBuf::from(path)))),
+        None => Ok(None),
+    }
+}
+
+/// The value of a header. Never quoted in a problem: it may be a secret.
+pub fn header_value(text: &str) -> Result<HeaderValue, Problem> {
+    let (prefix, rest) = match text.split_once(' ') {
+        Some((word, rest)) if rest.starts_with("env:") || rest.starts_with("file:") => {
+            (format!("{word} "), rest)
+        }
+        _ => (String::new(), text),
+    };
+    if let Some(reference) = explicit_reference(rest)? {
+        check_header_bytes(prefix.trim_end().as_bytes(), true)?;
+        return Ok(HeaderValue::From { prefix, reference });
+    }
+    check_header_bytes(text.as_bytes(), false)?;
+    Ok(HeaderValue::Literal(Secret::new(text.as_bytes())))
+}
+
+/// Whether `value` can stand in a header (RFC 9110 section 5.5, without its obsolete bytes).
+pub fn check_header_bytes(value: &[u8], may_be_empty: bool) -> Result<(), Problem> {
+    if value.is_empty() && !may_be_empty {
+        return Err(Problem::new("is empty", "give it a value, or remove the header"));
+    }
+    if !value.iter().all(|&byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
+        let fix = "use printable ASCII on one line; a file may end with one line break";
+        return Err(Problem::new("has bytes that a header value cannot have", fix));
+    }
+    let blank = |byte: Option<&u8>| byte.is_some_and(|&byte| byte == b' ' || byte == b'\t');
+    if blank(value.first()) || blank(value.last()) {
+        return Err(Problem::new("begins or ends with a blank", "remove the blank"));
+    }
+    Ok(())
+}
+
+/// An element of `origins`.
+pub fn allowed_origin(text: &str) -> Result<AllowedOrigin, Problem> {
+    match text {
+        "*" => Ok(AllowedOrigin::Any),
+        "null" => {
+            let fix = "serve such pages from a real origin and list that; every sandboxed page says `null`";
+            Err(Problem::new("`null` is not an origin that can be told from others", fix))
+        }
+        _ => origin(text).map(AllowedOrigin::One),
+    }
+}
+
+/// The name of a server.
+pub fn server_name(text: &str) -> Result<String, Problem> {
+    let fix = "use `a-z`, `0-9`, and between them `-`, `_`, `.`; at most 64";
+    let edge =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let bytes = text.as_bytes();
+    if bytes.len() <= 64 && edge(bytes.first()) && edge(bytes.last()) && bytes.iter().copied().all(inner) {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::new(format!("`{}` cannot be a name", shorten(text)), fix))
+}
+
+/// The path of a server: what a client sends as it is, so nothing that another program might decode,
+/// join or normalise on the way.
+pub fn server_path(text: &str) -> Result<String, Problem> {
+    let path = url_path(text)?;
+    let mut segments = path.split('/').skip(1).peekable();
+    if segments.clone().any(|segment| segment == "~") {
+        return Err(Problem::new(
+            "has a segment `~`",
+            "choose another; `/~/` leads to the messages of `sse` servers",
+        ));
+    }
+    if segments.peek() == Some(&".well-known") {
+        return Err(Problem::new(
+            "is below `/.well-known/`",
+            "choose another; that path is the gateway's own",
+        ));
+    }
+    Ok(path)
+}
+
+/// An absolute path without query, escapes, empty or dot segments. A final slash is permitted.
+pub fn url_path(text: &str) -> Result<String, Problem> {
+    let Some(rest) = text.strip_prefix('/') else {
+        return Err(Problem::new(
+            format!("`{}` does not begin with /", shorten(text)),
+            format!("write `/{}`", shorten(text)),
+        ));
+    };
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
+    if !text.bytes().all(allowed) {
+        let fix = "use letters, digits and `-._~!$&'()*+,;=:@`; no query, no %-escapes, no blanks";
+        return Err(Problem::new(
+            format!("`{}` has characters that a path here cannot have", shorten(text)),
+            fix,
+        ));
+    }
+    let bad = |segment: &str| segment == "." || segment == "..";
+    let inner_empty = rest.split('/').rev().skip(1).any(str::is_empty) || text.ends_with("//");
+    if inner_empty || rest.split('/').any(bad) {
+        let what = format!("`{}` has an empty, `.` or `..` segment", shorten(text));
+        return Err(Problem::new(what, "write the path as it is after resolving them"));
+    }
+    if text.len() > PATH_BYTES_MAX {
+        return Err(Problem::new(
+            format!("has {} bytes", text.len()),
+            format!("use at most {PATH_BYTES_MAX}"),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+const PATH_BYTES_MAX: usize = 512;
+
+/// The name of a tool: what MCP permits is wide, so only what cannot be sent is refused.
+pub fn tool_name(text: &str) -> Result<String, Problem> {
+    if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
+        return Err(Problem::new("cannot be the name of a tool", "write the name as `tools/list` shows it"));
+    }
+    Ok(text.to_owned())
+}
+
+/// `auto`, a count, or a CPU list.
+pub fn workers(text: &str) -> Result<Workers, Problem> {
+    let fix = "write `auto`, a number, or a CPU list such as `\"0-3,6\"`";
+    let problem = |what: String| Problem::new(what, fix);
+    if text == "auto" {
+        return Ok(Workers::Auto);
+    }
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b',') {
+        return Err(problem(format!("`{}` is not understood", shorten(text))));
+    }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let count = text
+            .parse::<u16>()
+            .ok()
+            .filter(|&count| usize::from(count) <= WORKERS_MAX)
+            .and_then(NonZeroU16::new);
+        return count
+            .map(Workers::Count)
+            .ok_or_else(|| problem(format!("{} is not from 1 to {WORKERS_MAX}", shorten(text))));
+    }
+    let mut cpus = Vec::new();
+    for range in text.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let cpu = |text: &str| text.parse::<u16>().ok().filter(|&cpu| usize::from(cpu) < CPUS_MAX);
+        match (cpu(first), cpu(last)) {
+            (Some(first), Some(last)) if first <= last => cpus.extend(first..=last),
+            _ => {
+                return Err(problem(format!("`{}` is not a range of CPUs below {CPUS_MAX}", shorten(range))));
+            }
+        }
+        if cpus.len() > WORKERS_MAX {
+            return Err(problem(format!("names more than {WORKERS_MAX} CPUs")));
+        }
+    }
+    cpus.sort_unstable();
+    match cpus.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(problem(format!("names CPU {} twice", pair[0]))),
+        None => Ok(Workers::Cpus(cpus.into())),
+    }
+}
+
+/// Worker threads of one gateway.
+pub const WORKERS_MAX: usize = 1024;
+/// CPU numbers of one host.
+const CPUS_MAX: usize = 8192;
+
+/// `ADDRESS:PORT` or `unix:/path`.
+pub fn listen_address(text: &str) -> Result<ListenAddress, Problem> {
+    match text.strip_prefix("unix:") {
+        Some(path) => socket_path(path).map(|path| ListenAddress::Unix { path, mode: None }),
+        None => socket_address(
+            text,
+            "write `ADDRESS:PORT` such as `0.0.0.0:8080` or `\"[::]:8080\"`, or `unix:/path`",
+        )
+        .map(ListenAddress::Tcp),
+    }
+}
+
+/// `ADDRESS:PORT` or `off`.
+pub fn admin_address(text: &str) -> Result<Option<SocketAddr>, Problem> {
+    match text {
+        "off" => Ok(None),
+        _ => socket_address(text, "write `ADDRESS:PORT` such as `127.0.0.1:9090`, or `off`").map(Some),
+    }
+}
+
+fn socket_address(text: &str, fix: &str) -> Result<SocketAddr, Problem> {
+    let localhost = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let text = localhost.as_deref().unwrap_or(text);
+    text.parse().map_err(|_| {
+        let all = text.strip_prefix(['*', ':']).map(|rest| rest.trim_start_matches(':'));
+        let hint = match all {
+            Some(port) if port.parse::<u16>().is_ok() => format!("; `0.0.0.0:{port}` is every IPv4 address"),
+            _ if text.contains("://") => "; an address has no scheme".to_owned(),
+            _ if text.parse::<IpAddr>().is_ok() => "; the port is missing".to_owned(),
+            _ => String::new(),
+        };
+        Problem::new(format!("`{}` is not an address and port", shorten(text)), format!("{fix}{hint}"))
+    })
+}
+
+/// The path of a Unix socket: absolute, without a colon, short enough for the kernel.
+pub fn socket_path(path: &str) -> Result<PathBuf, Problem> {
+    let problem =
+        |what: &str, fix: &str| Err(Problem::new(format!("`unix:{}` {what}", shorten(path)), fix.to_owned()));
+    if !path.starts_with('/') || path.len() == 1 {
+        return problem("does not name a socket by its absolute path", "write `unix:/run/name.sock`");
+    }
+    if path.contains([':', '\0']) {
+        return problem("has a colon or NUL in the socket's path", "choose a path without them");
+    }
+    if path.len() > SOCKET_PATH_BYTES_MAX {
+        return problem("is longer than the 107 bytes a socket's path may have", "choose a shorter path");
+    }
+    Ok(PathBuf::from(path))
+}
+
+/// `sun_path` is 108 bytes with its final NUL (unix(7)).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Permission bits.
+pub fn mode(text: &str) -> Result<u32, Problem> {
+    let octal = text.len() == 4 && text.starts_with('0');
+    let bits = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
+    let fix = "write four octal digits in quotes, such as `\"0660\"`";
+    bits.ok_or_else(|| Problem::new(format!("`{}` is not a mode", shorten(text)), fix))
+}
+
+/// An address or an address block.
+pub fn network(text: &str) -> Result<Network, Problem> {
+    let problem = |what: &str| {
+        Problem::new(
+            format!("`{}` {what}", shorten(text)),
+            "write an address or a network such as `10.0.0.0/8`",
+        )
+    };
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (address, Some(bits)),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().map_err(|_| problem("is not a network"))?;
+    let width: u8 = if address.is_ipv4() { 32 } else { 128 };
+    let prefix_bits = match bits {
+        None => width,
+        Some(bits) => {
+            let bits = super::units::count(bits).and_then(|bits| u8::try_from(bits).ok());
+            bits.filter(|&bits| bits <= width).ok_or_else(|| problem("has a prefix length out of range"))?
+        }
+    };
+    let network = Network { address, prefix_bits };
+    if network.first() == address { Ok(network) } else { Err(problem("has bits set behind its prefix")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn workers_are_a_count_or_a_list() {
+        let cpus = |cpus: &[u16]| Workers::Cpus(cpus.into());
+        for (text, expected) in [
+            ("auto", Workers::Auto),
+            ("4", Workers::Count(NonZeroU16::new(4).unwrap())),
+            ("3-3", cpus(&[3])),
+            ("6,0-2", cpus(&[0, 1, 2, 6])),
+        ] {
+            assert_eq!(workers(text), Ok(expected), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "1025",
+            "all",
+            "3-1",
+            "1,1",
+            "0-3,2",
+            "1,",
+            "-",
+            "0-99999",
+            "0-8000",
+            "1-2-3",
+            "8192-8192",
+        ] {
+            assert!(workers(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_have_one_spelling() {
+        for good in ["/", "/mcp", "/a/b.c/", "/messages/", "/a~b"] {
+            assert_eq!(url_path(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "mcp", "//", "/a//b", "/a/../b", "/.", "/a?b", "/a%2fb", "/a b", "/ä", "/a//"] {
+            assert!(url_path(bad).is_err(), "{bad}");
+        }
+        assert!(server_path("/a/~/b").is_err());
+        assert!(server_path("/.well-known/mcp").is_err());
+        assert!(url_path(&format!("/{}", "a".repeat(PATH_BYTES_MAX))).is_err());
+    }
+
+    #[test]
+    fn names_are_tokens() {
+        for good in ["a", "github", "my-server_2.x", "0"] {
+            assert!(server_name(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "-a", "a-", "A", "a b", "a/b", &"a".repeat(65)] {
+            assert!(server_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_whole_and_hints_are_apt() {
+        assert_eq!(listen_address("localhost:80"), Ok(ListenAddress::Tcp(([127, 0, 0, 1], 80).into())));
+        assert!(matches!(listen_address("[::]:8080"), Ok(ListenAddress::Tcp(_))));
+        assert!(matches!(listen_address("unix:/run/a.sock"), Ok(ListenAddress::Unix { mode: None, .. })));
+        for (text, hint) in [
+            (":8080", "`0.0.0.0:8080` is every"),
+            ("*:8080", "`0.0.0.0:8080` is every"),
+            ("http://0.0.0.0:1", "no scheme"),
+            ("127.0.0.1", "port is missing"),
+            ("unix:relative", "absolute path"),
+            ("unix:/a:b", "colon"),
+            ("example.com:80", "not an address"),
+        ] {
+            let problem = listen_address(text).unwrap_err();
+            assert!(format!("{} {}", problem.what, problem.fix).contains(hint), "{text}: {problem:?}");
+        }
+        assert!(listen_address(&format!("unix:/{}", "a".repeat(107))).is_err());
+        assert_eq!(admin_address("off"), Ok(None));
+    }
+
+    #[test]
+    fn networks_and_modes_are_checked() {
+        let network_of = |text| network(text).unwrap();
+        assert!(network_of("10.0.0.0/8").contains([10, 1, 2, 3].into()));
+        assert!(!network_of("10.0.0.0/8").contains([11, 0, 0, 0].into()));
+        assert!(network_of("0.0.0.0/0").contains([1, 2, 3, 4].into()));
+        assert!(network_of("::1").contains("::1".parse().unwrap()));
+        assert!(network_of("10.0.0.0/8").contains("::ffff:10.0.0.1".parse().unwrap()));
+        assert!(!network_of("::/0").contains([1, 2, 3, 4].into()));
+        for bad in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/", "x", "10.0.0.0/-1", "::/129"] {
+            assert!(network(bad).is_err(), "{bad}");
+        }
+        assert_eq!(mode("0660"), Ok(0o660));
+        for bad in ["660", "0999", "01777", "0o66", "+066"] {
+            assert!(mode(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn header_values_are_text_or_references() {
+        let from = |text| match header_value(text) {
+            Ok(HeaderValue::From { prefix, reference }) => (prefix, reference),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(from("env:TOKEN"), (String::new(), Reference::Env("TOKEN".to_owned())));
+        assert_eq!(from("Bearer env:TOKEN"), ("Bearer ".to_owned(), Reference::Env("TOKEN".to_owned())));
+        assert_eq!(from("file:/t"), (String::new(), Reference::File("/t".into())));
+        assert!(matches!(header_value("Bearer abc"), Ok(HeaderValue::Literal(_))));
+        for bad in ["", " a", "a\r\nb: c", "env:", "env:A-B", "file:", "ä", "a\0"] {
+            assert!(header_value(bad).is_err(), "{bad:?}");
+        }
+        assert!(!format!("{:?}", header_value("Bearer abc")).contains("abc"));
+        assert!(reference("-----BEGIN PRIVATE KEY-----").is_err());
+    }
+}

@@ -1,0 +1,123 @@
+//! The operator's listener: health, readiness, metrics. Plain HTTP/1.1, one request a connection.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::life::Control;
+use super::report;
+use crate::base::Buf;
+use crate::io::{Accepted, Conn, Listen, uring};
+use crate::shared::Stage;
+use crate::telemetry::prometheus::{self, Facts};
+use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
+use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_head};
+
+/// Bytes of a request head.
+const HEAD_BYTES_MAX: usize = 8 << 10;
+/// A request must be whole within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Serves the operator's listener for as long as the process lives.
+pub async fn serve(control: Rc<Control>, listen: Rc<dyn Listen>) {
+    loop {
+        match listen.accept().await {
+            Ok(accepted) => {
+                let this = control.clone();
+                control.net.spawn(Box::pin(async move { serve_one(&this, accepted).await }));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "admin: accept failed");
+                control.net.sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve_one(control: &Rc<Control>, accepted: Accepted) {
+    let Ok(mut conn) = uring::adopt(accepted) else { return };
+    let hangup = conn.hangup.clone();
+    let limit = control.net.sleep(PATIENCE);
+    // A peer that says nothing is cut; one that was served is gone long before.
+    control.net.spawn(Box::pin(async move {
+        limit.await;
+        hangup.hang_up(crate::io::Direction::Both);
+    }));
+    let Some(path) = read_path(&mut conn).await else { return };
+    let answer = answer(control, &path).await;
+    let mut head = Vec::with_capacity(128);
+    push_status_line(&mut head, answer.status);
+    push_header(&mut head, b"content-type", answer.content_type.as_bytes());
+    push_content_length(&mut head, answer.body.len() as u64);
+    head.extend_from_slice(b"connection: close\r\n");
+    push_end(&mut head);
+    let mut buf = Buf::with_capacity(head.len() + answer.body.len());
+    if buf.append(&head) && buf.append(answer.body.as_bytes()) {
+        let _ = conn.writer.send(buf).await;
+    }
+}
+
+/// The path of a GET request; an empty one for anything else that is a request.
+async fn read_path(conn: &mut Conn) -> Option<String> {
+    let limits = HeadLimits { head_bytes: HEAD_BYTES_MAX, ..HeadLimits::default() };
+    let mut scan = HeadScan::new();
+    let mut buf = Buf::with_capacity(HEAD_BYTES_MAX);
+    loop {
+        match parse_request_head(buf.filled(), &limits, &mut scan) {
+            Ok(Parsed::Complete(head)) if head.method == Method::Get => {
+                return Some(String::from_utf8_lossy(head.path).into_owned());
+            }
+            Ok(Parsed::Complete(_)) | Err(_) => return Some(String::new()),
+            Ok(Parsed::Partial) => {}
+        }
+        conn.reader.arm(buf);
+        let (result, read) = conn.reader.read().await;
+        buf = read;
+        if !matches!(result, Ok(count) if count > 0) {
+            return None;
+        }
+    }
+}
+
+struct Answer {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+}
+
+impl Answer {
+    fn text(status: u16, body: &str) -> Self {
+        Self { status, content_type: "text/plain; charset=utf-8", body: format!("{body}\n") }
+    }
+}
+
+async fn answer(control: &Rc<Control>, path: &str) -> Answer {
+    match path {
+        "/healthz" => Answer::text(200, "ok"),
+        "/readyz" => match control.shared.stage.now() {
+            Stage::Running => Answer::text(200, "ready"),
+            Stage::Starting => Answer::text(503, "starting"),
+            Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
+        },
+        "/metrics" => metrics(control).await,
+        _ => Answer::text(404, "GET /healthz, /readyz or /metrics"),
+    }
+}
+
+async fn metrics(control: &Rc<Control>) -> Answer {
+    let (stats, answered) = report::collect(control).await;
+    let deployment = control.shared.deployment.load();
+    let names: Vec<&str> = deployment.snapshot.servers.iter().map(|server| &*server.name).collect();
+    let connections: Vec<usize> = control.shared.workers.iter().map(|worker| worker.connections.count()).collect();
+    let body = prometheus::render(&Facts {
+        stats: &stats,
+        servers: &names,
+        worker_connections: &connections,
+        workers_answered: answered,
+        generation: deployment.snapshot.generation,
+        reloads: control.reloads.get(),
+        reloads_failed: control.reloads_failed.get(),
+        draining: control.shared.stage.now() >= Stage::Draining,
+        uptime: control.net.now().since(control.started),
+    });
+    Answer { status: 200, content_type: prometheus::CONTENT_TYPE, body }
+}

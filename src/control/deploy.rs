@@ -1,0 +1,89 @@
+//! From a snapshot to a deployment: what takes long or blocks is done here, once, and never on a worker.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use crate::config::Snapshot;
+use crate::config::snapshot::{Address, Endpoint, ListenerTls, Roots};
+use crate::io::tls::{TlsClient, TlsServer};
+use crate::link::Deployment;
+
+/// Makes a deployment of a snapshot. A name that does not resolve is no error: it may come back.
+///
+/// # Errors
+/// A TLS set-up that cannot work, with the option it belongs to.
+pub fn deploy(snapshot: Snapshot) -> Result<Deployment, String> {
+    let listener_tls = snapshot
+        .listeners
+        .iter()
+        .enumerate()
+        .map(|(index, listener)| listener.tls.as_ref().map(|tls| listener_set_up(index, tls)).transpose())
+        .collect::<Result<_, _>>()?;
+    let endpoint_tls = endpoints(&snapshot)
+        .map(|(server, endpoint)| endpoint_set_up(server, endpoint))
+        .collect::<Result<_, _>>()?;
+    let addresses = resolve(&snapshot, None);
+    Ok(Deployment { snapshot: Arc::new(snapshot), listener_tls, endpoint_tls, addresses })
+}
+
+/// The deployment with its names resolved anew; `None` if nothing changed.
+pub fn refresh(old: &Deployment) -> Option<Deployment> {
+    let addresses = resolve(&old.snapshot, Some(old));
+    (addresses != old.addresses).then(|| Deployment {
+        snapshot: old.snapshot.clone(),
+        listener_tls: old.listener_tls.clone(),
+        endpoint_tls: old.endpoint_tls.clone(),
+        addresses,
+    })
+}
+
+fn endpoints(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Endpoint)> {
+    snapshot.servers.iter().flat_map(|server| server.endpoints.iter().map(|endpoint| (&*server.name, endpoint)))
+}
+
+fn listener_set_up(index: usize, tls: &ListenerTls) -> Result<TlsServer, String> {
+    TlsServer::from_pem(&tls.certificate, tls.key.reveal(), tls.client_ca.as_deref())
+        .map_err(|what| format!("listeners[{index}].tls: {what}"))
+}
+
+fn endpoint_set_up(server: &str, endpoint: &Endpoint) -> Result<Option<TlsClient>, String> {
+    let Some(tls) = &endpoint.tls else { return Ok(None) };
+    let roots = match &tls.roots {
+        Roots::System => None,
+        Roots::Pem(pem) => Some(&pem[..]),
+    };
+    TlsClient::new(roots, None).map(Some).map_err(|what| format!("servers.{server}.tls: {what}"))
+}
+
+/// The addresses of every endpoint. A name that does not resolve now keeps what it resolved to before.
+fn resolve(snapshot: &Snapshot, old: Option<&Deployment>) -> Box<[Box<[SocketAddr]>]> {
+    let mut known: HashMap<(&str, u16), Box<[SocketAddr]>> = HashMap::new();
+    endpoints(snapshot)
+        .map(|(server, endpoint)| {
+            let Address::Tcp { host, port } = &endpoint.address else { return Box::default() };
+            let found = known.entry((&**host, *port)).or_insert_with(|| {
+                let mut addresses = look_up(server, host, *port);
+                // The order that a name server gives turns with each answer and means nothing.
+                addresses.sort_unstable();
+                addresses.dedup();
+                addresses.into()
+            });
+            if found.is_empty() {
+                let before = old.and_then(|old| old.addresses.get(usize::from(endpoint.id.0)));
+                return before.cloned().unwrap_or_default();
+            }
+            found.clone()
+        })
+        .collect()
+}
+
+fn look_up(server: &str, host: &str, port: u16) -> Vec<SocketAddr> {
+    match (host, port).to_socket_addrs() {
+        Ok(addresses) => addresses.collect(),
+        Err(error) => {
+            tracing::warn!(server, host, %error, "the name of a server does not resolve");
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The life of the process: run, reload, drain, stop.
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{admin, deploy};
+use crate::base::Ticks;
+use crate::config::Snapshot;
+use crate::config::snapshot::restart_needed;
+use crate::io::bell::Sleeper;
+use crate::io::{Listen, Net};
+use crate::link::Shared;
+use crate::shared::Stage;
+
+/// Names are resolved again this often.
+const RESOLVE_EVERY: Duration = Duration::from_secs(30);
+/// While draining, the workers are looked at this often.
+const LOOK: Duration = Duration::from_millis(20);
+/// After the drain deadline, connections that were cut get this long to end.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Reads the configuration again: the new one, or all that is wrong with it.
+pub type Source = Box<dyn Fn(u64) -> Result<Snapshot, String>>;
+
+/// How the process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every exchange ended by itself.
+    Drained,
+    /// The drain deadline cut some.
+    Cut,
+}
+
+/// The control thread's state.
+pub struct Control {
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// Time and tasks of this thread.
+    pub net: Rc<dyn Net>,
+    /// Where the configuration comes from.
+    pub source: Source,
+    /// Reloads that were refused.
+    pub reloads_failed: Cell<u64>,
+    /// Reloads that were taken.
+    pub reloads: Cell<u64>,
+    /// When the process started.
+    pub started: Ticks,
+}
+
+/// What wakes control.
+pub struct Signals {
+    /// SIGHUP.
+    pub reload: Sleeper,
+    /// SIGTERM and SIGINT.
+    pub stop: Sleeper,
+}
+
+impl Control {
+    /// Runs until the process has drained. `admin` is the operator's listener.
+    pub async fn run(self: Rc<Self>, signals: Signals, admin: Option<Rc<dyn Listen>>) -> Ending {
+        let Signals { reload, mut stop } = signals;
+        self.net.spawn(Box::pin(self.clone().reload_on_signal(reload)));
+        self.net.spawn(Box::pin(self.clone().resolve_now_and_then()));
+        if let Some(listen) = admin {
+            self.net.spawn(Box::pin(admin::serve(self.clone(), listen)));
+        }
+        self.shared.stage.advance(Stage::Running);
+        if stop.heard().await.is_ok() {
+            self.net.spawn(Box::pin(end_at_once(stop)));
+        }
+        self.drain().await
+    }
+
+    async fn reload_on_signal(self: Rc<Self>, mut signal: Sleeper) {
+        while signal.heard().await.is_ok() {
+            self.reload();
+        }
+    }
+
+    /// Takes over the configuration as it is now, as a whole or not at all.
+    fn reload(&self) {
+        let old = self.shared.deployment.load();
+        let generation = old.snapshot.generation + 1;
+        let deployment = (self.source)(generation).and_then(deploy::deploy);
+        match deployment {
+            Ok(deployment) => {
+                for option in restart_needed(&old.snapshot, &deployment.snapshot) {
+                    tracing::warn!(option, "this option changed, and takes effect only after a restart");
+                }
+                self.shared.deployment.store(Arc::new(deployment));
+                self.ring_all();
+                self.reloads.set(self.reloads.get() + 1);
+                tracing::info!(generation, "configuration reloaded");
+            }
+            Err(findings) => {
+                self.reloads_failed.set(self.reloads_failed.get() + 1);
+                tracing::error!(%findings, "configuration refused; the old one stays in force");
+            }
+        }
+    }
+
+    async fn resolve_now_and_then(self: Rc<Self>) {
+        loop {
+            self.net.sleep(RESOLVE_EVERY).await;
+            if let Some(newer) = deploy::refresh(&self.shared.deployment.load()) {
+                tracing::info!("the addresses of a server changed");
+                self.shared.deployment.store(Arc::new(newer));
+                self.ring_all();
+            }
+        }
+    }
+
+    async fn drain(&self) -> Ending {
+        let bound = self.shared.deployment.load().snapshot.timeouts.drain;
+        tracing::info!(seconds = bound.as_secs_f64(), open = self.connections(), "draining; a second signal ends at once");
+        self.shared.stage.advance(Stage::Draining);
+        self.ring_all();
+        if self.empty_within(bound).await {
+            tracing::info!("drained");
+            self.shared.stage.advance(Stage::Stopping);
+            self.ring_all();
+            return Ending::Drained;
+        }
+        tracing::warn!(open = self.connections(), "drain deadline; cutting what is left");
+        self.shared.stage.advance(Stage::Stopping);
+        self.ring_all();
+        self.empty_within(LAST_MOMENT).await;
+        Ending::Cut
+    }
+
+    async fn empty_within(&self, bound: Duration) -> bool {
+        let deadline = self.net.now() + bound;
+        loop {
+            if self.connections() == 0 {
+                return true;
+            }
+            if self.net.now() >= deadline {
+                return false;
+            }
+            self.net.sleep(LOOK).await;
+        }
+    }
+
+    /// Open client connections of all workers.
+    pub fn connections(&self) -> usize {
+        self.shared.workers.iter().map(|worker| worker.connections.count()).sum()
+    }
+
+    /// Wakes every worker, so that it sees what changed at once.
+    pub fn ring_all(&self) {
+        for worker in &self.shared.workers {
+            worker.bell.ring();
+        }
+    }
+
+    /// Where the operator's listener is, as configured.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.shared.deployment.load().snapshot.admin.address
+    }
+}
+
+/// A second signal: whoever sends it does not want to wait.
+async fn end_at_once(mut stop: Sleeper) {
+    if stop.heard().await.is_ok() {
+        tracing::warn!("second signal; ending at once");
+        std::process::exit(1);
+    }
+}
+
+/// Rings `bell` whenever one of `signals` comes in.
+///
+/// # Errors
+/// When the handler cannot be installed.
+pub fn ring_on(signals: &[i32], bell: &crate::io::bell::Bell) -> io::Result<()> {
+    for &signal in signals {
+        signal_hook::low_level::pipe::register(signal, bell.try_clone()?.into_stream())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The workers' counters, asked for and merged.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::life::Control;
+use crate::io::bell::bell;
+use crate::link::Message;
+use crate::shared::Mailbox;
+use crate::telemetry::WorkerStats;
+
+/// A worker that does not answer within this time is left out, and the metrics say so.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the workers counted, merged, and how many of them answered.
+pub async fn collect(control: &Control) -> (WorkerStats, usize) {
+    let workers = &control.shared.workers;
+    let mut total = WorkerStats::new(0);
+    let Ok((bell, wire)) = bell() else { return (total, 0) };
+    let Ok(mut sleeper) = wire.listen() else { return (total, 0) };
+    let (answers, bell) = (Arc::new(Mailbox::new(workers.len())), Arc::new(bell));
+    let mut asked = 0;
+    for worker in workers {
+        if worker.mailbox.post(Message::Report(answers.clone(), bell.clone())).is_ok() {
+            worker.bell.ring();
+            asked += 1;
+        }
+    }
+    let mut patience = control.net.sleep(PATIENCE);
+    let mut answered = 0;
+    loop {
+        while let Some(stats) = answers.take() {
+            total.merge(&stats);
+            answered += 1;
+        }
+        if answered == asked {
+            return (total, answered);
+        }
+        let mut heard = std::pin::pin!(sleeper.heard());
+        let rang = poll_fn(|cx| {
+            if let Poll::Ready(heard) = heard.as_mut().poll(cx) {
+                return Poll::Ready(heard.is_ok());
+            }
+            patience.as_mut().poll(cx).map(|()| false)
+        })
+        .await;
+        if !rang {
+            return (total, answered);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Certificates, keys and trust, checked once by the control plane and shared by all workers.
+
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::client::{ClientConfig, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier,
+};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, RootCertStore};
+
+/// The one application protocol that is spoken (RFC 7301).
+const ALPN: &[u8] = b"http/1.1";
+
+/// How a listener speaks TLS: TLS 1.2 and 1.3, resumption by tickets, ALPN `http/1.1`. Cheap to clone.
+#[derive(Clone)]
+pub struct TlsServer(pub(super) Arc<ServerConfig>);
+
+/// How connections to upstreams speak TLS. Cheap to clone; clones share the sessions to resume.
+#[derive(Clone)]
+pub struct TlsClient(pub(super) Arc<ClientConfig>);
+
+impl TlsServer {
+    /// A server that proves itself with `cert_chain_pem` (its own certificate first) and `key_pem`. With
+    /// `client_ca_pem`, clients must present a certificate that one of those authorities has signed.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and how to mend it.
+    pub fn from_pem(
+        cert_chain_pem: &[u8],
+        key_pem: &[u8],
+        client_ca_pem: Option<&[u8]>,
+    ) -> Result<Self, String> {
+        let provider = Arc::new(ring::default_provider());
+        let identity = certified_key(cert_chain_pem, key_pem, &provider)?;
+        let builder = ServerConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let builder = match client_ca_pem {
+            None => builder.with_no_client_auth(),
+            Some(pem) => {
+                let roots = Arc::new(roots(pem, "the client CA file")?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
+                    .build()
+                    .map_err(|error| format!("the client CA file cannot be used: {error}"))?;
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(OneIdentity(Arc::new(identity))));
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        // Tickets, not a session cache: nothing to lock, and any worker can resume any session.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer =
+            ring::Ticketer::new().map_err(|error| format!("no key for session tickets: {error}"))?;
+        config.send_tls13_tickets = 1;
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+impl TlsClient {
+    /// A client that trusts the authorities in `ca_pem`, or those of the platform, and proves itself with
+    /// `client_cert` (certificate chain and key) where a server asks for it.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong and how to mend it.
+    pub fn new(ca_pem: Option<&[u8]>, client_cert: Option<(&[u8], &[u8])>) -> Result<Self, String> {
+        let provider = Arc::new(ring::default_provider());
+        let roots = match ca_pem {
+            Some(pem) => roots(pem, "the CA file")?,
+            None => platform_roots()?,
+        };
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .build()
+            .map_err(|error| format!("the CA certificates cannot be used: {error}"))?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_webpki_verifier(verifier);
+        let mut config = match client_cert {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder
+                .with_client_auth_cert(certificates(chain, "the client certificate file")?, private_key(key)?)
+                .map_err(|error| explain_key(&error))?,
+        };
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+impl fmt::Debug for TlsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsServer")
+    }
+}
+
+impl fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsClient")
+    }
+}
+
+thread_local! {
+    static ASKED_NAME: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// The name that the client hello just processed on this thread has asked for (SNI, RFC 6066).
+pub(super) fn take_asked_name() -> Option<String> {
+    ASKED_NAME.take()
+}
+
+/// Answers every name with the same certificate. rustls without its own buffers does not tell the name
+/// afterwards, so it is noted here, in the middle of the call that takes the hello in.
+#[derive(Debug)]
+struct OneIdentity(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for OneIdentity {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        ASKED_NAME.set(hello.server_name().map(str::to_owned));
+        Some(self.0.clone())
+    }
+}
+
+fn certified_key(
+    chain_pem: &[u8],
+    key_pem: &[u8],
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, String> {
+    let chain = certificates(chain_pem, "the certificate file")?;
+    CertifiedKey::from_der(chain, private_key(key_pem)?, provider).map_err(|error| explain_key(&error))
+}
+
+fn explain_key(error: &Error) -> String {
+    match error {
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => "the private key does not belong to the \
+            certificate: the first certificate in the file must be the server's own, made from this key"
+            .into(),
+        other => {
+            format!("the certificate and key cannot be used: {other}; RSA, ECDSA P-256/P-384 and Ed25519 are")
+        }
+    }
+}
+
+fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("{what} is not valid PEM: {error}"))?;
+    if all.is_empty() {
+        return Err(format!(
+            "{what} holds no certificate: it must have a -----BEGIN CERTIFICATE----- section"
+        ));
+    }
+    Ok(all)
+}
+
+fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+        format!(
+            "the key file holds no usable private key ({error}): it must be PEM with an unencrypted \
+             -----BEGIN PRIVATE KEY-----, RSA PRIVATE KEY or EC PRIVATE KEY section"
+        )
+    })
+}
+
+fn roots(pem: &[u8], what: &str) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    for certificate in certificates(pem, what)? {
+        store
+            .add(certificate)
+            .map_err(|error| format!("{what} holds a certificate that cannot be a CA: {error}"))?;
+    }
+    Ok(store)
+}
+
+fn platform_roots() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(found.certs);
+    if store.is_empty() {
+        let why: String = found.errors.iter().map(|error| format!(" ({error})")).collect();
+        return Err(format!(
+            "the platform has no CA certificates{why}: install ca-certificates, set SSL_CERT_FILE, or name a CA file"
+        ));
+    }
+    Ok(store)
+}

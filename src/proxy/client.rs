@@ -1,0 +1,161 @@
+//! The client's side of a connection: what was read and not yet served.
+
+use std::rc::Rc;
+
+use super::watch::Guard;
+use super::worker::Worker;
+use crate::base::{Buf, Ticks};
+use crate::io::{Conn, Hangup, Peer, Reader, Writer};
+use crate::wire::http1::HeadScan;
+
+/// The first read of a connection, and the standing read of one that is idle, take this many bytes at
+/// once. It holds a usual tool call with its head, and keeps an idle connection small.
+const READ_BYTES: usize = 2 << 10;
+
+/// A client that sends large requests gets reads up to this size, while it is busy.
+const READ_BYTES_BUSY_MAX: usize = 80 << 10;
+
+/// A client is busy when its requests come closer together than this.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// A client connection.
+pub struct Client {
+    /// What comes from the client.
+    pub reader: Reader,
+    /// What goes to it.
+    pub writer: Writer,
+    /// Its deadline.
+    pub watch: Guard,
+    /// Cuts it.
+    pub hangup: Rc<dyn Hangup>,
+    /// Who it is: the peer, or whom the PROXY header names.
+    pub peer: Peer,
+    /// The request being read or served, from its first byte, and what came behind it.
+    pub inbox: Buf,
+    /// How far the head in the inbox was searched for its end.
+    pub scan: HeadScan,
+    /// How far a chunked body in the inbox was unwrapped.
+    pub chunked: Option<super::admit::ChunkedBody>,
+    /// Whether the 100 that the client waits for was sent.
+    pub continued: bool,
+    /// The client closed or broke the connection.
+    pub gone: bool,
+    ahead: Option<Buf>,
+    read_bytes: usize,
+    last_request: Ticks,
+}
+
+impl Client {
+    /// Takes over a connection. `already_read` holds bytes that came before, behind a PROXY header.
+    pub fn new(worker: &Worker, conn: Conn, peer: Peer, already_read: Buf) -> Self {
+        let watch = worker.watches.watch(conn.hangup.clone());
+        Self {
+            reader: conn.reader,
+            writer: conn.writer,
+            watch,
+            hangup: conn.hangup,
+            peer,
+            inbox: already_read,
+            scan: HeadScan::new(),
+            chunked: None,
+            continued: false,
+            gone: false,
+            ahead: None,
+            read_bytes: READ_BYTES,
+            last_request: Ticks(0),
+        }
+    }
+
+    /// Reads more, with room for a message of `total` bytes if that is known. `false` at the end of the
+    /// stream, and then [`Client::gone`] is set.
+    pub async fn read_more(&mut self, worker: &Worker, total: usize) -> bool {
+        if let Some(ahead) = self.ahead.take() {
+            self.merge(worker, ahead);
+            return true;
+        }
+        if !self.reader.is_armed() {
+            self.make_room(worker, total);
+            self.reader.arm(std::mem::replace(&mut self.inbox, Buf::none()));
+        }
+        let (result, buf) = self.reader.read().await;
+        let more = matches!(result, Ok(count) if count > 0);
+        self.merge(worker, buf);
+        self.gone |= !more;
+        more
+    }
+
+    /// Keeps a read armed while an exchange runs, to see the client go. Not if the next request is here
+    /// already: a client that pipelines is there, and is read no faster than it is served.
+    pub fn watch_for_end(&mut self, worker: &Worker, request_len: usize) {
+        if !self.gone && !self.reader.is_armed() && self.ahead.is_none() && self.inbox.len() == request_len {
+            self.reader.arm(worker.take_buf(self.read_bytes));
+        }
+    }
+
+    /// Takes note of what the armed read brought during an exchange.
+    pub fn note_read(&mut self, worker: &Worker, (result, buf): crate::io::conn::ReadResult) {
+        match result {
+            Ok(count) if count > 0 => self.ahead = Some(buf),
+            Ok(_) | Err(_) => {
+                self.gone = true;
+                worker.give_buf(buf);
+            }
+        }
+    }
+
+    /// The request of `len` bytes at the start of the inbox was served: forget it.
+    pub fn finish_request(&mut self, worker: &Worker, len: usize) {
+        self.inbox.consume(len.min(self.inbox.len()));
+        self.scan = HeadScan::new();
+        self.chunked = None;
+        self.continued = false;
+        if self.inbox.is_empty() {
+            worker.give_buf(std::mem::replace(&mut self.inbox, Buf::none()));
+        }
+    }
+
+    /// Chooses the size of the next standing read from the size and the haste of this request.
+    pub fn note_request(&mut self, now: Ticks, len: usize) {
+        let busy = now.since(self.last_request) < BUSY;
+        self.last_request = now;
+        self.read_bytes = if busy { len.clamp(READ_BYTES, READ_BYTES_BUSY_MAX) } else { READ_BYTES };
+    }
+
+    fn make_room(&mut self, worker: &Worker, total: usize) {
+        if self.inbox.is_none() {
+            self.inbox = worker.take_buf(total.max(READ_BYTES));
+        } else if self.inbox.capacity() >= total.max(self.inbox.len() + 1) {
+            if self.inbox.free() < total.saturating_sub(self.inbox.len()).max(1) {
+                self.inbox.compact();
+            }
+        } else {
+            let wanted = total.max(self.inbox.len() * 2);
+            self.move_to(worker, wanted);
+        }
+    }
+
+    fn move_to(&mut self, worker: &Worker, capacity: usize) {
+        let mut larger = worker.take_buf(capacity);
+        let fits = larger.append(self.inbox.filled());
+        debug_assert!(fits);
+        worker.give_buf(std::mem::replace(&mut self.inbox, larger));
+    }
+
+    fn merge(&mut self, worker: &Worker, buf: Buf) {
+        if self.inbox.is_empty() {
+            worker.give_buf(std::mem::replace(&mut self.inbox, buf));
+            return;
+        }
+        let total = self.inbox.len() + buf.len();
+        if self.inbox.free() < buf.len() {
+            if self.inbox.capacity() >= total {
+                self.inbox.compact();
+            } else {
+                self.move_to(worker, total);
+            }
+        }
+        let fits = self.inbox.append(buf.filled());
+        debug_assert!(fits);
+        worker.give_buf(buf);
+    }
+}

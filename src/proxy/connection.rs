@@ -1,0 +1,167 @@
+//! One client connection: read a request, serve it, and again.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::admit::{self, Admission, Refusal};
+use super::client::Client;
+use super::exchange::handle_exchange;
+use super::reply::Reply;
+use super::worker::{Live, Worker};
+use crate::base::{Buf, Ticks};
+use crate::config::snapshot::Timeouts;
+use crate::io::Direction;
+use crate::telemetry::{ExchangeRecord, Kind, Outcome};
+
+/// What a client is told that waits for it before it sends its body (RFC 9110 section 10.1.1).
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// A connection that is closed while the client still sends is read for this long, so that the answer is
+/// not lost to a reset (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+/// And so many bytes at the most.
+const LINGER_BYTES: usize = 256 << 10;
+
+/// Whether the connection serves another request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// It does.
+    Keep,
+    /// It ends; the client may still be sending.
+    Close,
+    /// It ends, and nobody is there to be told anything.
+    Drop,
+}
+
+/// Serves a client until one side ends the connection.
+pub async fn serve_connection(worker: &Rc<Worker>, mut client: Client) {
+    loop {
+        let next = match next_request(worker, &mut client).await {
+            Some(Admission::Forward(forward)) => handle_exchange(worker, &mut client, forward).await,
+            Some(Admission::Refuse(refusal)) => refuse(worker, &mut client, refusal).await,
+            Some(Admission::More { .. }) | None => Next::Drop,
+        };
+        match next {
+            Next::Keep if !client.gone => {}
+            Next::Close => return linger(worker, client).await,
+            Next::Keep | Next::Drop => return,
+        }
+    }
+}
+
+/// Reads until a request is whole or refused. `None` when the client ended the connection.
+async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admission> {
+    let mut begun: Option<Ticks> = None;
+    let mut total = 0;
+    loop {
+        let live = worker.live();
+        let timeouts = &live.deployment.snapshot.timeouts;
+        if client.inbox.is_empty() {
+            if worker.is_draining() {
+                return None;
+            }
+            client.watch.until(worker.net.now() + timeouts.keep_alive, Direction::Read);
+            client.watch.set_idle(true);
+        } else {
+            let now = worker.net.now();
+            let since = *begun.get_or_insert(now);
+            match admit::admit(worker, &live, client, now) {
+                Admission::More { total: wanted, in_body, send_continue } => {
+                    total = wanted;
+                    // Only reads are cut: a slow client can still be told that it is.
+                    client.watch.until(since + deadline(timeouts, in_body), Direction::Read);
+                    if send_continue && !send_100(worker, client).await {
+                        return None;
+                    }
+                }
+                decided => {
+                    client.watch.rest();
+                    return Some(decided);
+                }
+            }
+        }
+        let more = client.read_more(worker, total).await;
+        client.watch.set_idle(false);
+        if !more {
+            let too_slow = client.watch.fired() && !client.inbox.is_empty();
+            return too_slow.then(|| Admission::Refuse(timed_out(worker, &live)));
+        }
+    }
+}
+
+fn deadline(timeouts: &Timeouts, in_body: bool) -> Duration {
+    if in_body { timeouts.head + timeouts.body } else { timeouts.head }
+}
+
+fn timed_out(worker: &Worker, _live: &Live) -> Refusal {
+    let reply = Reply::status(408, "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body").closing();
+    Refusal { buf: reply.render(worker, false), status: 408, close: true, request_len: usize::MAX, server: None, kind: Kind::Unknown }
+}
+
+async fn send_100(worker: &Worker, client: &mut Client) -> bool {
+    let mut buf = worker.take_buf(CONTINUE.len());
+    let fits = buf.append(CONTINUE);
+    debug_assert!(fits);
+    client.continued = true;
+    let (result, buf) = client.writer.send(buf).await;
+    worker.give_buf(buf);
+    result.is_ok()
+}
+
+/// Sends the gateway's own answer.
+async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next {
+    let Refusal { buf, status, close, request_len, server, kind } = refusal;
+    let started = worker.net.now();
+    let length = buf.len();
+    // An answer sent under a read that was cut still goes out: only reads end at a deadline.
+    let sent = send(worker, client, buf, started).await;
+    let record = ExchangeRecord {
+        started,
+        ended: worker.net.now(),
+        server: server.map(|id| id.0),
+        kind,
+        outcome: if sent { Outcome::Refused } else { Outcome::ClientGone },
+        status,
+        bytes_up: 0,
+        bytes_down: if sent { length as u64 } else { 0 },
+        first_byte: None,
+        attempts: 0,
+    };
+    worker.settle(&record);
+    client.finish_request(worker, request_len);
+    match (sent, close) {
+        (false, _) => Next::Drop,
+        (true, true) => Next::Close,
+        (true, false) => Next::Keep,
+    }
+}
+
+/// Sends all of `buf` to the client, within the time it may take. `false` if it is gone.
+pub(super) async fn send(worker: &Worker, client: &mut Client, buf: Buf, now: Ticks) -> bool {
+    let len = buf.len();
+    send_first(worker, client, buf, len, now).await
+}
+
+/// Sends the first `len` bytes of `buf` to the client, within the time it may take.
+pub(super) async fn send_first(worker: &Worker, client: &mut Client, buf: Buf, len: usize, now: Ticks) -> bool {
+    let write = worker.live().deployment.snapshot.timeouts.write;
+    client.watch.until(now + write, Direction::Both);
+    let (result, buf) = client.writer.send_first(buf, len).await;
+    client.watch.rest();
+    worker.give_buf(buf);
+    result.is_ok()
+}
+
+/// Closes so that the client reads the last answer: no more is sent, what it still sends is thrown away.
+async fn linger(worker: &Worker, mut client: Client) {
+    client.hangup.hang_up(Direction::Write);
+    client.watch.until(worker.net.now() + LINGER, Direction::Both);
+    let mut read = 0;
+    while read < LINGER_BYTES {
+        client.finish_request(worker, usize::MAX);
+        if !client.read_more(worker, 0).await {
+            return;
+        }
+        read += client.inbox.len();
+    }
+}

@@ -1,0 +1,289 @@
+//! One exchange: the request goes to the server, the answer comes back, and it is settled, exactly once.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::admit::Forward;
+use super::client::Client;
+use super::connection::{Next, send};
+use super::head;
+use super::relay::{self, Answer};
+use super::reply::Reply;
+use super::upstream::{DialError, Pool, UpstreamConn};
+use super::worker::Worker;
+use crate::base::{Buf, Ticks};
+use crate::config::snapshot::{Limits, Server, Timeouts};
+use crate::io::Direction;
+use crate::io::conn::ReadResult;
+use crate::shared::Stage;
+use crate::telemetry::{ExchangeRecord, Outcome};
+
+/// A server that broke the connection under a request is given this long to have said why.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The state of an exchange. Settles it when dropped.
+pub struct Exchange<'w> {
+    /// Its worker.
+    pub worker: &'w Rc<Worker>,
+    /// What was admitted.
+    pub forward: Forward,
+    /// What is known of it so far.
+    pub record: ExchangeRecord,
+}
+
+/// Why there is no answer to pass on.
+pub enum Failure {
+    /// No connection.
+    Dial(DialError),
+    /// The connection ended before the answer began.
+    Closed,
+    /// A time bound passed.
+    Timeout,
+    /// The answer is not HTTP as it should be.
+    Malformed(&'static str),
+    /// The client is gone, and that cancels the exchange.
+    ClientGone,
+}
+
+/// What happened first.
+pub enum Event {
+    /// A read from the server ended.
+    Upstream(ReadResult),
+    /// The armed read from the client ended.
+    Client(ReadResult),
+}
+
+/// Sends an admitted request to its server and the answer to the client.
+pub async fn handle_exchange(worker: &Rc<Worker>, client: &mut Client, forward: Forward) -> Next {
+    let mut exchange = Exchange::new(worker, forward);
+    match obtain_answer(&mut exchange, client).await {
+        Ok((conn, answer)) => relay::relay_response(&mut exchange, client, conn, answer).await,
+        Err(failure) => exchange.fail(client, &failure).await,
+    }
+}
+
+impl<'w> Exchange<'w> {
+    fn new(worker: &'w Rc<Worker>, forward: Forward) -> Self {
+        worker.stats.borrow_mut().exchanges_open += 1;
+        let record = ExchangeRecord {
+            started: forward.started,
+            ended: forward.started,
+            server: Some(forward.server.0),
+            kind: forward.kind,
+            outcome: Outcome::Stopped,
+            status: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+            first_byte: None,
+            attempts: 0,
+        };
+        Self { worker, forward, record }
+    }
+
+    /// Its server.
+    pub fn server(&self) -> &Server {
+        self.forward.live.deployment.snapshot.server(self.forward.server)
+    }
+
+    /// The bounds of times for it.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.server().timeouts
+    }
+
+    /// The bounds of sizes for it.
+    pub fn limits(&self) -> &Limits {
+        &self.forward.live.deployment.snapshot.limits
+    }
+
+    /// The pool of its endpoint.
+    pub fn pool(&self) -> &Rc<Pool> {
+        let endpoint = self.server().endpoints[self.forward.endpoint].id;
+        self.forward.live.pool(endpoint)
+    }
+
+    /// The earlier of `now + bound` and the end of the time for the whole call.
+    pub fn deadline(&self, now: Ticks, bound: Option<Duration>) -> Ticks {
+        let bound = bound.map_or(Ticks::NEVER, |bound| now + bound);
+        let call = match self.timeouts().call {
+            Some(call) if self.forward.kind != crate::telemetry::Kind::Stream => self.forward.started + call,
+            _ => Ticks::NEVER,
+        };
+        bound.min(call)
+    }
+
+    /// Whether the answer still goes anywhere.
+    pub fn is_cancelled_by(&self, client: &Client) -> bool {
+        client.gone && self.forward.cancel_on_close
+    }
+
+    async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
+        let (outcome, status, message): (_, _, std::borrow::Cow<'static, str>) = match failure {
+            Failure::ClientGone => {
+                self.record.outcome = Outcome::ClientGone;
+                return Next::Drop;
+            }
+            Failure::Dial(error) => dial_failure(error),
+            Failure::Closed => (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into()),
+            Failure::Timeout => (Outcome::UpstreamTimeout, 504, "the server did not answer in time".into()),
+            Failure::Malformed(what) => {
+                (Outcome::UpstreamFailed, 502, format!("the server's answer is not valid HTTP: {what}").into())
+            }
+        };
+        self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };
+        self.record.status = status;
+        let server = &self.server().name;
+        tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
+        let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
+        let close = self.forward.close || self.worker.is_draining();
+        let reply = Reply { close, ..Reply::status(status, &message).with_id(id) };
+        let buf = reply.render(self.worker, false);
+        let length = buf.len() as u64;
+        if !send(self.worker, client, buf, self.worker.net.now()).await {
+            return Next::Drop;
+        }
+        self.record.bytes_down = length;
+        client.finish_request(self.worker, self.forward.request_len);
+        if close { Next::Close } else { Next::Keep }
+    }
+}
+
+fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
+    match error {
+        DialError::Full => {
+            (Outcome::Unreachable, 503, "all connections to the server are busy: try again, or raise limits.upstream_connections_max".into())
+        }
+        DialError::Unresolved => (Outcome::Unreachable, 502, "the name of the server does not resolve".into()),
+        DialError::Timeout => (Outcome::Unreachable, 504, "the server did not accept a connection in time".into()),
+        // The system's words go to the log only: they may name addresses that are none of the client's business.
+        DialError::Io(error) => {
+            tracing::warn!(%error, "dial failed");
+            (Outcome::Unreachable, 502, "no connection to the server".into())
+        }
+    }
+}
+
+impl Drop for Exchange<'_> {
+    fn drop(&mut self) {
+        self.record.ended = self.worker.net.now();
+        self.worker.stats.borrow_mut().exchanges_open -= 1;
+        self.worker.settle(&self.record);
+    }
+}
+
+/// Sends the request until the head of an answer has come.
+async fn obtain_answer(exchange: &mut Exchange<'_>, client: &mut Client) -> Result<(UpstreamConn, Answer), Failure> {
+    let mut fresh = false;
+    loop {
+        let mut conn = checkout(exchange, client, fresh).await?;
+        let sent_at = exchange.worker.net.now();
+        let sent = send_request(exchange, client, &mut conn, sent_at).await;
+        match relay::await_head(exchange, client, &mut conn, sent).await {
+            Ok(answer) => {
+                exchange.record.first_byte = Some(exchange.worker.net.now().since(sent_at));
+                return Ok((conn, answer));
+            }
+            // The server closed the connection while it was idle, or so it seems; only a safe call is sent again.
+            Err(Failure::Closed) if conn.reused && exchange.forward.safe && !fresh => {
+                exchange.worker.stats.borrow_mut().retries += 1;
+                fresh = true;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// An idle connection to the chosen endpoint, or a new one, or one to the next endpoint.
+async fn checkout(exchange: &mut Exchange<'_>, client: &mut Client, fresh: bool) -> Result<UpstreamConn, Failure> {
+    let mut tried = 1;
+    loop {
+        let pool = exchange.pool().clone();
+        if !fresh {
+            if let Some(conn) = pool.take_idle().await {
+                return Ok(conn);
+            }
+        }
+        let error = match pool.dial(exchange.worker, exchange.timeouts(), exchange.limits()).await {
+            Ok(conn) => return Ok(conn),
+            Err(error) => error,
+        };
+        let count = exchange.server().endpoints.len();
+        if tried >= count || exchange.forward.bound {
+            return Err(Failure::Dial(error));
+        }
+        tried += 1;
+        readdress(exchange, client, (exchange.forward.endpoint + 1) % count);
+    }
+}
+
+/// Turns the request in the inbox to another endpoint.
+fn readdress(exchange: &mut Exchange<'_>, client: &mut Client, endpoint: usize) {
+    let worker = exchange.worker;
+    let old = exchange.forward.front_len;
+    let mut front = worker.scratch.borrow_mut();
+    front.clear();
+    let query = query_of(&client.inbox.filled()[..old]);
+    let target = head::Target { message_path: None, query };
+    let old_target = exchange.server().endpoints[exchange.forward.endpoint].target.clone();
+    // The query that the client sent is what follows the old endpoint's own target.
+    let target = head::Target { query: target.query.and_then(|query| own_query(&old_target, query)), ..target };
+    let new = head::write_front(&mut front, exchange.forward.method, &exchange.server().endpoints[endpoint], &target);
+    client.inbox.consume(old);
+    if !client.inbox.prepend(&front) {
+        let mut larger = worker.take_buf(front.len() + client.inbox.len());
+        let fits = larger.append(&front) && larger.append(client.inbox.filled());
+        debug_assert!(fits, "the buffer was asked for by this length");
+        worker.give_buf(std::mem::replace(&mut client.inbox, larger));
+    }
+    let forward = &mut exchange.forward;
+    forward.endpoint = endpoint;
+    forward.front_len = new;
+    forward.request_len = forward.request_len + new - old;
+    forward.id = forward.id.take().map(|id| id.start + new - old..id.end + new - old);
+}
+
+fn query_of(front: &[u8]) -> Option<&[u8]> {
+    let line = &front[..front.iter().position(|&byte| byte == b'\r')?];
+    let line = line.strip_suffix(b" HTTP/1.1")?;
+    line.iter().position(|&byte| byte == b'?').map(|mark| &line[mark + 1..])
+}
+
+fn own_query<'q>(target: &str, query: &'q [u8]) -> Option<&'q [u8]> {
+    match target.split_once('?') {
+        None => Some(query),
+        Some((_, configured)) => query.strip_prefix(configured.as_bytes())?.strip_prefix(b"&"),
+    }
+}
+
+/// Sends the request. A failure is not final: the server may have answered before it closed.
+async fn send_request(exchange: &mut Exchange<'_>, client: &mut Client, conn: &mut UpstreamConn, now: Ticks) -> bool {
+    let len = exchange.forward.request_len;
+    conn.watch.until(now + exchange.timeouts().write, Direction::Both);
+    let inbox = std::mem::replace(&mut client.inbox, Buf::none());
+    let (result, inbox) = conn.writer.send_first(inbox, len).await;
+    client.inbox = inbox;
+    exchange.record.attempts += 1;
+    exchange.record.bytes_up += len as u64;
+    client.watch_for_end(exchange.worker, len);
+    let deadline = match &result {
+        Ok(()) => exchange.deadline(now, exchange.timeouts().first_byte),
+        Err(_) => now + LAST_WORDS,
+    };
+    conn.watch.until(deadline, Direction::Both);
+    result.is_ok()
+}
+
+/// Waits for the server's next bytes, and keeps an eye on the client meanwhile.
+pub async fn next_event(conn: &mut UpstreamConn, client: &mut Client) -> Event {
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = conn.reader.poll_read(cx) {
+            return Poll::Ready(Event::Upstream(result));
+        }
+        if client.reader.is_armed() {
+            return client.reader.poll_read(cx).map(Event::Client);
+        }
+        Poll::Pending
+    })
+    .await
+}

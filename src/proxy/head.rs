@@ -1,0 +1,216 @@
+//! The heads that the gateway writes: what it keeps of a peer's head, what it leaves out, what it adds.
+
+use super::worker::Worker;
+use crate::base::Buf;
+use crate::config::snapshot::{Endpoint, Server};
+use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
+use crate::wire::http1::{HeaderId, HeaderSet, Method, RequestHead, ResponseFraming, ResponseHead, Version};
+use crate::wire::mcp::Mirror;
+
+/// What of a request does not go to the server.
+///
+/// The client's credentials are for the gateway (MCP 2026-07-28, authorization: no token passthrough), and
+/// so are its origin and cookies, which the gateway has judged. What claims to come from a proxy is not
+/// believed. Compression would hide the answer from policies and hold events back.
+const NOT_UPSTREAM: HeaderSet = HeaderSet::HOP_BY_HOP.and(HeaderSet::of(&[
+    HeaderId::Host,
+    HeaderId::ContentLength,
+    HeaderId::Expect,
+    HeaderId::Authorization,
+    HeaderId::Cookie,
+    HeaderId::Origin,
+    HeaderId::Referer,
+    HeaderId::Forwarded,
+    HeaderId::XForwarded,
+    HeaderId::XRealIp,
+    HeaderId::Via,
+    HeaderId::AcceptEncoding,
+    HeaderId::Reserved,
+    HeaderId::AccessControlRequestHeaders,
+    HeaderId::AccessControlRequestMethod,
+]));
+
+/// What of an answer does not go to the client. Cookies of a server are not the gateway's to set.
+const NOT_DOWNSTREAM: HeaderSet = HeaderSet::HOP_BY_HOP.and(HeaderSet::of(&[
+    HeaderId::ContentLength,
+    HeaderId::SetCookie,
+    HeaderId::Reserved,
+]));
+
+/// Separates the number of an endpoint from the server's own session id, where a server has several.
+const SESSION_MARK: u8 = b'~';
+
+/// Writes the request line and `Host`, and gives their length.
+pub fn write_front(out: &mut Vec<u8>, method: Method, endpoint: &Endpoint, target: &Target<'_>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(match method {
+        Method::Get => b"GET ",
+        Method::Delete => b"DELETE ",
+        _ => b"POST ",
+    });
+    let path = target.message_path.unwrap_or(&endpoint.target);
+    out.extend_from_slice(path.as_bytes());
+    if let Some(query) = target.query {
+        out.push(if path.contains('?') { b'&' } else { b'?' });
+        out.extend_from_slice(query);
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
+    out.extend_from_slice(endpoint.authority.as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.len() - start
+}
+
+/// What of the target does not depend on the endpoint.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// The message endpoint's path, for the HTTP+SSE transport; else the endpoint's own target is taken.
+    pub message_path: Option<&'a str>,
+    /// The client's query.
+    pub query: Option<&'a [u8]>,
+}
+
+/// Writes the rest of an upstream request's head, behind its front.
+pub fn write_request_fields(
+    out: &mut Vec<u8>,
+    head: &RequestHead<'_>,
+    server: &Server,
+    mirror: Mirror,
+    body_len: Option<usize>,
+) {
+    if let Some(length) = body_len {
+        push_content_length(out, length as u64);
+    }
+    out.extend_from_slice(server.headers.reveal());
+    let named = head.fields.present().contains(HeaderId::Connection);
+    for field in head.headers() {
+        let left_out = NOT_UPSTREAM.contains(field.id)
+            || (mirror == Mirror::Unverified && matches!(field.id, HeaderId::McpMethod | HeaderId::McpName))
+            || (named && head.is_named_by_connection(field.name))
+            || server.header_names.iter().any(|name| field.name.eq_ignore_ascii_case(name.as_bytes()));
+        if left_out {
+            continue;
+        }
+        let value = if field.id == HeaderId::McpSessionId && server.endpoints.len() > 1 {
+            split_session(field.value).map_or(field.value, |(_, own)| own)
+        } else {
+            field.value
+        };
+        push_header(out, field.name, value);
+    }
+    push_end(out);
+}
+
+/// The endpoint that a session lives on, and the server's own id of it, of a server with several endpoints.
+pub fn split_session(id: &[u8]) -> Option<(usize, &[u8])> {
+    let mark = id.iter().position(|&byte| byte == SESSION_MARK)?;
+    let digits = std::str::from_utf8(&id[..mark]).ok()?;
+    if digits.is_empty() || digits.len() > 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some((digits.parse().ok()?, &id[mark + 1..]))
+}
+
+/// How the client gets an answer.
+pub struct Delivery<'a> {
+    /// The client's HTTP version.
+    pub version: Version,
+    /// The connection ends after it.
+    pub close: bool,
+    /// The endpoint's number, if session ids must carry it.
+    pub endpoint: Option<usize>,
+    /// The page that asked, if one did and may.
+    pub origin: Option<&'a [u8]>,
+}
+
+/// Writes the head of an answer.
+pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Delivery<'_>) {
+    push_status_line(out, head.status);
+    let named = head.fields.present().contains(HeaderId::Connection);
+    for field in head.headers() {
+        let left_out = NOT_DOWNSTREAM.contains(field.id)
+            || (named && head.is_named_by_connection(field.name))
+            || (delivery.origin.is_some() && is_cors(field.name));
+        if left_out {
+            continue;
+        }
+        match (field.id, delivery.endpoint) {
+            (HeaderId::McpSessionId, Some(endpoint)) => {
+                let tagged = [format!("{endpoint}~").as_bytes(), field.value].concat();
+                push_header(out, field.name, &tagged);
+            }
+            _ => push_header(out, field.name, field.value),
+        }
+    }
+    write_framing(out, head, delivery.version);
+    if head.event_stream && head.get(HeaderId::XAccelBuffering).is_none() {
+        out.extend_from_slice(b"x-accel-buffering: no\r\n");
+    }
+    if let Some(origin) = delivery.origin {
+        write_cors(out, origin);
+    }
+    if delivery.close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    push_end(out);
+}
+
+fn write_framing(out: &mut Vec<u8>, head: &ResponseHead<'_>, version: Version) {
+    match head.framing {
+        ResponseFraming::None if head.status == 204 || head.status == 304 => {}
+        ResponseFraming::None => out.extend_from_slice(b"content-length: 0\r\n"),
+        ResponseFraming::Length(length) => push_content_length(out, length),
+        ResponseFraming::Chunked | ResponseFraming::UntilClose => {
+            if version == Version::Http11 {
+                out.extend_from_slice(b"transfer-encoding: chunked\r\n");
+            }
+        }
+    }
+}
+
+fn is_cors(name: &[u8]) -> bool {
+    const PREFIX: &[u8] = b"access-control-";
+    name.len() > PREFIX.len() && name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX)
+}
+
+/// Lets the page that asked read the answer, and the headers that MCP clients need (Fetch, CORS protocol).
+pub fn write_cors(out: &mut Vec<u8>, origin: &[u8]) {
+    push_header(out, b"access-control-allow-origin", origin);
+    out.extend_from_slice(
+        b"access-control-expose-headers: mcp-session-id, mcp-protocol-version, www-authenticate\r\nvary: origin\r\n",
+    );
+}
+
+/// The answer to a preflight request of a page that may call.
+pub fn preflight(worker: &Worker, head: &RequestHead<'_>, close: bool) -> Buf {
+    let mut out = worker.scratch.borrow_mut();
+    out.clear();
+    push_status_line(&mut out, 204);
+    if let Some(origin) = head.get(HeaderId::Origin) {
+        write_cors(&mut out, origin);
+    }
+    out.extend_from_slice(b"access-control-allow-methods: POST, GET, DELETE\r\naccess-control-max-age: 600\r\n");
+    if let Some(wanted) = head.get(HeaderId::AccessControlRequestHeaders) {
+        push_header(&mut out, b"access-control-allow-headers", wanted);
+    }
+    if close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    push_end(&mut out);
+    let mut buf = worker.take_buf(out.len());
+    let fits = buf.append(&out);
+    debug_assert!(fits, "the buffer was asked for by this length");
+    buf
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_names_its_endpoint_only_in_the_gateways_own_form() {
+        assert_eq!(split_session(b"1~abc~d"), Some((1, &b"abc~d"[..])));
+        for other in [&b"abc"[..], b"~abc", b"x1~abc", b"00001~abc", b"-1~a", b"+1~a"] {
+            assert_eq!(split_session(other), None, "{}", String::from_utf8_lossy(other));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! From a fresh socket to a served connection: placement, PROXY header, TLS.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::client::Client;
+use super::connection::serve_connection;
+use super::worker::{Live, Worker};
+use crate::base::Buf;
+use crate::config::snapshot::{Listener, Placement, ProxyProtocol};
+use crate::io::{Accepted, Conn, Direction, Listen, Peer, Socket, tls, uring};
+use crate::link::Message;
+use crate::shared::{Stage, least};
+use crate::wire::http1::Parsed;
+use crate::wire::proxy_protocol::{self, V2_BYTES_MAX};
+
+/// After a failed accept (no descriptors left) the listener rests this long.
+const REST: Duration = Duration::from_millis(100);
+
+/// Accepts until the listener is shut. `listener` is its index in the configuration.
+pub async fn accept_loop(worker: Rc<Worker>, listener: usize, socket: Rc<dyn Listen>) {
+    loop {
+        match socket.accept().await {
+            Ok(accepted) => place(&worker, accepted, listener),
+            Err(_) if worker.shared.stage.now() >= Stage::Draining => return,
+            Err(error) => {
+                tracing::warn!(%error, listener, "accept failed; raise LimitNOFILE if descriptors ran out");
+                worker.net.sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Serves a fresh connection here, or hands it to the worker with the fewest.
+fn place(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
+    worker.stats.borrow_mut().connections_accepted += 1;
+    let workers = &worker.shared.workers;
+    let chosen = match worker.live().deployment.snapshot.placement {
+        Placement::Kernel => worker.index,
+        Placement::Balanced => least(worker.index, workers.iter().map(|other| other.connections.count())),
+    };
+    workers[chosen].connections.up();
+    if chosen == worker.index {
+        return start(worker, accepted, listener);
+    }
+    match workers[chosen].mailbox.post(Message::Connection(accepted, listener)) {
+        Ok(()) => {
+            worker.stats.borrow_mut().connections_handed_over += 1;
+            workers[chosen].bell.ring();
+        }
+        // Its mailbox is full: it has more to do than the count says.
+        Err(Message::Connection(accepted, listener)) => {
+            workers[chosen].connections.down();
+            worker.handle().connections.up();
+            start(worker, accepted, listener);
+        }
+        Err(Message::Report(..)) => unreachable!("the mailbox gives back what it was given"),
+    }
+}
+
+/// Serves a connection whose place is counted. Ends with that place free again.
+pub fn start(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
+    let limit = worker.live().deployment.snapshot.limits.connections_max;
+    if worker.handle().connections.count() > limit {
+        worker.stats.borrow_mut().connections_refused += 1;
+        refuse(&accepted);
+        worker.handle().connections.down();
+        return;
+    }
+    let this = worker.clone();
+    worker.net.spawn(Box::pin(async move {
+        this.stats.borrow_mut().connections_open += 1;
+        match uring::adopt(accepted) {
+            Ok(conn) => serve(&this, conn, listener).await,
+            Err(error) => tracing::warn!(%error, "a fresh connection could not be taken over"),
+        }
+        this.stats.borrow_mut().connections_open -= 1;
+        this.handle().connections.down();
+    }));
+}
+
+/// Says why, if that takes no waiting, and closes.
+fn refuse(accepted: &Accepted) {
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    use std::io::Write;
+    // A fresh socket's send buffer is empty, so this does not block; a client that is gone is no loss.
+    let _ = match &accepted.socket {
+        Socket::Tcp(stream) => {
+            let _ = stream.set_nonblocking(true);
+            (&*stream).write(FULL)
+        }
+        Socket::Unix(stream) => {
+            let _ = stream.set_nonblocking(true);
+            (&*stream).write(FULL)
+        }
+    };
+}
+
+/// Serves a connection that came in at the listener with this index.
+pub async fn serve(worker: &Rc<Worker>, conn: Conn, listener: usize) {
+    let live = worker.live();
+    // Everything before the first request takes no longer than a head may.
+    let watch = worker.watches.watch(conn.hangup.clone());
+    watch.until(worker.net.now() + live.deployment.snapshot.timeouts.head, Direction::Both);
+    let opened = open(worker, &live, conn, listener).await;
+    drop(watch);
+    match opened {
+        Ok((conn, peer, already_read)) => {
+            serve_connection(worker, Client::new(worker, conn, peer, already_read)).await;
+        }
+        Err(Opening::Gone) => {}
+        Err(Opening::Failed(reason)) => {
+            worker.stats.borrow_mut().handshakes_failed += 1;
+            tracing::debug!(reason, "a connection was closed before its first request");
+        }
+    }
+}
+
+enum Opening {
+    /// The peer closed without having said anything: a health check of the balancer, or a port scan.
+    Gone,
+    Failed(String),
+}
+
+async fn open(
+    worker: &Worker,
+    live: &Live,
+    mut conn: Conn,
+    listener: usize,
+) -> Result<(Conn, Peer, Buf), Opening> {
+    let deployment = &live.deployment;
+    let mut peer = conn.peer;
+    let mut already_read = Buf::none();
+    if let Some(set_up) = deployment.snapshot.listeners.get(listener) {
+        if set_up.proxy_protocol != ProxyProtocol::Off && is_trusted(set_up, peer) {
+            (peer, already_read) = read_preface(worker, &mut conn, set_up.proxy_protocol).await?;
+        }
+    }
+    match deployment.listener_tls.get(listener) {
+        Some(Some(server)) => {
+            let accepted = tls::accept(server, conn, already_read).await;
+            let (conn, _) = accepted.map_err(|error| Opening::Failed(error.to_string()))?;
+            Ok((conn, peer, Buf::none()))
+        }
+        _ => Ok((conn, peer, already_read)),
+    }
+}
+
+fn is_trusted(listener: &Listener, peer: Peer) -> bool {
+    let address = match peer {
+        Peer::Tcp(address) => address.ip(),
+        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+    };
+    listener.trusted_sources.is_empty() || listener.trusted_sources.iter().any(|network| network.contains(address))
+}
+
+/// Reads the PROXY header, and gives the client's address and what came behind.
+async fn read_preface(worker: &Worker, conn: &mut Conn, expected: ProxyProtocol) -> Result<(Peer, Buf), Opening> {
+    let mut buf = worker.take_buf(V2_BYTES_MAX);
+    loop {
+        conn.reader.arm(buf);
+        let (result, read) = conn.reader.read().await;
+        buf = read;
+        match result {
+            Ok(0) if buf.is_empty() => return Err(Opening::Gone),
+            Ok(0) => return Err(Opening::Failed("the connection ended within the PROXY header".into())),
+            Ok(_) => {}
+            Err(error) => return Err(Opening::Failed(error.to_string())),
+        }
+        if !matches_version(buf.filled()[0], expected) {
+            return Err(Opening::Failed("no PROXY header of the expected version".into()));
+        }
+        match proxy_protocol::parse(buf.filled(), V2_BYTES_MAX) {
+            Ok(Parsed::Complete(preface)) => {
+                buf.consume(preface.len);
+                return Ok((preface.source.map_or(conn.peer, Peer::Tcp), buf));
+            }
+            Ok(Parsed::Partial) => {}
+            Err(error) => return Err(Opening::Failed(error.message().into())),
+        }
+    }
+}
+
+fn matches_version(first: u8, expected: ProxyProtocol) -> bool {
+    match expected {
+        ProxyProtocol::Off => false,
+        ProxyProtocol::V1 => first == b'P',
+        ProxyProtocol::V2 => first == b'\r',
+        ProxyProtocol::Any => first == b'P' || first == b'\r',
+    }
+}

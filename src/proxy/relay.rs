@@ -1,0 +1,348 @@
+//! The answer on its way to the client: head rewritten in place, body passed on as it comes.
+
+use std::time::Duration;
+
+use super::client::Client;
+use super::connection::Next;
+use super::exchange::{Event, Exchange, Failure, next_event};
+use super::head::{self, Delivery};
+use super::upstream::UpstreamConn;
+use super::worker::Worker;
+use crate::base::{Buf, Ticks};
+use crate::config::snapshot::Transport;
+use crate::io::Direction;
+use crate::shared::Stage;
+use crate::telemetry::Outcome;
+use crate::wire::http1::{HeadLimits, HeadScan, HEADERS_MAX, Parsed, ResponseFraming, parse_response_head};
+
+use body::Body;
+
+mod body;
+mod endpoint_event;
+
+/// The standing read of a stream takes this many bytes: an event is small, and streams are many.
+const STREAM_READ_BYTES: usize = 2 << 10;
+/// And this many when the bytes come faster than they are read.
+const BULK_READ_BYTES: usize = 80 << 10;
+
+/// How long an idle upstream connection is used less than the server promises to keep it.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_millis(500);
+
+/// An answer that has begun.
+pub struct Answer {
+    /// First the head as the client gets it, then what has come of the body.
+    buf: Buf,
+    facts: Facts,
+}
+
+/// What was read from the head of an answer.
+#[derive(Clone, Copy)]
+struct Facts {
+    /// Bytes of the head as the client gets it.
+    head_len: usize,
+    status: u16,
+    framing: ResponseFraming,
+    keep_alive: bool,
+    keep_alive_timeout: Option<Duration>,
+    close: bool,
+    /// It is an event stream of the HTTP+SSE transport: its `endpoint` event is to be rewritten.
+    names_endpoint: bool,
+}
+
+/// Waits for the head of the answer to a request that was `sent`, or broke off under way.
+pub async fn await_head(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    conn: &mut UpstreamConn,
+    sent: bool,
+) -> Result<Answer, Failure> {
+    let mut scan = HeadScan::new();
+    loop {
+        let mut buf = match next_event(conn, client).await {
+            Event::Client(result) => {
+                client.note_read(exchange.worker, result);
+                if exchange.is_cancelled_by(client) {
+                    return Err(Failure::ClientGone);
+                }
+                continue;
+            }
+            Event::Upstream((Ok(count), buf)) if count > 0 => buf,
+            Event::Upstream((_, buf)) => {
+                let begun = !buf.is_empty();
+                exchange.worker.give_buf(buf);
+                return Err(match (conn.watch.fired() && sent, begun) {
+                    (true, _) => Failure::Timeout,
+                    (false, true) => Failure::Malformed("it ended within the head"),
+                    (false, false) => Failure::Closed,
+                });
+            }
+        };
+        match take_head(exchange, &mut buf, &mut scan) {
+            Ok(Some(facts)) => return Ok(Answer { buf, facts }),
+            Ok(None) => {
+                if buf.free() == 0 {
+                    buf = grown(exchange.worker, buf);
+                }
+                conn.reader.arm(buf);
+            }
+            Err(what) => {
+                exchange.worker.give_buf(buf);
+                return Err(Failure::Malformed(what));
+            }
+        }
+    }
+}
+
+fn grown(worker: &Worker, mut buf: Buf) -> Buf {
+    buf.compact();
+    if buf.free() > 0 {
+        return buf;
+    }
+    let mut larger = worker.take_buf(buf.capacity() * 2);
+    let fits = larger.append(buf.filled());
+    debug_assert!(fits, "the buffer was asked for by twice this length");
+    worker.give_buf(buf);
+    larger
+}
+
+/// Turns a complete head at the start of `buf` into the client's. Interim heads are dropped: a client that
+/// waits for a 100 has got one from the gateway.
+fn take_head(exchange: &mut Exchange<'_>, buf: &mut Buf, scan: &mut HeadScan) -> Result<Option<Facts>, &'static str> {
+    let worker = exchange.worker;
+    let limits = HeadLimits {
+        head_bytes: exchange.limits().response_head_bytes_max,
+        target_bytes: 0,
+        headers: HEADERS_MAX,
+    };
+    loop {
+        if buf.is_empty() {
+            return Ok(None);
+        }
+        let parsed = parse_response_head(buf.filled(), exchange.forward.method, &limits, scan);
+        let head = match parsed.map_err(|error| error.message())? {
+            Parsed::Partial => return Ok(None),
+            Parsed::Complete(head) => head,
+        };
+        let head_len = head.head_len;
+        if head.is_interim() {
+            buf.consume(head_len);
+            *scan = HeadScan::new();
+            continue;
+        }
+        let unframed = matches!(head.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
+            && exchange.forward.version == crate::wire::http1::Version::Http10;
+        let close = exchange.forward.close || worker.is_draining() || unframed;
+        let several = exchange.server().endpoints.len() > 1;
+        let delivery = Delivery {
+            version: exchange.forward.version,
+            close,
+            endpoint: several.then_some(exchange.forward.endpoint),
+            origin: exchange.forward.origin.as_deref(),
+        };
+        let mut out = worker.scratch.borrow_mut();
+        out.clear();
+        head::write_response(&mut out, &head, &delivery);
+        let names_endpoint =
+            head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. });
+        if names_endpoint && matches!(head.framing, ResponseFraming::Length(_)) {
+            return Err("an event stream of the HTTP+SSE transport with a Content-Length");
+        }
+        let facts = Facts {
+            head_len: out.len(),
+            status: head.status,
+            framing: head.framing,
+            keep_alive: head.keep_alive,
+            keep_alive_timeout: head.keep_alive_timeout,
+            close,
+            names_endpoint,
+        };
+        buf.consume(head_len);
+        if !buf.prepend(&out) {
+            let mut larger = worker.take_buf(out.len() + buf.len());
+            let fits = larger.append(&out) && larger.append(buf.filled());
+            debug_assert!(fits, "the buffer was asked for by this length");
+            worker.give_buf(std::mem::replace(buf, larger));
+        }
+        return Ok(Some(facts));
+    }
+}
+
+/// Passes an answer on to its end, and gives the connection back if it can serve another exchange.
+pub async fn relay_response(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    conn: UpstreamConn,
+    answer: Answer,
+) -> Next {
+    let worker = exchange.worker;
+    let Answer { buf, facts } = answer;
+    exchange.record.status = facts.status;
+    // From here on nothing is sent again, so the request can be let go.
+    client.finish_request(worker, exchange.forward.request_len);
+    let passed = pass_all(exchange, client, conn, &facts, buf).await;
+    exchange.record.outcome = match passed {
+        Ok(()) => Outcome::Answered,
+        Err(_) if worker.stage() == Stage::Stopping => Outcome::Stopped,
+        Err(outcome) => outcome,
+    };
+    match passed {
+        Ok(()) if facts.close => Next::Close,
+        Ok(()) => Next::Keep,
+        // The answer has begun: only a connection that breaks off tells the client that it is not whole.
+        Err(_) => Next::Drop,
+    }
+}
+
+async fn pass_all(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    conn: UpstreamConn,
+    facts: &Facts,
+    mut buf: Buf,
+) -> Result<(), Outcome> {
+    let worker = exchange.worker;
+    let mut body = Body::new(facts.framing, exchange.forward.version);
+    if facts.names_endpoint {
+        body.rewrite_endpoint(exchange.server(), exchange.limits().sse_event_bytes_max);
+    }
+    let mut conn = Some(conn);
+    let mut lead = facts.head_len;
+    let mut deaf = false;
+    loop {
+        let now = worker.net.now();
+        let fast = buf.free() == 0;
+        let pass = body.pass(worker, &mut buf, lead).map_err(|what| cut(exchange, what))?;
+        lead = 0;
+        if pass.done {
+            give_back(exchange, conn.take(), facts, pass.extra, now).await;
+        }
+        if !deaf {
+            let (sent, rest) = send_pass(exchange, client, buf, &pass, now).await;
+            buf = rest;
+            deaf = !sent;
+            client.gone |= deaf;
+        } else {
+            buf.consume(pass.len);
+        }
+        if deaf && exchange.forward.cancel_on_close {
+            return Err(Outcome::ClientGone);
+        }
+        let Some(conn) = conn.as_mut() else {
+            worker.give_buf(buf);
+            return if deaf { Err(Outcome::ClientGone) } else { Ok(()) };
+        };
+        conn.reader.arm(next_read(worker, buf, fast, &body));
+        match next_bytes(exchange, client, conn, now).await? {
+            Some(more) => buf = more,
+            None => return end_of_stream(exchange, client, &mut body).await,
+        }
+    }
+}
+
+/// Sends what passed: a part of `buf`, or a buffer of its own. Gives back what is left of `buf`.
+async fn send_pass(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    mut buf: Buf,
+    pass: &body::Pass,
+    now: Ticks,
+) -> (bool, Buf) {
+    let worker = exchange.worker;
+    client.watch.until(now + exchange.timeouts().write, Direction::Both);
+    let mut sent = true;
+    if pass.len > 0 {
+        let (result, same) = client.writer.send_first(buf, pass.len).await;
+        buf = same;
+        buf.consume(pass.len);
+        sent = result.is_ok();
+        exchange.record.bytes_down += pass.len as u64;
+    }
+    if let (true, Some(frames)) = (sent, &pass.frames) {
+        let mut out = worker.take_buf(frames.len());
+        let fits = out.append(frames);
+        debug_assert!(fits, "the buffer was asked for by this length");
+        let (result, out) = client.writer.send(out).await;
+        worker.give_buf(out);
+        sent = result.is_ok();
+        exchange.record.bytes_down += frames.len() as u64;
+    }
+    client.watch.rest();
+    (sent, buf)
+}
+
+/// The buffer for the next read: large while the server fills it faster than it is read, small for a stream
+/// that trickles.
+fn next_read(worker: &Worker, mut buf: Buf, fast: bool, body: &Body) -> Buf {
+    if buf.is_empty() {
+        worker.give_buf(buf);
+        let wanted = if fast { BULK_READ_BYTES } else { STREAM_READ_BYTES };
+        return worker.take_buf(body.bytes_left().map_or(wanted, |left| left.clamp(1, BULK_READ_BYTES)));
+    }
+    // A part of a chunk's size line is held back until it is whole: a few bytes.
+    buf.compact();
+    if buf.free() > 0 { buf } else { grown(worker, buf) }
+}
+
+/// The server's next bytes; `None` when it ended the stream.
+async fn next_bytes(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    conn: &mut UpstreamConn,
+    now: Ticks,
+) -> Result<Option<Buf>, Outcome> {
+    let deadline = exchange.deadline(now, exchange.timeouts().stream_idle);
+    conn.watch.until(deadline, Direction::Both);
+    loop {
+        match next_event(conn, client).await {
+            Event::Client(result) => {
+                client.note_read(exchange.worker, result);
+                if exchange.is_cancelled_by(client) {
+                    return Err(Outcome::ClientGone);
+                }
+            }
+            Event::Upstream((Ok(count), buf)) if count > 0 => return Ok(Some(buf)),
+            Event::Upstream((result, buf)) => {
+                exchange.worker.give_buf(buf);
+                return match result {
+                    _ if conn.watch.fired() => Err(Outcome::UpstreamTimeout),
+                    Ok(_) => Ok(None),
+                    Err(_) => Err(cut(exchange, "the connection broke")),
+                };
+            }
+        }
+    }
+}
+
+/// The server closed: the end of a body that has no other, and a cut for any other.
+async fn end_of_stream(exchange: &mut Exchange<'_>, client: &mut Client, body: &mut Body) -> Result<(), Outcome> {
+    let pass = body.finish().ok_or_else(|| cut(exchange, "the connection ended within the body"))?;
+    let now = exchange.worker.net.now();
+    let (sent, _) = send_pass(exchange, client, Buf::none(), &pass, now).await;
+    if sent { Ok(()) } else { Err(Outcome::ClientGone) }
+}
+
+fn cut(exchange: &Exchange<'_>, what: &str) -> Outcome {
+    if exchange.worker.stage() != Stage::Stopping {
+        tracing::warn!(server = %exchange.server().name, reason = what, "the server's answer broke off");
+    }
+    Outcome::UpstreamCut
+}
+
+async fn give_back(
+    exchange: &Exchange<'_>,
+    conn: Option<UpstreamConn>,
+    facts: &Facts,
+    extra: bool,
+    now: Ticks,
+) {
+    let Some(conn) = conn else { return };
+    // Bytes behind the end of the answer belong to nothing that was asked.
+    if extra || !facts.keep_alive || facts.framing == ResponseFraming::UntilClose {
+        return;
+    }
+    let own = exchange.timeouts().upstream_idle;
+    let keep = facts.keep_alive_timeout.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
+    if !keep.is_zero() {
+        exchange.pool().give_back(exchange.worker, conn, now, keep, exchange.limits()).await;
+    }
+}

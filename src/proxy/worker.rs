@@ -1,0 +1,194 @@
+//! One worker: everything that one core owns.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::upstream::Pool;
+use super::watch::Watches;
+use crate::base::{Buf, BufPool, Ticks};
+use crate::config::snapshot::{EndpointId, Server};
+use crate::io::Net;
+use crate::link::{Deployment, Shared, WorkerHandle};
+use crate::shared::Stage;
+use crate::telemetry::{ExchangeRecord, WorkerStats};
+
+/// The state of one worker. Only its own thread touches it.
+pub struct Worker {
+    /// Its number, from 0.
+    pub index: usize,
+    /// Time, tasks and connections.
+    pub net: Rc<dyn Net>,
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// Its deadlines.
+    pub watches: Rc<Watches>,
+    /// What it counted.
+    pub stats: RefCell<WorkerStats>,
+    /// Where heads are composed before they are put in front of a body. Never borrowed over an await.
+    pub scratch: RefCell<Vec<u8>>,
+    live: RefCell<Rc<Live>>,
+    bufs: RefCell<BufPool>,
+    stage: Cell<Stage>,
+}
+
+/// The deployment as this worker uses it. An exchange keeps the one that admitted it.
+pub struct Live {
+    /// What control published.
+    pub deployment: Arc<Deployment>,
+    version: u64,
+    pools: Box<[Rc<Pool>]>,
+    turns: Box<[Cell<usize>]>,
+}
+
+impl Worker {
+    /// A worker with the deployment in force.
+    pub fn new(index: usize, net: Rc<dyn Net>, shared: Arc<Shared>) -> Rc<Self> {
+        let (deployment, version) =
+            shared.deployment.newer_than(0).unwrap_or_else(|| (shared.deployment.load(), 0));
+        let live = Live::new(deployment, version, &[]);
+        let stats = WorkerStats::new(live.deployment.snapshot.servers.len());
+        Rc::new(Self {
+            index,
+            net,
+            shared,
+            watches: Rc::default(),
+            stats: RefCell::new(stats),
+            scratch: RefCell::new(Vec::with_capacity(4096)),
+            live: RefCell::new(Rc::new(live)),
+            bufs: RefCell::new(BufPool::new()),
+            stage: Cell::new(Stage::Running),
+        })
+    }
+
+    /// What other threads know of this worker.
+    pub fn handle(&self) -> &WorkerHandle {
+        &self.shared.workers[self.index]
+    }
+
+    /// The deployment for a new exchange.
+    pub fn live(&self) -> Rc<Live> {
+        self.live.borrow().clone()
+    }
+
+    /// An empty buffer with room for `capacity` bytes.
+    pub fn take_buf(&self, capacity: usize) -> Buf {
+        self.bufs.borrow_mut().take(capacity)
+    }
+
+    /// Gives a buffer back.
+    pub fn give_buf(&self, buf: Buf) {
+        self.bufs.borrow_mut().give(buf);
+    }
+
+    /// Where the process is in its life, as of the last tick.
+    pub fn stage(&self) -> Stage {
+        self.stage.get()
+    }
+
+    /// Whether connections are to end after their present exchange.
+    pub fn is_draining(&self) -> bool {
+        self.stage.get() >= Stage::Draining
+    }
+
+    /// Takes the record of an ended exchange. Counters today; audit and tracing hang on the same record.
+    pub fn settle(&self, record: &ExchangeRecord) {
+        self.stats.borrow_mut().record(record);
+    }
+
+    /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.
+    pub fn tick(&self, now: Ticks) {
+        self.watches.sweep(now);
+        self.take_newest_deployment();
+        self.take_stage();
+        let live = self.live();
+        for pool in &live.pools {
+            pool.prune(now);
+        }
+    }
+
+    fn take_newest_deployment(&self) {
+        let old = self.live();
+        let Some((deployment, version)) = self.shared.deployment.newer_than(old.version) else { return };
+        let new = Live::new(deployment, version, &old.pools);
+        for pool in old.pools.iter().filter(|pool| !new.pools.iter().any(|kept| Rc::ptr_eq(kept, pool))) {
+            pool.retire();
+        }
+        self.stats.borrow_mut().resize(new.deployment.snapshot.servers.len());
+        *self.live.borrow_mut() = Rc::new(new);
+    }
+
+    fn take_stage(&self) {
+        let stage = self.shared.stage.now();
+        if stage != self.stage.replace(stage) {
+            match stage {
+                Stage::Starting | Stage::Running => {}
+                Stage::Draining => self.watches.cut_idle(),
+                Stage::Stopping => self.watches.cut_all(),
+            }
+        }
+    }
+
+    /// A copy of the counters, with the gauges filled in.
+    pub fn report(&self) -> WorkerStats {
+        let mut stats = self.stats.borrow().clone();
+        stats.upstream_open = self.live().pools.iter().map(|pool| pool.open() as u64).sum();
+        stats
+    }
+
+    /// Lets go of the pools, which would keep each other alive.
+    pub fn close(&self) {
+        for pool in &self.live().pools {
+            pool.retire();
+        }
+    }
+}
+
+impl Live {
+    /// Keeps the pools of `old` whose endpoint is unchanged.
+    fn new(deployment: Arc<Deployment>, version: u64, old: &[Rc<Pool>]) -> Self {
+        let mut pools = Vec::new();
+        for endpoint in deployment.snapshot.servers.iter().flat_map(|server| &server.endpoints) {
+            let at = usize::from(endpoint.id.0);
+            let addresses = deployment.addresses.get(at).cloned().unwrap_or_default();
+            let kept = old.iter().find(|pool| {
+                pool.endpoint.address == endpoint.address
+                    && pool.endpoint.tls == endpoint.tls
+                    && pool.endpoint.authority == endpoint.authority
+                    && !pools.iter().any(|taken| Rc::ptr_eq(taken, pool))
+            });
+            pools.push(match kept {
+                Some(pool) => {
+                    pool.set_addresses(addresses);
+                    pool.clone()
+                }
+                None => {
+                    let tls = deployment.endpoint_tls.get(at).cloned().flatten();
+                    Rc::new(Pool::new(endpoint.clone(), tls, addresses))
+                }
+            });
+        }
+        let turns = deployment.snapshot.servers.iter().map(|_| Cell::new(0)).collect();
+        Self { deployment, version, pools: pools.into(), turns }
+    }
+
+    /// The pool of an endpoint of this deployment.
+    pub fn pool(&self, endpoint: EndpointId) -> &Rc<Pool> {
+        &self.pools[usize::from(endpoint.0)]
+    }
+
+    /// The index among `server`'s endpoints to try next: in turn, those whose last dial failed only when all did.
+    pub fn choose(&self, server: &Server, now: Ticks) -> usize {
+        let count = server.endpoints.len();
+        if count == 1 {
+            return 0;
+        }
+        let turn = &self.turns[usize::from(server.id.0)];
+        let first = turn.get();
+        turn.set((first + 1) % count);
+        (0..count)
+            .map(|step| (first + step) % count)
+            .find(|&at| self.pool(server.endpoints[at].id).is_inviting(now))
+            .unwrap_or(first % count)
+    }
+}

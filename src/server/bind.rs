@@ -1,0 +1,103 @@
+//! Listening sockets: for TCP one a worker and listener, so that the kernel spreads connections.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::snapshot::{ListenAddress, Listener};
+
+/// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// A listening socket that belongs to no event loop yet.
+#[derive(Debug)]
+pub enum Bound {
+    /// TCP.
+    Tcp(TcpListener),
+    /// Unix stream.
+    Unix(UnixListener),
+}
+
+/// The sockets of all listeners, for each worker.
+///
+/// # Errors
+/// With the address and what to do about it.
+pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Vec<Vec<Bound>>, String> {
+    let mut sockets: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
+    for listener in listeners {
+        match &listener.address {
+            ListenAddress::Tcp(address) => {
+                let mut address = *address;
+                for worker in &mut sockets {
+                    let bound = bind_tcp(address, workers > 1).map_err(|error| explain(&address.to_string(), &error))?;
+                    // Port 0 is chosen by the first, and shared by the others.
+                    address = bound.local_addr().map_err(|error| explain(&address.to_string(), &error))?;
+                    worker.push(Bound::Tcp(bound));
+                }
+            }
+            ListenAddress::Unix { path, mode } => {
+                let name = format!("unix:{}", path.display());
+                let bound = bind_unix(path, *mode).map_err(|error| explain(&name, &error))?;
+                for worker in &mut sockets {
+                    let shared = bound.try_clone().map_err(|error| explain(&name, &error))?;
+                    worker.push(Bound::Unix(shared));
+                }
+            }
+        }
+    }
+    Ok(sockets)
+}
+
+/// A TCP listening socket. `shared`: several workers bind the same port.
+///
+/// # Errors
+/// The system's.
+pub fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    // Accepted sockets inherit it: one system call less a connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// A Unix listening socket. A socket file that nobody listens on any more is replaced.
+fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is in the way"));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn explain(address: &str, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => ": another process listens there; stop it or choose another address",
+        io::ErrorKind::AddrNotAvailable => ": this host does not have that address",
+        io::ErrorKind::PermissionDenied => ": ports below 1024 need CAP_NET_BIND_SERVICE, sockets a writable directory",
+        _ => "",
+    };
+    format!("cannot listen on {address}: {error}{hint}")
+}

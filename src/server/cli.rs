@@ -1,0 +1,320 @@
+//! The command line: words to a [`Command`], and help that teaches.
+//!
+//! Only parsing happens here. Values that a configuration file can hold too (addresses, URLs, workers)
+//! are passed on as text and checked where those of the file are, so that one rule serves both.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
+use clap::{Arg, ArgAction, ArgMatches};
+
+/// What the operator wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Run the gateway.
+    Serve(Source),
+    /// Run the gateway in front of a small server of its own.
+    Demo {
+        /// Where to listen, if not at 127.0.0.1:8080.
+        listen: Option<String>,
+    },
+    /// Check a configuration and say everything that is wrong with it.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print what a configuration may hold.
+    Schema {
+        /// As the reference for readers instead of the JSON Schema for editors.
+        markdown: bool,
+    },
+    /// Say what this host offers, what it costs, and how to improve it.
+    Doctor,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file.
+    File(PathBuf),
+    /// The command line alone.
+    Flags {
+        /// Name and URL of each server. At least one.
+        servers: Vec<(String, String)>,
+        /// Where to listen.
+        listen: Option<String>,
+        /// How many workers, or where.
+        workers: Option<String>,
+    },
+}
+
+/// What to print instead of running a command: help, the version, or what is wrong with the words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// The text, with its line break.
+    pub text: String,
+    /// The exit code: 0 if the text was asked for, else 2.
+    pub code: u8,
+}
+
+/// Parses the words of the command line, the program's name first.
+///
+/// # Errors
+/// An [`Exit`] if there is no command to run.
+pub fn parse<I, T>(words: I) -> Result<Command, Exit>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let exit = |error: &clap::Error| Exit {
+        text: error.render().to_string(),
+        code: u8::try_from(error.exit_code()).unwrap_or(2),
+    };
+    let matches = command().try_get_matches_from(words).map_err(|error| exit(&error))?;
+    Ok(match matches.subcommand() {
+        Some(("demo", matches)) => Command::Demo { listen: text(matches, "listen") },
+        Some(("check", matches)) => Command::Check { file: path(matches, "file") },
+        Some(("schema", matches)) => Command::Schema { markdown: matches.get_flag("markdown") },
+        Some(("doctor", _)) => Command::Doctor,
+        Some((_, matches)) => Command::Serve(source(matches)),
+        None => return Err(Exit { text: command().render_help().to_string(), code: 2 }),
+    })
+}
+
+fn source(matches: &ArgMatches) -> Source {
+    match matches.get_many::<(String, String)>("server") {
+        Some(servers) => Source::Flags {
+            servers: servers.cloned().collect(),
+            listen: text(matches, "listen"),
+            workers: text(matches, "workers"),
+        },
+        None => Source::File(path(matches, "config")),
+    }
+}
+
+fn text(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.get_one::<String>(name).cloned()
+}
+
+/// The file named, or the usual one.
+fn path(matches: &ArgMatches, name: &str) -> PathBuf {
+    matches.get_one::<PathBuf>(name).cloned().unwrap_or_else(|| PathBuf::from(CONFIG_DEFAULT))
+}
+
+/// The file that is read when none is named.
+const CONFIG_DEFAULT: &str = "ringgate.yaml";
+
+fn command() -> clap::Command {
+    clap::Command::new("ringgate")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("An MCP gateway: one fast, trustworthy entry point between AI agents and MCP servers")
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommands([serve(), demo(), check(), schema(), doctor()])
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  1. ringgate demo
+     Starts a small MCP server and the gateway in front of it, and prints a line to try.
+  2. ringgate serve --server weather=http://127.0.0.1:3001/mcp
+     Your own server, at http://127.0.0.1:8080/weather/mcp. Repeat --server for more.
+  3. Write ringgate.yaml (docs/configuration.md), then: ringgate check ringgate.yaml && ringgate serve
+  4. ringgate doctor
+     Before you measure or go live: what this host costs you, and how to fix it.
+
+`ringgate COMMAND --help` says more about each.";
+
+fn serve() -> clap::Command {
+    clap::Command::new("serve")
+        .about("Run the gateway, from a file or from flags alone")
+        .after_help(
+            "Examples:\n  \
+             ringgate serve                                    reads ringgate.yaml\n  \
+             ringgate serve --config /etc/ringgate.yaml\n  \
+             ringgate serve --server git=http://127.0.0.1:3001/mcp --server files=unix:/run/files.sock\n  \
+             ringgate serve --server git=http://127.0.0.1:3001/mcp --listen 0.0.0.0:8080 --workers 0-3\n\n\
+             Signals: SIGHUP reads the file again, all or nothing. SIGTERM or SIGINT drains: no new\n\
+             connections, running exchanges may end; a second one ends at once.",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .short('c')
+                .value_name("FILE")
+                .value_parser(PathBufValueParser::new())
+                .conflicts_with("server")
+                .help("The configuration file [default: ringgate.yaml]"),
+        )
+        .arg(
+            Arg::new("server")
+                .long("server")
+                .value_name("NAME=URL")
+                .action(ArgAction::Append)
+                .value_parser(name_and_url)
+                .help("Serve the MCP server at URL under /NAME/mcp, without a file; repeatable"),
+        )
+        .arg(
+            listen()
+                .requires("server")
+                .help("Where to listen: ADDRESS:PORT or unix:/path [default: 127.0.0.1:8080]"),
+        )
+        .arg(
+            Arg::new("workers")
+                .long("workers")
+                .value_name("N|auto|LIST")
+                .value_parser(NonEmptyStringValueParser::new())
+                .requires("server")
+                .help("Worker threads: a number, `auto`, or a CPU list such as 0-3,6 [default: auto]"),
+        )
+}
+
+fn listen() -> Arg {
+    Arg::new("listen").long("listen").value_name("ADDRESS").value_parser(NonEmptyStringValueParser::new())
+}
+
+fn name_and_url(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, url)) if !name.is_empty() && !url.is_empty() && !name.contains("://") => {
+            Ok((name.to_owned(), url.to_owned()))
+        }
+        _ => Err("write a name and a URL, as in weather=http://127.0.0.1:3001/mcp".to_owned()),
+    }
+}
+
+fn demo() -> clap::Command {
+    clap::Command::new("demo")
+        .about("Run the gateway in front of a small built-in MCP server, to try it")
+        .after_help("Needs nothing else: no file, no network. Prints the URL for your MCP client and a curl line. Ctrl-C ends it.")
+        .arg(listen().help("Where to listen [default: 127.0.0.1:8080]"))
+}
+
+fn check() -> clap::Command {
+    clap::Command::new("check")
+        .about("Check a configuration file: every mistake at once, with line, cause and cure")
+        .after_help(
+            "Reads the certificates, keys and variables that the file refers to, and starts nothing.\n\
+             Exit code: 0 if the file is good, 1 if it is not.\n\n\
+             Example:\n  ringgate check ringgate.yaml && kill -HUP \"$(pidof ringgate)\"",
+        )
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .value_parser(PathBufValueParser::new())
+                .help("The configuration file [default: ringgate.yaml]"),
+        )
+}
+
+fn schema() -> clap::Command {
+    clap::Command::new("schema")
+        .about("Print the JSON Schema of the configuration, for editors")
+        .after_help(
+            "Example:\n  ringgate schema > ringgate.schema.json\n\n\
+             and as the first line of the configuration:\n  # yaml-language-server: $schema=ringgate.schema.json",
+        )
+        .arg(
+            Arg::new("markdown")
+                .long("markdown")
+                .action(ArgAction::SetTrue)
+                .help("Print the reference for readers instead (docs/configuration.md)"),
+        )
+}
+
+fn doctor() -> clap::Command {
+    clap::Command::new("doctor")
+        .about("Say what this host offers the gateway, what it costs, and how to improve it")
+        .after_help("Looks at the kernel, io_uring, memory and file limits, CPUs and network settings. Changes nothing.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, Exit> {
+        parse(std::iter::once("ringgate").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn commands_are_understood() {
+        let flags = |servers: &[(&str, &str)], listen: Option<&str>, workers: Option<&str>| {
+            let servers = servers.iter().map(|(name, url)| ((*name).to_owned(), (*url).to_owned())).collect();
+            Command::Serve(Source::Flags {
+                servers,
+                listen: listen.map(Into::into),
+                workers: workers.map(Into::into),
+            })
+        };
+        for (line, expected) in [
+            ("serve", Command::Serve(Source::File("ringgate.yaml".into()))),
+            ("serve --config a.yaml", Command::Serve(Source::File("a.yaml".into()))),
+            ("serve -c a.yaml", Command::Serve(Source::File("a.yaml".into()))),
+            ("serve --server a=http://x/?b=c", flags(&[("a", "http://x/?b=c")], None, None)),
+            (
+                "serve --server a=http://x --server b=unix:/y --listen [::]:1 --workers 0-3,6",
+                flags(&[("a", "http://x"), ("b", "unix:/y")], Some("[::]:1"), Some("0-3,6")),
+            ),
+            ("demo", Command::Demo { listen: None }),
+            ("demo --listen 127.0.0.1:9", Command::Demo { listen: Some("127.0.0.1:9".into()) }),
+            ("check", Command::Check { file: "ringgate.yaml".into() }),
+            ("check b.yaml", Command::Check { file: "b.yaml".into() }),
+            ("schema", Command::Schema { markdown: false }),
+            ("schema --markdown", Command::Schema { markdown: true }),
+            ("doctor", Command::Doctor),
+        ] {
+            assert_eq!(parsed(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_words_are_named_with_a_way_out() {
+        for (line, part) in [
+            (
+                "serve --config a --server b=http://c",
+                "'--config <FILE>' cannot be used with '--server <NAME=URL>'",
+            ),
+            ("serve --listen 127.0.0.1:1", "--server <NAME=URL>"),
+            ("serve --workers 2", "--server <NAME=URL>"),
+            ("serve --server http://x/?a=b", "weather=http://"),
+            ("serve --server name", "weather=http://"),
+            ("serve --server =x", "weather=http://"),
+            ("serve --server a=", "weather=http://"),
+            ("serv", "a similar subcommand exists: 'serve'"),
+            ("check a b", "unexpected argument 'b'"),
+            ("schema --markdwon", "'--markdown'"),
+        ] {
+            let exit = parsed(line).unwrap_err();
+            assert_eq!(exit.code, 2, "{line}");
+            assert!(exit.text.contains(part), "{line}: {}", exit.text);
+        }
+    }
+
+    #[test]
+    fn help_and_version_are_answers_and_no_words_are_not() {
+        let help = parsed("--help").unwrap_err();
+        assert_eq!(help.code, 0);
+        for part in ["First steps", "ringgate demo", "serve", "check", "schema", "doctor"] {
+            assert!(help.text.contains(part), "{part}");
+        }
+        let version = parsed("--version").unwrap_err();
+        assert_eq!(
+            (version.code, version.text.as_str()),
+            (0, concat!("ringgate ", env!("CARGO_PKG_VERSION"), "\n"))
+        );
+        let nothing = parsed("").unwrap_err();
+        assert_eq!(nothing.code, 2);
+        assert!(nothing.text.contains("First steps"));
+        for command in ["serve", "demo", "check", "schema", "doctor"] {
+            let help = parsed(&format!("{command} --help")).unwrap_err();
+            assert_eq!(help.code, 0, "{command}");
+        }
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        command().debug_assert();
+    }
+}

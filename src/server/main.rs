@@ -1,0 +1,153 @@
+//! From the command line to an exit code.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+use super::cli::{self, Command};
+use super::{demo, doctor, run};
+use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
+use crate::config::{check, schema};
+use crate::control::Ending;
+use crate::control::life::Source;
+use crate::link::Deployment;
+
+/// The address that `ringgate demo` listens on, if none is named.
+const DEMO_LISTEN: &str = "127.0.0.1:8080";
+
+/// Exit code of a command that was well-formed and failed.
+const FAILED: u8 = 1;
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()) {
+        Ok(command) => obey(command),
+        Err(exit) => {
+            // Help and version go to standard output, mistakes to standard error.
+            let _ = match exit.code {
+                0 => write!(std::io::stdout(), "{}", exit.text),
+                _ => write!(std::io::stderr(), "{}", exit.text),
+            };
+            ExitCode::from(exit.code)
+        }
+    }
+}
+
+fn obey(command: Command) -> ExitCode {
+    let mut out = std::io::stdout();
+    match command {
+        Command::Serve(source) => match read(&source) {
+            Ok(snapshot) => serve(snapshot, reader(source)),
+            Err(findings) => fail(&findings),
+        },
+        Command::Demo { listen } => match start_demo(listen.as_deref().unwrap_or(DEMO_LISTEN)) {
+            Ok(code) => code,
+            Err(what) => fail(&what),
+        },
+        Command::Check { file } => check::run(&file, &mut out).map_or(ExitCode::from(FAILED), ExitCode::from),
+        Command::Schema { markdown } => {
+            let text = if markdown { schema::markdown() } else { format!("{:#}", schema::json_schema()) };
+            match writeln!(out, "{}", text.trim_end()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::from(FAILED),
+            }
+        }
+        Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::default())),
+    }
+}
+
+fn fail(what: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{}", what.trim_end());
+    ExitCode::from(FAILED)
+}
+
+fn read(source: &cli::Source) -> Result<Snapshot, String> {
+    read_generation(source, 1)
+}
+
+fn read_generation(source: &cli::Source, generation: u64) -> Result<Snapshot, String> {
+    match source {
+        cli::Source::File(path) => check::load(path, generation).map_err(|findings| findings.to_string()),
+        cli::Source::Flags { servers, listen, workers } => {
+            let mut snapshot = Snapshot::from_flags(servers, listen.as_deref(), workers.as_deref())
+                .map_err(|findings| findings.to_string())?;
+            snapshot.generation = generation;
+            Ok(snapshot)
+        }
+    }
+}
+
+fn reader(source: cli::Source) -> Source {
+    Box::new(move |generation| read_generation(&source, generation))
+}
+
+fn serve(snapshot: Snapshot, source: Source) -> ExitCode {
+    set_up_log(snapshot.log);
+    let ended = run::serve(snapshot, source, |deployment| {
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving. {}", check::summary(&deployment.snapshot));
+    });
+    exit_code(ended)
+}
+
+fn exit_code(ended: Result<Ending, run::Failure>) -> ExitCode {
+    match ended {
+        // A drain that met its deadline did what it was told to.
+        Ok(Ending::Drained | Ending::Cut) => ExitCode::SUCCESS,
+        Err(what) => fail(&format!("ringgate: {what}")),
+    }
+}
+
+fn set_up_log(log: Log) {
+    let level = match log.level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    // RUST_LOG, where it is set, is more specific than the file.
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
+    // A second set-up can only come from a test, which keeps the first.
+    let _ = match log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+}
+
+fn start_demo(listen: &str) -> Result<ExitCode, String> {
+    let upstream = demo::start()?;
+    let servers = vec![("demo".to_owned(), format!("http://{upstream}/mcp"))];
+    let source = cli::Source::Flags { servers, listen: Some(listen.to_owned()), workers: None };
+    let snapshot = read(&source)?;
+    set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
+    Ok(exit_code(run::serve(snapshot, reader(source), show_demo)))
+}
+
+fn show_demo(deployment: &Deployment) {
+    let Some(ListenAddress::Tcp(address)) = deployment.snapshot.listeners.first().map(|listener| &listener.address)
+    else {
+        return;
+    };
+    let url = format!("http://{address}/demo/mcp");
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"countdown","arguments":{"from":3},"_meta":{"progressToken":1}}}"#;
+    let text = format!(
+        "A small MCP server (tools: echo, add, countdown) with ringgate in front of it:\n\n  \
+         {url}\n\n\
+         Point an MCP client at this URL, or try it by hand; the progress comes as it happens:\n\n  \
+         curl -N {url} \\\n    \
+         -H 'content-type: application/json' -H 'accept: application/json, text/event-stream' \\\n    \
+         -d '{call}'\n\n\
+         Metrics: {}. Ctrl-C ends.\n",
+        deployment.snapshot.admin.address.map_or("off".to_owned(), |admin| format!("http://{admin}/metrics")),
+    );
+    // Without a reader on standard output there is nobody to show it to.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
+}
+

@@ -1,0 +1,245 @@
+//! `ringgate serve`: threads, sockets and signals, from start to drained.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::bind::{Bound, bind_all, bind_tcp};
+use super::runtime::{EventLoop, event_loop};
+use crate::config::Snapshot;
+use crate::config::snapshot::{Driver, Workers};
+use crate::control::life::{Signals, Source, ring_on};
+use crate::control::{Control, Ending, deploy};
+use crate::io::bell::{BellWire, bell};
+use crate::io::uring::{TcpListen, UnixListen, UringNet};
+use crate::io::{Listen, Net};
+use crate::link::{Deployment, Message, Shared, WorkerHandle};
+use crate::proxy::{Worker, listener};
+use crate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
+
+/// What is due every so often: deadlines, the newest configuration, idle upstream connections.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Messages that a worker may have unread.
+const MAILBOX: usize = 1024;
+
+/// Why the gateway could not start, in words for the operator.
+pub type Failure = String;
+
+/// Serves until drained. `source` reads the configuration again on SIGHUP; `announce` is called once
+/// everything listens.
+///
+/// # Errors
+/// When it cannot start; nothing was served then.
+pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployment)) -> Result<Ending, Failure> {
+    let start = Instant::now();
+    let driver = snapshot.driver;
+    let cpus = choose_cpus(&snapshot.workers)?;
+    let sockets = bind_all(&snapshot.listeners, cpus.len())?;
+    let admin = snapshot.admin.address.map(|address| {
+        bind_tcp(address, false).map_err(|error| format!("cannot listen on the admin address {address}: {error}"))
+    });
+    let admin = admin.transpose()?;
+    let deployment = Arc::new(deploy(snapshot)?);
+    let (shared, wires) = shared_state(deployment.clone(), cpus.len())?;
+    let reload = signal_wire(&[SIGHUP])?;
+    let stop = signal_wire(&[SIGTERM, SIGINT])?;
+    let workers = spawn_workers(&shared, sockets, wires, &cpus, driver, start)?;
+    announce(&deployment);
+
+    let (control_loop, _) = event_loop(Driver::Epoll).map_err(|error| format!("control thread: {error}"))?;
+    let ending = control_loop.block_on(async {
+        let net: Rc<dyn Net> = Rc::new(UringNet::new(start));
+        let started = net.now();
+        let control = Rc::new(Control {
+            shared: shared.clone(),
+            net,
+            source,
+            reloads_failed: std::cell::Cell::new(0),
+            reloads: std::cell::Cell::new(0),
+            started,
+        });
+        let listen = |error: std::io::Error| format!("control thread: {error}");
+        let signals = Signals { reload: reload.listen().map_err(listen)?, stop: stop.listen().map_err(listen)? };
+        let admin = match admin {
+            Some(socket) => Some(Rc::new(TcpListen::new(socket).map_err(listen)?) as Rc<dyn Listen>),
+            None => None,
+        };
+        Ok::<_, Failure>(control.run(signals, admin).await)
+    })?;
+    for worker in workers {
+        // A worker that panicked has said so.
+        let _ = worker.join();
+    }
+    Ok(ending)
+}
+
+/// The CPUs to run on, one a worker; `None` where a worker is not pinned.
+fn choose_cpus(workers: &Workers) -> Result<Vec<Option<core_affinity::CoreId>>, Failure> {
+    let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    match workers {
+        Workers::Auto if allowed.is_empty() => Ok(vec![None]),
+        Workers::Auto => Ok(allowed.into_iter().map(Some).collect()),
+        Workers::Count(count) => {
+            let count = usize::from(count.get());
+            // More workers than CPUs: the scheduler shares them out better than pinning would.
+            let pinned = count <= allowed.len();
+            Ok((0..count).map(|index| allowed.get(index).copied().filter(|_| pinned)).collect())
+        }
+        Workers::Cpus(list) => list
+            .iter()
+            .map(|&cpu| {
+                let found = allowed.iter().find(|core| core.id == usize::from(cpu)).copied();
+                found.map(Some).ok_or_else(|| {
+                    format!("workers: CPU {cpu} is not one this process may use; see `ringgate doctor`")
+                })
+            })
+            .collect(),
+    }
+}
+
+fn shared_state(deployment: Arc<Deployment>, workers: usize) -> Result<(Arc<Shared>, Vec<BellWire>), Failure> {
+    let mut handles = Vec::with_capacity(workers);
+    let mut wires = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let (bell, wire) = bell().map_err(|error| format!("no descriptors left at start: {error}"))?;
+        handles.push(WorkerHandle { mailbox: Mailbox::new(MAILBOX), bell, connections: Gauge::default() });
+        wires.push(wire);
+    }
+    let shared =
+        Shared { deployment: Slot::new(deployment), stage: StageCell::default(), workers: handles.into() };
+    Ok((Arc::new(shared), wires))
+}
+
+fn signal_wire(signals: &[i32]) -> Result<BellWire, Failure> {
+    let explain = |error: std::io::Error| format!("cannot handle signals: {error}");
+    let (bell, wire) = bell().map_err(explain)?;
+    ring_on(signals, &bell).map_err(explain)?;
+    Ok(wire)
+}
+
+fn spawn_workers(
+    shared: &Arc<Shared>,
+    sockets: Vec<Vec<Bound>>,
+    wires: Vec<BellWire>,
+    cpus: &[Option<core_affinity::CoreId>],
+    driver: Driver,
+    start: Instant,
+) -> Result<Vec<thread::JoinHandle<()>>, Failure> {
+    let (ready, started) = std::sync::mpsc::channel();
+    let mut threads = Vec::new();
+    for (index, ((sockets, wire), &cpu)) in sockets.into_iter().zip(wires).zip(cpus).enumerate() {
+        let (shared, ready) = (shared.clone(), ready.clone());
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+            let pinned = cpu.is_some_and(core_affinity::set_for_current);
+            // The ring belongs to the thread that makes it.
+            match event_loop(driver) {
+                Ok((event_loop, fallback)) => {
+                    report(index, cpu, pinned, &event_loop, fallback);
+                    event_loop.block_on(work(index, shared, sockets, wire, start, ready));
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(format!("worker {index} has no event loop: {error}; see `ringgate doctor`")));
+                }
+            }
+        });
+        threads.push(thread.map_err(|error| format!("cannot start worker {index}: {error}"))?);
+    }
+    drop(ready);
+    for _ in cpus {
+        started.recv().map_err(|_| "a worker ended at its start".to_owned())??;
+    }
+    Ok(threads)
+}
+
+fn report(
+    index: usize,
+    cpu: Option<core_affinity::CoreId>,
+    pinned: bool,
+    event_loop: &EventLoop,
+    fallback: Option<std::io::Error>,
+) {
+    if let (0, Some(error)) = (index, fallback) {
+        tracing::warn!(
+            %error,
+            "io_uring is not to be had, so the workers use epoll, at about a third more CPU a request; \
+             `ringgate doctor` names the cause and the fix"
+        );
+    }
+    let cpu = cpu.filter(|_| pinned).map(|cpu| cpu.id);
+    tracing::debug!(worker = index, ?cpu, driver = event_loop.label(), "worker started");
+}
+
+/// The life of one worker.
+async fn work(
+    index: usize,
+    shared: Arc<Shared>,
+    sockets: Vec<Bound>,
+    wire: BellWire,
+    start: Instant,
+    ready: std::sync::mpsc::Sender<Result<(), Failure>>,
+) {
+    let worker = Worker::new(index, Rc::new(UringNet::new(start)), shared);
+    let opened = sockets.into_iter().map(open).collect::<Result<Vec<_>, _>>();
+    let (listeners, mut sleeper) = match opened.and_then(|listeners| Ok((listeners, wire.listen()?))) {
+        Ok(opened) => opened,
+        Err(error) => {
+            let _ = ready.send(Err(format!("worker {index} cannot use its sockets: {error}")));
+            return;
+        }
+    };
+    for (at, listen) in listeners.iter().enumerate() {
+        worker.net.spawn(Box::pin(listener::accept_loop(worker.clone(), at, listen.clone())));
+    }
+    let hearing = worker.clone();
+    worker.net.spawn(Box::pin(async move {
+        while sleeper.heard().await.is_ok() {
+            read_mail(&hearing);
+            hearing.tick(hearing.net.now());
+        }
+    }));
+    let _ = ready.send(Ok(()));
+    tick_until_drained(&worker, &listeners).await;
+    worker.close();
+}
+
+fn open(socket: Bound) -> std::io::Result<Rc<dyn Listen>> {
+    Ok(match socket {
+        Bound::Tcp(socket) => Rc::new(TcpListen::new(socket)?),
+        Bound::Unix(socket) => Rc::new(UnixListen::new(socket)?),
+    })
+}
+
+fn read_mail(worker: &Rc<Worker>) {
+    while let Some(message) = worker.handle().mailbox.take() {
+        match message {
+            Message::Connection(accepted, listener) => listener::start(worker, accepted, listener),
+            Message::Report(answers, bell) => {
+                // Full only if somebody answered twice, which nobody does.
+                let _ = answers.post(worker.report());
+                bell.ring();
+            }
+        }
+    }
+}
+
+async fn tick_until_drained(worker: &Rc<Worker>, listeners: &[Rc<dyn Listen>]) {
+    let mut shut = false;
+    loop {
+        worker.net.sleep(TICK).await;
+        worker.tick(worker.net.now());
+        if worker.stage() >= Stage::Draining && !shut {
+            shut = true;
+            for listen in listeners {
+                listen.shut();
+            }
+        }
+        // Control moves on once every connection has ended, or their time is over.
+        if worker.stage() == Stage::Stopping {
+            return;
+        }
+    }
+}

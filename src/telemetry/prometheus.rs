@@ -1,0 +1,235 @@
+//! Prometheus text format, version 0.0.4. Every metric is declared here, once, with its help text.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::record::{Kind, Outcome};
+use super::stats::{REFUSAL_STATUSES, WorkerStats};
+
+/// The content type of [`render`]'s text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Upper bounds of the latency buckets, in microseconds.
+const BUCKETS_MICROS: [u64; 18] = [
+    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    2_500_000, 10_000_000, 60_000_000, 600_000_000,
+];
+
+/// What is to be shown.
+pub struct Facts<'a> {
+    /// The counters of all workers, merged.
+    pub stats: &'a WorkerStats,
+    /// The names of the servers, by index.
+    pub servers: &'a [&'a str],
+    /// Open client connections, by worker.
+    pub worker_connections: &'a [usize],
+    /// How many workers sent their counters in time.
+    pub workers_answered: usize,
+    /// The configuration in force.
+    pub generation: u64,
+    /// Reloads taken.
+    pub reloads: u64,
+    /// Reloads refused.
+    pub reloads_failed: u64,
+    /// Whether the process is draining.
+    pub draining: bool,
+    /// Since the process started.
+    pub uptime: Duration,
+}
+
+/// The metrics as text.
+pub fn render(facts: &Facts<'_>) -> String {
+    let mut page = Page(String::with_capacity(16 << 10));
+    process(&mut page, facts);
+    connections(&mut page, facts);
+    exchanges(&mut page, facts);
+    page.0
+}
+
+fn process(page: &mut Page, facts: &Facts<'_>) {
+    page.family("ringgate_build_info", "gauge", "Always 1; the version is a label.");
+    page.value("ringgate_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+    page.single("ringgate_uptime_seconds", "gauge", "Seconds since the process started.", facts.uptime.as_secs());
+    page.single("ringgate_draining", "gauge", "1 while the process drains.", u64::from(facts.draining));
+    page.single("ringgate_config_generation", "gauge", "Number of the configuration in force.", facts.generation);
+    page.single("ringgate_config_reloads_total", "counter", "Reloads that were taken.", facts.reloads);
+    page.single(
+        "ringgate_config_reloads_failed_total",
+        "counter",
+        "Reloads that were refused; the log has the findings.",
+        facts.reloads_failed,
+    );
+    page.single("ringgate_workers", "gauge", "Data workers.", facts.worker_connections.len() as u64);
+    page.single(
+        "ringgate_workers_reporting",
+        "gauge",
+        "Workers whose counters are in this page; fewer than ringgate_workers means that one is stuck.",
+        facts.workers_answered as u64,
+    );
+}
+
+fn connections(page: &mut Page, facts: &Facts<'_>) {
+    let stats = facts.stats;
+    page.family("ringgate_worker_connections", "gauge", "Open client connections by worker.");
+    for (worker, &count) in facts.worker_connections.iter().enumerate() {
+        page.value("ringgate_worker_connections", &[("worker", &worker.to_string())], count as u64);
+    }
+    let counters = [
+        ("ringgate_connections_accepted_total", "Client connections accepted.", stats.connections_accepted),
+        ("ringgate_connections_refused_total", "Client connections closed at once: limits.connections_max.", stats.connections_refused),
+        ("ringgate_connections_handed_over_total", "Client connections placed on another worker.", stats.connections_handed_over),
+        ("ringgate_handshakes_failed_total", "Client connections that failed in TLS or the PROXY header.", stats.handshakes_failed),
+        ("ringgate_upstream_dials_total", "Connections dialled to servers.", stats.dials),
+        ("ringgate_upstream_dials_failed_total", "Of these, failed ones.", stats.dials_failed),
+        ("ringgate_upstream_retries_total", "Safe requests sent again after an idle connection was found dead.", stats.retries),
+    ];
+    for (name, help, value) in counters {
+        page.single(name, "counter", help, value);
+    }
+    page.single("ringgate_upstream_connections", "gauge", "Open connections to servers.", stats.upstream_open);
+    page.single("ringgate_exchanges_open", "gauge", "Exchanges under way, streams included.", stats.exchanges_open);
+    page.family("ringgate_refusals_total", "counter", "Requests the gateway refused itself, by status.");
+    for (status, count) in REFUSAL_STATUSES.iter().zip(stats.refused_by_status) {
+        page.value("ringgate_refusals_total", &[("status", &status.to_string())], count);
+    }
+}
+
+fn exchanges(page: &mut Page, facts: &Facts<'_>) {
+    let servers = || {
+        let last = facts.stats.servers.len().saturating_sub(1);
+        facts.stats.servers.iter().enumerate().map(move |(index, stats)| {
+            let name = facts.servers.get(index).copied().filter(|_| index < last || last == 0);
+            (name.unwrap_or("none"), stats)
+        })
+    };
+    page.family("ringgate_exchanges_total", "counter", "Ended exchanges.");
+    for (server, stats) in servers() {
+        for kind in Kind::ALL {
+            for outcome in Outcome::ALL {
+                let count = stats.ended[kind as usize][outcome as usize];
+                if count > 0 {
+                    let labels = [("server", server), ("kind", kind.label()), ("outcome", outcome.label())];
+                    page.value("ringgate_exchanges_total", &labels, count);
+                }
+            }
+        }
+    }
+    page.family("ringgate_responses_total", "counter", "Answers sent to clients, by class of status.");
+    for (server, stats) in servers() {
+        for (class, count) in ["1xx", "2xx", "3xx", "4xx", "5xx"].into_iter().zip(stats.status_class) {
+            page.value("ringgate_responses_total", &[("server", server), ("class", class)], count);
+        }
+    }
+    page.family("ringgate_bytes_total", "counter", "Bytes sent, heads included.");
+    for (server, stats) in servers() {
+        page.value("ringgate_bytes_total", &[("server", server), ("direction", "upstream")], stats.bytes_up);
+        page.value("ringgate_bytes_total", &[("server", server), ("direction", "client")], stats.bytes_down);
+    }
+    let name = "ringgate_exchange_duration_seconds";
+    page.family(name, "histogram", "From the whole request to the end of the answer; GET streams left out.");
+    for (server, stats) in servers() {
+        page.histogram(name, server, &stats.duration);
+    }
+    let name = "ringgate_upstream_first_byte_seconds";
+    page.family(name, "histogram", "From the request sent to the head of the server's answer.");
+    for (server, stats) in servers() {
+        page.histogram(name, server, &stats.first_byte);
+    }
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
+        self.family(name, kind, help);
+        self.value(name, &[], value);
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.0.push_str(name);
+        if !labels.is_empty() {
+            let labels: Vec<String> =
+                labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
+            let _ = write!(self.0, "{{{}}}", labels.join(","));
+        }
+        let _ = writeln!(self.0, " {value}");
+    }
+
+    fn histogram(&mut self, name: &str, server: &str, histogram: &Histogram<u64>) {
+        let server = escaped(server);
+        let mut below = 0;
+        let mut from = 0;
+        for micros in BUCKETS_MICROS {
+            let to = micros * 1_000;
+            below += histogram.count_between(from, to);
+            // Values that a bucket of the histogram cannot tell apart are counted once.
+            from = histogram.highest_equivalent(to) + 1;
+            let _ = writeln!(self.0, "{name}_bucket{{server=\"{server}\",le=\"{}\"}} {below}", micros as f64 / 1e6);
+        }
+        let count = histogram.len();
+        let sum = histogram.mean() * count as f64 / 1e9;
+        let _ = writeln!(self.0, "{name}_bucket{{server=\"{server}\",le=\"+Inf\"}} {count}");
+        let _ = writeln!(self.0, "{name}_sum{{server=\"{server}\"}} {sum}");
+        let _ = writeln!(self.0, "{name}_count{{server=\"{server}\"}} {count}");
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Ticks;
+    use crate::telemetry::ExchangeRecord;
+
+    #[test]
+    fn counts_are_shown_under_their_server_and_buckets_add_up() {
+        let mut stats = WorkerStats::new(1);
+        for (millis, server) in [(1, Some(0)), (3, Some(0)), (40, None)] {
+            stats.record(&ExchangeRecord {
+                started: Ticks(0),
+                ended: Ticks(millis * 1_000_000),
+                server,
+                kind: Kind::Request,
+                outcome: Outcome::Answered,
+                status: 200,
+                bytes_up: 5,
+                bytes_down: 7,
+                first_byte: None,
+                attempts: 1,
+            });
+        }
+        let page = render(&Facts {
+            stats: &stats,
+            servers: &["every\"thing"],
+            worker_connections: &[2, 3],
+            workers_answered: 2,
+            generation: 4,
+            reloads: 3,
+            reloads_failed: 1,
+            draining: false,
+            uptime: Duration::from_secs(9),
+        });
+        for line in [
+            "ringgate_exchanges_total{server=\"every\\\"thing\",kind=\"request\",outcome=\"answered\"} 2",
+            "ringgate_exchanges_total{server=\"none\",kind=\"request\",outcome=\"answered\"} 1",
+            "ringgate_exchange_duration_seconds_bucket{server=\"every\\\"thing\",le=\"0.0025\"} 1",
+            "ringgate_exchange_duration_seconds_bucket{server=\"every\\\"thing\",le=\"0.005\"} 2",
+            "ringgate_exchange_duration_seconds_bucket{server=\"every\\\"thing\",le=\"+Inf\"} 2",
+            "ringgate_exchange_duration_seconds_count{server=\"none\"} 1",
+            "ringgate_worker_connections{worker=\"1\"} 3",
+            "ringgate_config_generation 4",
+        ] {
+            assert!(page.lines().any(|other| other == line), "missing: {line}\n{page}");
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The counters and histograms of one worker. Plain numbers: only their worker writes them.
+
+use hdrhistogram::Histogram;
+
+use super::record::{ExchangeRecord, Kind, Outcome};
+
+/// Longest time a histogram tells apart: longer ones count as this. Nanoseconds (one hour).
+const LONGEST_NANOS: u64 = 3_600_000_000_000;
+
+/// What one worker counted since it started.
+#[derive(Clone, Debug)]
+pub struct WorkerStats {
+    /// Connections accepted.
+    pub connections_accepted: u64,
+    /// Connections closed at once because the worker had its maximum.
+    pub connections_refused: u64,
+    /// Connections handed to another worker.
+    pub connections_handed_over: u64,
+    /// Connections that ended before TLS or the PROXY header was complete.
+    pub handshakes_failed: u64,
+    /// Client connections open now.
+    pub connections_open: u64,
+    /// Exchanges under way now.
+    pub exchanges_open: u64,
+    /// Connections dialled to servers.
+    pub dials: u64,
+    /// Dials that failed.
+    pub dials_failed: u64,
+    /// Upstream connections open now.
+    pub upstream_open: u64,
+    /// Requests sent again after an idle upstream connection turned out to be dead.
+    pub retries: u64,
+    /// Refusals by the status they were given.
+    pub refused_by_status: [u64; REFUSAL_STATUSES.len()],
+    /// Per server, and last the exchanges whose path led to none.
+    pub servers: Vec<ServerStats>,
+}
+
+/// The statuses that refusals are counted under; others count under the last.
+pub const REFUSAL_STATUSES: [u16; 14] = [400, 403, 404, 405, 406, 408, 411, 413, 414, 415, 417, 431, 503, 500];
+
+/// What one worker counted for one server.
+#[derive(Clone, Debug)]
+pub struct ServerStats {
+    /// Ended exchanges by kind and outcome.
+    pub ended: [[u64; Outcome::ALL.len()]; Kind::ALL.len()],
+    /// Answers by hundreds of their status (1xx first).
+    pub status_class: [u64; 5],
+    /// Bytes sent to the server.
+    pub bytes_up: u64,
+    /// Bytes sent to clients.
+    pub bytes_down: u64,
+    /// Nanoseconds from the whole request to the end of the answer; streams left out.
+    pub duration: Histogram<u64>,
+    /// Nanoseconds from the request sent to the head of the answer.
+    pub first_byte: Histogram<u64>,
+}
+
+impl Default for ServerStats {
+    fn default() -> Self {
+        Self {
+            ended: Default::default(),
+            status_class: [0; 5],
+            bytes_up: 0,
+            bytes_down: 0,
+            duration: histogram(),
+            first_byte: histogram(),
+        }
+    }
+}
+
+fn histogram() -> Histogram<u64> {
+    // Two digits (1 %) in constant memory, allocated here and never again.
+    Histogram::new_with_bounds(1_000, LONGEST_NANOS, 2).unwrap_or_else(|_| unreachable!("constant bounds are valid"))
+}
+
+impl WorkerStats {
+    /// Zeroes for `servers` servers.
+    pub fn new(servers: usize) -> Self {
+        let mut stats = Self {
+            connections_accepted: 0,
+            connections_refused: 0,
+            connections_handed_over: 0,
+            handshakes_failed: 0,
+            connections_open: 0,
+            exchanges_open: 0,
+            dials: 0,
+            dials_failed: 0,
+            upstream_open: 0,
+            retries: 0,
+            refused_by_status: [0; REFUSAL_STATUSES.len()],
+            servers: Vec::new(),
+        };
+        stats.resize(servers);
+        stats
+    }
+
+    /// Makes room for a configuration with `servers` servers. Never forgets a count.
+    pub fn resize(&mut self, servers: usize) {
+        while self.servers.len() < servers + 1 {
+            self.servers.push(ServerStats::default());
+        }
+    }
+
+    /// Counts an ended exchange.
+    pub fn record(&mut self, record: &ExchangeRecord) {
+        let last = self.servers.len() - 1;
+        let index = record.server.map_or(last, |server| usize::from(server).min(last));
+        let stats = &mut self.servers[index];
+        stats.ended[record.kind as usize][record.outcome as usize] += 1;
+        if let Some(class) = usize::from(record.status / 100).checked_sub(1) {
+            stats.status_class[class.min(4)] += 1;
+        }
+        stats.bytes_up += record.bytes_up;
+        stats.bytes_down += record.bytes_down;
+        if record.kind != Kind::Stream {
+            stats.duration.saturating_record(nanos(record.ended.since(record.started)));
+        }
+        if let Some(first_byte) = record.first_byte {
+            stats.first_byte.saturating_record(nanos(first_byte));
+        }
+        if record.outcome == Outcome::Refused {
+            let at = REFUSAL_STATUSES.iter().position(|&status| status == record.status);
+            self.refused_by_status[at.unwrap_or(REFUSAL_STATUSES.len() - 1)] += 1;
+        }
+    }
+
+    /// Adds what another worker counted.
+    pub fn merge(&mut self, other: &Self) {
+        self.connections_accepted += other.connections_accepted;
+        self.connections_refused += other.connections_refused;
+        self.connections_handed_over += other.connections_handed_over;
+        self.handshakes_failed += other.handshakes_failed;
+        self.connections_open += other.connections_open;
+        self.exchanges_open += other.exchanges_open;
+        self.dials += other.dials;
+        self.dials_failed += other.dials_failed;
+        self.upstream_open += other.upstream_open;
+        self.retries += other.retries;
+        for (ours, theirs) in self.refused_by_status.iter_mut().zip(other.refused_by_status) {
+            *ours += theirs;
+        }
+        self.resize(other.servers.len().saturating_sub(1));
+        for (ours, theirs) in self.servers.iter_mut().zip(&other.servers) {
+            ours.merge(theirs);
+        }
+    }
+}
+
+impl ServerStats {
+    fn merge(&mut self, other: &Self) {
+        for (ours, theirs) in self.ended.iter_mut().flatten().zip(other.ended.iter().flatten()) {
+            *ours += theirs;
+        }
+        for (ours, theirs) in self.status_class.iter_mut().zip(other.status_class) {
+            *ours += theirs;
+        }
+        self.bytes_up += other.bytes_up;
+        self.bytes_down += other.bytes_down;
+        // Same bounds on both sides, so adding cannot fail.
+        let _ = self.duration.add(&other.duration);
+        let _ = self.first_byte.add(&other.first_byte);
+    }
+}
+
+fn nanos(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Ticks;
+
+    fn record(server: Option<u16>, outcome: Outcome, status: u16) -> ExchangeRecord {
+        ExchangeRecord {
+            started: Ticks(1_000),
+            ended: Ticks(51_000),
+            server,
+            kind: Kind::Request,
+            outcome,
+            status,
+            bytes_up: 10,
+            bytes_down: 20,
+            first_byte: None,
+            attempts: 1,
+        }
+    }
+
+    #[test]
+    fn two_workers_add_up() {
+        let mut one = WorkerStats::new(1);
+        one.record(&record(Some(0), Outcome::Answered, 200));
+        let mut other = WorkerStats::new(2);
+        other.record(&record(Some(0), Outcome::Answered, 200));
+        other.record(&record(None, Outcome::Refused, 404));
+        one.merge(&other);
+        assert_eq!(one.servers[0].ended[Kind::Request as usize][Outcome::Answered as usize], 2);
+        assert_eq!(one.servers[0].status_class, [0, 2, 0, 0, 0]);
+        assert_eq!(one.servers[0].duration.len(), 2);
+        assert_eq!(one.servers[2].bytes_down, 20, "exchanges without a server count under the last");
+        assert_eq!(one.refused_by_status[2], 1);
+    }
+}

@@ -1,0 +1,206 @@
+//! The header fields of one head: a compact table of offsets with an index by id.
+
+use super::header::{HeaderId, HeaderSet};
+use super::scan::HEADERS_MAX;
+
+/// One header field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'b> {
+    /// What it is.
+    pub id: HeaderId,
+    /// Its name as sent.
+    pub name: &'b [u8],
+    /// Its value without the whitespace around it. No control bytes except tab; may hold bytes above 0x7F.
+    pub value: &'b [u8],
+}
+
+/// The header fields of a head, in the order sent.
+///
+/// Offsets instead of slices keep the table at ten bytes a field, so it can live on the stack and be
+/// moved.
+#[derive(Clone, Copy)]
+pub struct Fields<'b> {
+    bytes: &'b [u8],
+    entries: [Entry; HEADERS_MAX],
+    count: u8,
+    /// Index + 1 of the first field of each id; 0 where there is none.
+    first: [u8; HeaderId::COUNT],
+    repeated: HeaderSet,
+    present: HeaderSet,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    name_at: u16,
+    name_len: u16,
+    value_at: u16,
+    value_len: u16,
+    id: HeaderId,
+}
+
+const NO_ENTRY: Entry = Entry { name_at: 0, name_len: 0, value_at: 0, value_len: 0, id: HeaderId::Host };
+
+impl<'b> Fields<'b> {
+    pub(super) fn new(bytes: &'b [u8]) -> Self {
+        Self {
+            bytes,
+            entries: [NO_ENTRY; HEADERS_MAX],
+            count: 0,
+            first: [0; HeaderId::COUNT],
+            repeated: HeaderSet::NONE,
+            present: HeaderSet::NONE,
+        }
+    }
+
+    /// Adds a field whose parts lie at the given offsets. The caller has checked that they fit.
+    #[inline]
+    pub(super) fn push(
+        &mut self,
+        name_at: usize,
+        name_len: usize,
+        value_at: usize,
+        value_len: usize,
+    ) -> HeaderId {
+        let id = HeaderId::of(&self.bytes[name_at..name_at + name_len]);
+        let Some(entry) = self.entries.get_mut(usize::from(self.count)) else { return id };
+        *entry = Entry {
+            name_at: name_at as u16,
+            name_len: name_len as u16,
+            value_at: value_at as u16,
+            value_len: value_len as u16,
+            id,
+        };
+        self.count += 1;
+        let first = &mut self.first[id as usize];
+        if *first == 0 {
+            *first = self.count;
+            self.present.insert(id);
+        } else {
+            self.repeated.insert(id);
+        }
+        id
+    }
+
+    /// How many fields there are.
+    pub fn len(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The field at `index`, counted from 0 in the order sent.
+    #[inline]
+    pub fn at(&self, index: usize) -> Option<Header<'b>> {
+        let entry = self.entries[..usize::from(self.count)].get(index)?;
+        let part = |at: u16, len: u16| &self.bytes[usize::from(at)..usize::from(at) + usize::from(len)];
+        Some(Header {
+            id: entry.id,
+            name: part(entry.name_at, entry.name_len),
+            value: part(entry.value_at, entry.value_len),
+        })
+    }
+
+    /// All fields, in the order sent.
+    pub fn iter(&self) -> impl Iterator<Item = Header<'b>> + '_ {
+        (0..self.len()).filter_map(|index| self.at(index))
+    }
+
+    /// All fields of one id, in the order sent.
+    pub fn all(&self, id: HeaderId) -> impl Iterator<Item = Header<'b>> + '_ {
+        let from = match self.first[id as usize] {
+            0 => self.len(),
+            first => usize::from(first) - 1,
+        };
+        let to = if self.repeated.contains(id) { self.len() } else { (from + 1).min(self.len()) };
+        (from..to).filter_map(|index| self.at(index)).filter(move |header| header.id == id)
+    }
+
+    /// The value of the first field of this id. Takes the same time however many fields there are.
+    #[inline]
+    pub fn get(&self, id: HeaderId) -> Option<&'b [u8]> {
+        let index = usize::from(self.first[id as usize]).checked_sub(1)?;
+        self.at(index).map(|header| header.value)
+    }
+
+    /// How often this id occurs.
+    pub fn count(&self, id: HeaderId) -> usize {
+        if self.repeated.contains(id) { self.all(id).count() } else { usize::from(self.present.contains(id)) }
+    }
+
+    /// The ids that occur.
+    pub fn present(&self) -> HeaderSet {
+        self.present
+    }
+
+    /// The ids that occur more than once.
+    pub fn repeated(&self) -> HeaderSet {
+        self.repeated
+    }
+
+    /// Whether a `Connection` field names `name`, which then must not be passed on
+    /// (RFC 9110 section 7.6.1).
+    pub fn is_named_by_connection(&self, name: &[u8]) -> bool {
+        self.present.contains(HeaderId::Connection)
+            && self
+                .all(HeaderId::Connection)
+                .any(|field| tokens(field.value).any(|t| t.eq_ignore_ascii_case(name)))
+    }
+}
+
+impl std::fmt::Debug for Fields<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = |header: Header<'_>| {
+            (
+                String::from_utf8_lossy(header.name).into_owned(),
+                String::from_utf8_lossy(header.value).into_owned(),
+            )
+        };
+        f.debug_map().entries(self.iter().map(text)).finish()
+    }
+}
+
+/// The elements of a comma-separated value (RFC 9110 section 5.6.1), trimmed; empty ones are skipped.
+/// Commas in quoted strings part as well: use it for lists of tokens.
+pub fn tokens(value: &[u8]) -> Tokens<'_> {
+    Tokens { rest: Some(value) }
+}
+
+/// See [`tokens`].
+#[derive(Clone, Debug)]
+pub struct Tokens<'a> {
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let Some(rest) = self.rest {
+            let (element, after) = match memchr::memchr(b',', rest) {
+                Some(comma) => (&rest[..comma], Some(&rest[comma + 1..])),
+                None => (rest, None),
+            };
+            self.rest = after;
+            let element = element.trim_ascii();
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
+}
+
+/// The media type of a `Content-Type` value without its parameters: `application/json` of
+/// `application/json; charset=utf-8`.
+pub fn media_type(value: &[u8]) -> &[u8] {
+    let end = memchr::memchr(b';', value).unwrap_or(value.len());
+    value[..end].trim_ascii()
+}
+
+/// Whether a `Content-Type` value is of media type `wanted`, whatever its case and parameters.
+pub fn media_type_is(value: &[u8], wanted: &[u8]) -> bool {
+    media_type(value).eq_ignore_ascii_case(wanted)
+}

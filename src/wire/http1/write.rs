@@ -1,0 +1,184 @@
+//! Writing heads: into a vector that its owner reuses, so that nothing is allocated once it has grown.
+
+/// The reason phrase of a status code; empty if it has none we know.
+pub fn reason(status: u16) -> &'static str {
+    let line = status_line(status).unwrap_or_default();
+    // "HTTP/1.1 200 " comes before it and CR LF after it.
+    line.get(13..line.len().saturating_sub(2)).unwrap_or_default()
+}
+
+macro_rules! status_lines {
+    ($($code:literal $reason:literal,)*) => {
+        /// The whole status line of a common status code, with CR LF.
+        pub fn status_line(status: u16) -> Option<&'static str> {
+            match status {
+                $($code => Some(concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n")),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+status_lines! {
+    100 "Continue",
+    103 "Early Hints",
+    200 "OK",
+    201 "Created",
+    202 "Accepted",
+    204 "No Content",
+    206 "Partial Content",
+    301 "Moved Permanently",
+    302 "Found",
+    303 "See Other",
+    304 "Not Modified",
+    307 "Temporary Redirect",
+    308 "Permanent Redirect",
+    400 "Bad Request",
+    401 "Unauthorized",
+    403 "Forbidden",
+    404 "Not Found",
+    405 "Method Not Allowed",
+    406 "Not Acceptable",
+    408 "Request Timeout",
+    409 "Conflict",
+    410 "Gone",
+    411 "Length Required",
+    413 "Content Too Large",
+    414 "URI Too Long",
+    415 "Unsupported Media Type",
+    417 "Expectation Failed",
+    421 "Misdirected Request",
+    422 "Unprocessable Content",
+    425 "Too Early",
+    426 "Upgrade Required",
+    428 "Precondition Required",
+    429 "Too Many Requests",
+    431 "Request Header Fields Too Large",
+    499 "Client Closed Request",
+    500 "Internal Server Error",
+    501 "Not Implemented",
+    502 "Bad Gateway",
+    503 "Service Unavailable",
+    504 "Gateway Timeout",
+    505 "HTTP Version Not Supported",
+}
+
+/// The interim response that lets a waiting client send its body.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Appends a status line.
+pub fn push_status_line(out: &mut Vec<u8>, status: u16) {
+    match status_line(status) {
+        Some(line) => out.extend_from_slice(line.as_bytes()),
+        None => {
+            out.extend_from_slice(b"HTTP/1.1 ");
+            out.extend_from_slice(Decimal::from(u64::from(status)).as_bytes());
+            out.extend_from_slice(b" \r\n");
+        }
+    }
+}
+
+/// Appends a request line. The parts come from a parsed head or from the config: nothing is escaped.
+pub fn push_request_line(out: &mut Vec<u8>, method: &[u8], path: &[u8], query: Option<&[u8]>) {
+    out.extend_from_slice(method);
+    out.push(b' ');
+    out.extend_from_slice(path);
+    if let Some(query) = query {
+        out.push(b'?');
+        out.extend_from_slice(query);
+    }
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+}
+
+/// Appends a header field. Name and value come from a parsed head or are our own: nothing is escaped, and
+/// neither may hold a line break.
+pub fn push_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    debug_assert!(memchr::memchr2(b'\r', b'\n', value).is_none(), "a header value with a line break");
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a Content-Length field.
+pub fn push_content_length(out: &mut Vec<u8>, length: u64) {
+    push_header(out, b"content-length", Decimal::from(length).as_bytes());
+}
+
+/// Appends the empty line that ends a head.
+pub fn push_end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A number written in decimal digits, on the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decimal {
+    digits: [u8; 20],
+    start: u8,
+}
+
+impl From<u64> for Decimal {
+    fn from(number: u64) -> Self {
+        let mut digits = [b'0'; 20];
+        let (mut start, mut left) = (digits.len(), number);
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (left % 10) as u8;
+            left /= 10;
+            if left == 0 {
+                return Self { digits, start: start as u8 };
+            }
+        }
+    }
+}
+
+impl Decimal {
+    /// The digits, without leading zeros.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.digits[usize::from(self.start)..]
+    }
+
+    /// The digits as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_the_standard_library_writes_them() {
+        for number in [0, 1, 9, 10, 99, 100, 12_345, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            assert_eq!(Decimal::from(number).as_str(), number.to_string());
+        }
+    }
+
+    #[test]
+    fn heads_are_written() {
+        let mut out = Vec::new();
+        push_status_line(&mut out, 429);
+        push_header(&mut out, b"retry-after", b"3");
+        push_content_length(&mut out, 0);
+        push_end(&mut out);
+        assert_eq!(out, b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n");
+        out.clear();
+        push_request_line(&mut out, b"POST", b"/mcp", Some(b"a=b"));
+        assert_eq!(out, b"POST /mcp?a=b HTTP/1.1\r\n");
+        out.clear();
+        push_request_line(&mut out, b"GET", b"/mcp", None);
+        push_status_line(&mut out, 299);
+        assert_eq!(out, b"GET /mcp HTTP/1.1\r\nHTTP/1.1 299 \r\n");
+    }
+
+    #[test]
+    fn reasons_come_from_the_same_table() {
+        assert_eq!(reason(200), "OK");
+        assert_eq!(reason(431), "Request Header Fields Too Large");
+        assert_eq!(reason(299), "");
+        for error in super::super::HeadError::ALL {
+            assert!(!reason(error.status()).is_empty(), "{error:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! MCP over HTTP: revisions, methods, and whether headers and body say the same.
+//!
+//! Everything here is a pure function of a request's headers and its scanned body.
+
+mod fault;
+mod headers;
+mod media;
+mod method;
+mod origin;
+mod post;
+mod revision;
+mod stream;
+
+pub use fault::McpFault;
+pub use headers::{HeaderFacts, Mirror};
+pub use media::Accept;
+pub use method::{METHOD_COUNT, METHODS, Method, MethodId, Object, method};
+pub use origin::{OriginRules, check_origin};
+pub use post::{Era, PostFacts, PostRules, check_media, check_post, judge_post};
+pub use revision::Revision;
+pub use stream::{GetFacts, check_delete, check_get};
+
+#[cfg(test)]
+mod vectors;
