@@ -470,6 +470,20 @@ fn a_changed_byte_is_noticed_and_the_sender_told() {
 }
 
 #[test]
+fn one_configuration_serves_all_workers() {
+    let authority = Authority::new();
+    let (client, server) = (authority.client(), authority.server());
+    let (near, far) = std::thread::spawn(move || {
+        let sim = Sim::new(0, Faults::none());
+        let (near, far) = shake(&sim, &client.clone(), &server.clone(), "gate.test");
+        (near.unwrap().1, far.unwrap().1)
+    })
+    .join()
+    .unwrap();
+    assert_eq!(near, far);
+}
+
+#[test]
 fn wrong_files_are_explained() {
     let authority = Authority::new();
     let ((chain, key), (_, other_key)) = (authority.sign("a.test"), authority.sign("b.test"));
