@@ -16,7 +16,7 @@ from harness.wire_tap import tap
 if TYPE_CHECKING:
     from harness.suite import Case
 
-DRAIN_SECONDS_MAX = 20
+DRAIN_SECONDS_MAX = 40
 
 NODE = str(packages.NODE)
 SERVERS = {
