@@ -39,7 +39,9 @@ bench compare: ringgate beside its peers under the same load
   --answer-bytes N    size of an answer's JSON (290)
   --proxy-core N      core of the proxy (0)
   --load-core N       core of the load generator and the upstream (1)
-  --no-realtime       no real-time priority for all three at the fixed rate (it takes root)
+  --realtime WHEN     real-time priority for proxy, mock and load generator (root): off; rate, at
+                      the fixed rate (default); all, in closed loop too. The last takes both cores
+                      from everyone else on the machine
   --guard             with it, spinners on both cores that keep other work off them. Other users of the
                       machine will notice; and where the scheduler gives them their share back
                       (sched_rt_runtime_us, fair_server) so will the p99
