@@ -80,6 +80,7 @@ pub fn main(mut args: Args) -> Result<(), String> {
         peers.iter().map(|(peer, path)| (*peer, peer.version(path))).collect();
     let mut notes = host::describe();
     notes.push(format!("command: bench {command_line}"));
+    notes.push(format!("cargo profile: {}", crate::build::profile()));
     notes.push(stage.describe());
     notes.extend(noise::warnings().into_iter().map(|warning| format!("warning: {warning}")));
     for note in &notes {
