@@ -56,16 +56,22 @@ pub enum Event {
 }
 
 /// Sends an admitted request to its server and the answer to the client.
-pub async fn handle_exchange(worker: &Rc<Worker>, client: &mut Client, forward: Forward) -> Next {
-    let mut exchange = Exchange::new(worker, forward);
-    match obtain_answer(&mut exchange, client).await {
-        Ok((conn, answer)) => relay::relay_response(&mut exchange, client, conn, answer).await,
+///
+/// State is handed down by reference: what an async function is given by value it keeps twice, and every idle
+/// connection would pay for that.
+pub async fn handle_exchange(exchange: &mut Exchange<'_>, client: &mut Client) -> Next {
+    match obtain_answer(exchange, client).await {
+        Ok((conn, answer)) => {
+            let (mut conn, mut answer) = (Some(conn), answer);
+            relay::relay_response(exchange, client, &mut conn, &mut answer).await
+        }
         Err(failure) => Box::pin(exchange.fail(client, &failure)).await,
     }
 }
 
 impl<'w> Exchange<'w> {
-    fn new(worker: &'w Rc<Worker>, forward: Forward) -> Self {
+    /// Begins the exchange of an admitted request.
+    pub fn new(worker: &'w Rc<Worker>, forward: Forward) -> Self {
         worker.stats.borrow_mut().exchanges_open += 1;
         let record = ExchangeRecord {
             started: forward.started,
