@@ -156,7 +156,7 @@ fn pipelined_requests_are_answered_in_order() {
     probe.gateway.assert_nothing_left();
 }
 
-/// A request and the status of its answer.
+/// Requests and the status of their answers. What is refused is so with its last byte, not before.
 fn samples() -> Vec<(&'static str, Vec<u8>, u16)> {
     let body =
         format!(r#"{{"jsonrpc":"2.0","id":"\u00e9é","method":"tools/call","params":{{"name":"x",{META}}}}}"#);
@@ -182,7 +182,7 @@ fn samples() -> Vec<(&'static str, Vec<u8>, u16)> {
             b"GET /up/mcp HTTP/1.1\r\nHost: localhost\r\nMCP-Protocol-Version: 2026-07-28\r\n\r\n".to_vec(),
             405,
         ),
-        ("version", b"GET /up/mcp HTTP/3".to_vec(), 505),
+        ("two hosts", b"GET /up/mcp HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n".to_vec(), 400),
     ]
 }
 
