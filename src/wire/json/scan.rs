@@ -63,19 +63,17 @@ impl<'a, 'm> Scan<'a, 'm> {
         self.byte_at(self.at)
     }
 
-    /// Moves over one byte that was just looked at.
+    /// Moves over one byte that was just looked at. Not twice without a token, a [`Scan::check`] or
+    /// [`Scan::spaces`] and another look between.
     #[inline(always)]
     pub(in crate::wire) fn step(&mut self) {
         self.at += 1;
     }
 
-    /// The bytes of the body from `start` to `end`; `end` may not lie past the cursor.
+    /// The bytes of the body from `start` to `end`, both earlier positions of the cursor.
     #[inline(always)]
     pub(in crate::wire) fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
-        debug_assert!(start <= end && end <= self.end);
-        // SAFETY: both were positions of the cursor, in this order, and the cursor was inside the
-        // body after the token between them (`check` ran).
-        unsafe { self.all.get_unchecked(start..end) }
+        &self.all[start..end]
     }
 
     /// Whether nesting to `depth` is allowed.

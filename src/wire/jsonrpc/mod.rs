@@ -2,7 +2,8 @@
 //!
 //! *Governed* fields are those that routing, policy or audit read. Their keys must be spelled
 //! exactly and once: a second spelling (repeated, escaped, in another case) is how a request means
-//! one thing to us and another to the server behind us, so it is refused (MCP.md 3.8).
+//! one thing to us and another to the server behind us, so it is refused.
+#![forbid(unsafe_code)]
 
 mod extract;
 mod fault;
