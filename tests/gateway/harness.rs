@@ -341,6 +341,12 @@ impl<S: Read + Write> Client<S> {
         self.message().expect("an answer")
     }
 
+    /// All that comes until the end of the stream.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Whether the stream is at its end (nothing more comes).
     pub fn is_at_end(&mut self) -> bool {
         self.buffer.is_empty() && !self.more()

@@ -1,6 +1,6 @@
 //! Answers: what of them reaches the client, and those that are no HTTP, too long or cut off.
 
-use super::harness::{Upstream, echoed, ok, post};
+use super::harness::{Gateway, Upstream, echoed, ok, post};
 use super::probe::Probe;
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -160,4 +160,109 @@ fn an_answer_that_breaks_off_is_not_ended() {
     for _ in 0..2 {
         assert_eq!(client.ask(&post(PING, "")).text(), "{\"a\":1}");
     }
+}
+
+#[test]
+fn interim_answers_stay_between_gateway_and_server() {
+    let upstream = Upstream::new(|_, client| {
+        for interim in
+            ["100 Continue\r\n", "102 Processing\r\nX-A: b\r\n", "103 Early Hints\r\nLink: </x>\r\n"]
+        {
+            client.send(format!("HTTP/1.1 {interim}\r\n").as_bytes());
+        }
+        client.send(&ok("{}"));
+        true
+    });
+    let probe = Probe::before(upstream, "");
+    let mut client = probe.gateway.connect();
+    for _ in 0..2 {
+        let answer = client.ask(&post(PING, ""));
+        assert_eq!((answer.status(), answer.text().as_str()), (200, "{}"), "{answer:?}");
+        assert_eq!((answer.header("link"), answer.header("x-a")), (None, None), "{answer:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_comes_byte_by_byte_arrives_whole() {
+    let chunks = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n\
+        3;a=b\r\n{\"a\r\n000b\r\n\":\"\r\n\r\n\r\n1\"\r\n1\r\n}\r\n0;x\r\nX-Trailer: t\r\nSet-Cookie: a\r\n\r\n";
+    let bodies = [
+        (chunks.as_bytes().to_vec(), "{\"a\":\"\r\n\r\n\r\n1\"}"),
+        (ok("{\"a\":[1]}"), "{\"a\":[1]}"),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".to_vec(), ""),
+        (b"HTTP/1.1 202 \r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_vec(), ""),
+    ];
+    let script = bodies.clone();
+    let upstream = Upstream::new(move |request, client| {
+        for byte in &script[request.json()["id"].as_u64().unwrap() as usize].0 {
+            client.send(&[*byte]);
+        }
+        true
+    });
+    let probe = Probe::before(upstream, "");
+    let mut client = probe.gateway.connect();
+    for _ in 0..3 {
+        for (id, (answer, body)) in bodies.iter().enumerate() {
+            let got = client.ask(&post(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"x"}}"#), ""));
+            assert_eq!(got.status().to_string().as_bytes(), &answer[9..12]);
+            assert_eq!(got.text(), *body);
+            assert_eq!(got.header("x-trailer"), None);
+        }
+    }
+    // HTTP/1.0 knows no chunks: there the end of the connection ends the body.
+    let old = String::from_utf8(post(&PING.replace("\"id\":1", "\"id\":0"), ""))
+        .unwrap()
+        .replacen("/1.1", "/1.0", 1);
+    let mut client = probe.gateway.connect();
+    client.send(old.as_bytes());
+    let head = client.head().unwrap();
+    assert_eq!(
+        (head.header("transfer-encoding"), head.header("connection")),
+        (None, Some("close")),
+        "{head:?}"
+    );
+    assert_eq!(client.rest(), bodies[0].1.as_bytes());
+}
+
+#[test]
+fn heads_that_grow_on_the_way_keep_their_bodies() {
+    // What the gateway adds is longer than what it takes away, and than the room before a message.
+    let token = "t".repeat(8000);
+    let upstream = Upstream::new(|request, client| {
+        let short = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", request.body.len());
+        client.send(&[short.as_bytes(), &request.body].concat());
+        true
+    });
+    let config =
+        format!("    headers:\n      Authorization: Bearer {token}\n      X-Own: mine\n      Cookie: a=b");
+    let gateway = Gateway::before(upstream.address, &config);
+    let origin = format!("http://localhost:{}", 8080);
+    let mut client = gateway.connect();
+    for size in [0, 100, 1_700, 2_000, 16_000, 80_000, 500_000, 3_000_000] {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{{"pad":"{}"}}}}"#,
+            "x".repeat(size)
+        );
+        let lines =
+            format!("Authorization: Bearer theirs\r\nX-Own: theirs\r\nx-own: again\r\nOrigin: {origin}\r\n");
+        let requests = [post(&body, &lines), post(PING, ""), post(&body, "")].concat();
+        client.send(&requests);
+        for body in [&body, PING, &body] {
+            let answer = client.message().unwrap();
+            assert_eq!((answer.status(), answer.text().as_str()), (200, body), "{size}");
+            let seen = upstream.request();
+            assert_eq!(seen.text(), *body, "{size}");
+            let own = |name: &str| {
+                seen.headers
+                    .iter()
+                    .filter(|(have, _)| have == name)
+                    .map(|(_, value)| value.as_str())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(own("authorization"), [&*format!("Bearer {token}")], "{size}");
+            assert_eq!((own("x-own"), own("cookie")), (vec!["mine"], vec!["a=b"]), "{size}");
+        }
+    }
+    drop(client);
+    gateway.assert_nothing_left();
 }

@@ -1,7 +1,11 @@
 //! Requests as they should be: unusual but right ones, pipelines, messages in pieces, and what of a head
 //! goes on to the server.
 
-use super::harness::{Client, META, Message, modern, post};
+use std::net::Shutdown;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use super::harness::{Client, META, Message, Upstream, echoed, modern, ok, post};
 use super::probe::{Probe, chunked, framed};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
@@ -153,6 +157,66 @@ fn pipelined_requests_are_answered_in_order() {
         );
     }
     drop(client);
+    probe.gateway.assert_nothing_left();
+}
+
+#[test]
+fn what_comes_while_an_answer_is_awaited_is_the_next_request() {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let upstream = Upstream::new(move |request, client| {
+        wait.lock().unwrap().recv().unwrap();
+        client.send(&ok(&echoed(request)));
+        true
+    });
+    let probe = Probe::before(upstream, "workers: 1");
+    let body = |size: usize| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{size},"method":"ping","params":{{"pad":"{}"}}}}"#,
+            "x".repeat(size)
+        )
+    };
+    for size in [1, 1_000, 5_000, 100_000] {
+        let (first, second) = (post(PING, ""), post(&body(size), ""));
+        for cut in [0, 1, 30, second.len() - 1, second.len()] {
+            let mut client = probe.gateway.connect();
+            client.send(&first);
+            probe.saw("first", PING.as_bytes());
+            // The server has the first and keeps it: this comes meanwhile.
+            client.send(&second[..cut]);
+            go.send(()).unwrap();
+            assert_eq!(client.message().unwrap().json()["id"], 1, "{size}, cut at {cut}");
+            client.send(&second[cut..]);
+            go.send(()).unwrap();
+            assert_eq!(client.message().unwrap().json()["id"], size, "{size}, cut at {cut}");
+            probe.saw("second", body(size).as_bytes());
+        }
+    }
+    probe.gateway.assert_nothing_left();
+}
+
+#[test]
+fn a_client_that_says_it_sends_no_more_still_gets_its_answers() {
+    let probe = Probe::new("");
+    let get = b"GET /no HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec();
+    for (bytes, statuses) in [
+        (post(PING, ""), &[200][..]),
+        (get.clone(), &[404]),
+        ([get, post("{", ""), post(PING, "")].concat(), &[404, 400, 200]),
+    ] {
+        let mut client = probe.gateway.connect();
+        client.send(&bytes);
+        client.stream.shutdown(Shutdown::Write).unwrap();
+        for status in statuses {
+            assert_eq!(client.message().map(|answer| answer.status()), Some(*status));
+        }
+        assert!(client.is_at_end());
+    }
+    // Half a request is none.
+    let mut client = probe.gateway.connect();
+    client.send(&post(PING, "")[..100]);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    assert!(client.is_at_end());
     probe.gateway.assert_nothing_left();
 }
 
