@@ -143,7 +143,8 @@ impl<'w> Exchange<'w> {
         tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
         let close = self.forward.close || self.worker.is_draining();
-        let reply = Reply { close, ..Reply::status(status, &message).with_id(id) };
+        let origin = self.forward.origin.as_deref();
+        let reply = Reply { close, origin, ..Reply::status(status, &message).with_id(id) };
         let buf = reply.render(self.worker, false);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {
