@@ -6,9 +6,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod call;
+mod change;
 mod client;
+mod leaving;
+mod lies;
 mod model;
 mod seeds;
 mod server;
+mod slowness;
 mod speech;
 mod world;

@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use ringgate::io::sim::{Listener, Prng};
-use ringgate::io::{Conn, Hangup, LocalFuture, Net};
+use ringgate::io::sim::{Listener, Prng, Sim};
+use ringgate::io::{Conn, Hangup, LocalFuture, Net, Peer};
 
 use super::call::Call;
 use super::speech::{Ear, Mouth, Said, chunked, ends_of, hang_up};
@@ -23,7 +23,8 @@ pub struct Server {
     pub ended: RefCell<BTreeSet<usize>>,
     /// Connections so far.
     pub dialled: Cell<usize>,
-    hangups: RefCell<Vec<Rc<dyn Hangup>>>,
+    /// Weak, so that a connection is closed when its script has ended.
+    hangups: RefCell<Vec<Weak<dyn Hangup>>>,
     listener: RefCell<Option<Rc<Listener>>>,
 }
 
@@ -36,6 +37,7 @@ pub struct Visit {
     pub ear: Ear,
     pub mouth: Mouth,
     pub hangup: Rc<dyn Hangup>,
+    sim: Weak<Sim>,
 }
 
 impl Server {
@@ -48,10 +50,10 @@ impl Server {
         let listener = Rc::new(world.sim.listen(&address(at)).unwrap());
         let server = Rc::new(Self::default());
         *server.listener.borrow_mut() = Some(listener.clone());
-        let (this, net) = (server.clone(), world.net());
+        let (this, net, sim) = (server.clone(), world.net(), Rc::downgrade(&world.sim));
         world.sim.spawn(async move {
             while let Ok(conn) = listener.accept().await {
-                let visit = this.welcome(conn, &net);
+                let visit = this.welcome(conn, &net, &sim);
                 let (server, number) = (this.clone(), visit.number);
                 let served = script(visit);
                 net.spawn(Box::pin(async move {
@@ -63,12 +65,12 @@ impl Server {
         server
     }
 
-    fn welcome(self: &Rc<Self>, conn: Conn, net: &Rc<dyn Net>) -> Visit {
+    fn welcome(self: &Rc<Self>, conn: Conn, net: &Rc<dyn Net>, sim: &Weak<Sim>) -> Visit {
         let number = self.dialled.get();
         self.dialled.set(number + 1);
         let (ear, mouth, hangup) = ends_of(conn);
-        self.hangups.borrow_mut().push(hangup.clone());
-        Visit { server: self.clone(), number, net: net.clone(), ear, mouth, hangup }
+        self.hangups.borrow_mut().push(Rc::downgrade(&hangup));
+        Visit { server: self.clone(), number, net: net.clone(), ear, mouth, hangup, sim: sim.clone() }
     }
 
     /// Stops accepting and cuts all connections.
@@ -76,7 +78,8 @@ impl Server {
         if let Some(listener) = self.listener.take() {
             listener.shut();
         }
-        self.hangups.borrow_mut().drain(..).for_each(|hangup| hang_up(&hangup));
+        let hangups = self.hangups.take();
+        hangups.iter().filter_map(Weak::upgrade).for_each(|hangup| hang_up(&hangup));
     }
 
     /// How often the request with this id came.
@@ -97,6 +100,14 @@ impl Visit {
     /// Reads until the gateway ends the connection.
     pub async fn see_the_end(&mut self) {
         while self.ear.more().await {}
+    }
+
+    /// Breaks the connection off.
+    pub fn reset(self) {
+        let Some(sim) = self.sim.upgrade() else { return };
+        let (reader, writer) = (self.ear.into_reader(), self.mouth.into_writer());
+        let conn = Conn { reader, writer, hangup: self.hangup, peer: Peer::Unix };
+        assert!(sim.reset(&conn), "a connection of this world");
     }
 
     /// An answer of known length.

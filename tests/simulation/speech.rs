@@ -44,6 +44,11 @@ pub fn hang_up(hangup: &Rc<dyn Hangup>) {
 }
 
 impl Mouth {
+    /// Gives the direction back.
+    pub fn into_writer(self) -> Writer {
+        self.0
+    }
+
     /// Sends all of `bytes`; `false` if the connection does not take them.
     pub async fn say(&mut self, bytes: &[u8]) -> bool {
         let mut buf = Buf::with_capacity(bytes.len());
@@ -61,6 +66,11 @@ impl Ear {
         let (result, buf) = self.reader.read().await;
         self.heard.extend_from_slice(buf.filled());
         matches!(result, Ok(1..))
+    }
+
+    /// Gives the direction back; what was heard is lost.
+    pub fn into_reader(self) -> Reader {
+        self.reader
     }
 
     /// What was read and not taken.

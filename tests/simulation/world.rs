@@ -28,7 +28,7 @@ pub const GATEWAY: &str = "127.0.0.1:8080";
 
 /// The world of one run.
 pub struct World {
-    pub sim: Sim,
+    pub sim: Rc<Sim>,
     pub worker: Rc<Worker>,
     pub shared: Arc<Shared>,
     /// The faults of paths from clients to the gateway; the simulation's own are those to the servers.
@@ -41,7 +41,7 @@ pub struct World {
 impl World {
     /// A gateway that runs `config`.
     pub fn new(seed: u64, client_faults: Faults, server_faults: Faults, config: &str) -> Self {
-        let sim = Sim::new(seed, server_faults);
+        let sim = Rc::new(Sim::new(seed, server_faults));
         let (bell, wire) = bell().unwrap();
         // Nobody listens: messages between workers are tried elsewhere.
         drop(wire);
