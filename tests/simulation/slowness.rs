@@ -19,6 +19,8 @@ const HEAD: Duration = Duration::from_secs(5);
 const BODY: Duration = Duration::from_secs(7);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const WRITE: Duration = Duration::from_secs(6);
+/// How long the gateway waits for the end of a client that it has refused.
+const LINGER: Duration = Duration::from_secs(2);
 /// How late a bound may be enforced: a tick, and deliveries.
 const LATE: Duration = Duration::from_millis(400);
 
@@ -27,7 +29,7 @@ const LATE: Duration = Duration::from_millis(400);
 fn drip(seed: u64, faults: Faults, bytes: &[u8], whole: usize, piece: usize) -> (Result<Said, Cut>, Duration) {
     let world = World::new(seed, faults, faults, CONFIG);
     let server = Server::start(&world, SERVER, |_| async { panic!("nothing is whole, so nothing is sent on") });
-    let (mut ear, mut mouth, _hangup) = ends_of(world.connect());
+    let (mut ear, mut mouth, hangup) = ends_of(world.connect());
     let (start, rest) = (bytes[..whole].to_vec(), bytes[whole..].to_vec());
     let (net, begun) = (world.net(), world.sim.now());
     world.sim.spawn(async move {
@@ -38,14 +40,15 @@ fn drip(seed: u64, faults: Faults, bytes: &[u8], whole: usize, piece: usize) -> 
                 return;
             }
         }
-        net.sleep(AGES).await;
     });
-    let client = world.sim.spawn(async move { ear.message(true).await });
+    let client = world.sim.spawn(async move { (ear.message(true).await, ear) });
     assert!(world.sim.run_until(|| client.is_done(), AGES));
     let took = world.sim.now().since(begun);
-    world.sim.run_for(AGES);
+    let (got, ear) = client.take().unwrap();
+    assert!(world.sim.run_until(|| world.worker.handle().connections.count() == 0, LINGER + LATE));
+    drop((ear, hangup));
     world.assert_nothing_left(|| server.leave());
-    (client.take().unwrap(), took)
+    (got, took)
 }
 
 fn assert_timed_out((got, took): (Result<Said, Cut>, Duration), bound: Duration, faults: Faults) {
@@ -134,7 +137,7 @@ fn an_idle_client_is_let_go() {
                     visit.answer(&Call::of(seed, id, 300)).await;
                 }
             });
-            let (mut ear, mut mouth, _hangup) = ends_of(world.connect());
+            let (mut ear, mut mouth, hangup) = ends_of(world.connect());
             let (net, call) = (world.net(), Call::of(seed, 1, 300));
             let client = world.sim.spawn(async move {
                 // The second call comes just before the connection would be closed.
@@ -148,6 +151,7 @@ fn an_idle_client_is_let_go() {
                 net.now().since(idle_since)
             });
             assert!(world.sim.run_until(|| client.is_done(), AGES));
+            drop(hangup);
             let took = client.take().unwrap();
             assert!(took + LATE >= KEEP_ALIVE && took < KEEP_ALIVE + TICK + LATE, "{took:?}");
             world.assert_nothing_left(|| server.leave());

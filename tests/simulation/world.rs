@@ -1,9 +1,9 @@
 //! A gateway in a simulated network: one worker with its timer, a listener, a deployment.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,17 +11,19 @@ use ringgate::config::snapshot::Address as Configured;
 use ringgate::config::{Findings, check::check, compile::Context, world::System};
 use ringgate::io::bell::bell;
 use ringgate::io::sim::{Faults, Listener, Sim};
-use ringgate::io::{Address, Conn, Net};
+use ringgate::io::{Address, Conn, Hangup, Net};
 use ringgate::link::{Deployment, Shared, WorkerHandle};
 use ringgate::proxy::{Worker, listener};
 use ringgate::shared::{Gauge, Mailbox, Slot, StageCell};
 use ringgate::telemetry::{Outcome, WorkerStats};
 
+use super::speech::hang_up;
+
 /// How often the worker's timer rings, as in the product.
 pub const TICK: Duration = Duration::from_millis(100);
 
-/// Longer than every bound of every configuration here, one after the other.
-pub const AGES: Duration = Duration::from_secs(30 * 86_400);
+/// Longer than every bound of every configuration here that comes into play, one after the other.
+pub const AGES: Duration = Duration::from_secs(4 * 3600);
 
 /// Where the gateway listens.
 pub const GATEWAY: &str = "127.0.0.1:8080";
@@ -35,6 +37,7 @@ pub struct World {
     client_faults: Faults,
     server_faults: Faults,
     listener: Rc<Listener>,
+    clients: RefCell<Vec<Weak<dyn Hangup>>>,
     ended: Rc<Cell<bool>>,
 }
 
@@ -56,7 +59,7 @@ impl World {
         let ended = Rc::new(Cell::new(false));
         sim.spawn(accept(worker.clone(), listener.clone()));
         sim.spawn(ring_timer(worker.clone(), ended.clone()));
-        Self { sim, worker, shared, client_faults, server_faults, listener, ended }
+        Self { sim, worker, shared, client_faults, server_faults, listener, clients: RefCell::default(), ended }
     }
 
     /// Publishes another configuration; the worker takes it at its next tick.
@@ -69,7 +72,13 @@ impl World {
         self.sim.set_faults(self.client_faults);
         let conn = self.sim.connect(&address(GATEWAY)).unwrap();
         self.sim.set_faults(self.server_faults);
+        self.clients.borrow_mut().push(Rc::downgrade(&conn.hangup));
         conn
+    }
+
+    /// All clients lose their patience.
+    pub fn send_clients_away(&self) {
+        self.clients.take().iter().filter_map(Weak::upgrade).for_each(|hangup| hang_up(&hangup));
     }
 
     /// No connection is accepted any more.
