@@ -70,9 +70,13 @@ impl Target {
         let bracketed_end = authority.rfind(']').map_or(0, |at| at + 1);
         let has_port = authority[bracketed_end..].contains(':');
         let dialled = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        let mut found =
-            dialled.to_socket_addrs().map_err(|error| AddressError(format!("{authority}: {error}")))?;
-        let inet = found.next().ok_or_else(|| AddressError(format!("{authority}: no address")))?;
+        let found: Vec<SocketAddr> = dialled
+            .to_socket_addrs()
+            .map_err(|error| AddressError(format!("{authority}: {error}")))?
+            .collect();
+        // Of the addresses of a name such as localhost, servers listen on the IPv4 one more often.
+        let chosen = found.iter().find(|inet| inet.is_ipv4()).or_else(|| found.first());
+        let inet = *chosen.ok_or_else(|| AddressError(format!("{authority}: no address")))?;
         Ok(Self { address: Address::Inet(inet), host: authority.to_owned(), path: path.to_owned() })
     }
 

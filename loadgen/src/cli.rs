@@ -8,7 +8,7 @@ use crate::scenario::{HoldName, ScenarioName, WeightedSize};
 
 /// Load generator for MCP over HTTP/1.1. Every answer is checked to be the right one.
 #[derive(Debug, Clone, Parser)]
-#[command(version, max_term_width = 100, after_long_help = EXAMPLES)]
+#[command(version, max_term_width = 100, args_override_self = true, after_long_help = EXAMPLES)]
 pub struct Args {
     /// Where to send: http://HOST:PORT/PATH or unix:/SOCKET:/PATH
     #[arg(long, value_name = "URL")]
@@ -99,6 +99,11 @@ pub struct Args {
     #[arg(long)]
     pub progress: bool,
 
+    /// Wait for events without ever sleeping: sharper send times for an open loop, at the price of a
+    /// whole core for each thread
+    #[arg(long)]
+    pub spin: bool,
+
     /// Permit a target that is not on this machine. It must be yours
     #[arg(long)]
     pub allow_remote: bool,
@@ -118,6 +123,7 @@ Examples:
   What 5,000 held streams, or idle connections, cost in memory:
     loadgen --url http://127.0.0.1:8080/demo/mcp --scenario sse-hold -c 5000 --pid 4711
     loadgen --url http://127.0.0.1:8080/demo/mcp --scenario idle -c 5000 --pid 4711
+  (The figure is growth since before the first connection, so give a fresh process some load first.)
 
   A quick check in a script: exits with 1 unless all of 1,000 answers are right:
     loadgen --url http://127.0.0.1:8080/demo/mcp -n 1000 -w 0 --expect-text hello \\

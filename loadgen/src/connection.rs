@@ -2,7 +2,7 @@
 
 use crate::faults::Fault;
 use crate::http::{Media, Piece, ResponseReader};
-use crate::requests::{Act, ID_DIGITS, id_digits};
+use crate::requests::{Act, ID_DIGITS, PLAIN_TAIL, id_digits};
 use crate::sse::EventSplitter;
 use crate::sys::Socket;
 use crate::verify::{Message, check_message};
@@ -114,7 +114,7 @@ impl Connection {
             begun_ns: 0,
             sent: 0,
             answers: 0,
-            head_tail: b"\r\n".to_vec(),
+            head_tail: PLAIN_TAIL.to_vec(),
             body: Vec::new(),
             reader: ResponseReader::default(),
             events: EventSplitter::default(),
@@ -137,7 +137,7 @@ impl Connection {
     /// Leaves the session: the next heads name none.
     pub fn forget_session(&mut self) {
         self.head_tail.clear();
-        self.head_tail.extend_from_slice(b"\r\n");
+        self.head_tail.extend_from_slice(PLAIN_TAIL);
     }
 
     /// Prepares for the answer to a new request.

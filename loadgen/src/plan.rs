@@ -44,6 +44,8 @@ pub struct Plan {
     pub requests: Option<u64>,
     /// The time limit of an answer, in nanoseconds.
     pub timeout_ns: u64,
+    /// Whether to poll without sleeping.
+    pub spin: bool,
     /// Text a right answer contains.
     pub expect_text: Option<Vec<u8>>,
 }
@@ -69,7 +71,7 @@ impl Plan {
         }
         let cpus = args.cpus.as_ref().map_or_else(Vec::new, |list| list.0.clone());
         let connections = args.connections as usize;
-        let threads = args.threads.map_or(cpus.len().clamp(1, 64), |threads| threads as usize);
+        let threads = args.threads.map_or_else(|| cpus.len().clamp(1, 64), |threads| threads as usize);
         Ok(Self {
             target,
             scenario,
@@ -81,6 +83,7 @@ impl Plan {
             warmup: args.warmup,
             requests: args.requests,
             timeout_ns: u64::try_from(args.timeout.as_nanos()).unwrap_or(u64::MAX).max(1_000_000),
+            spin: args.spin,
             expect_text: args.expect_text.as_ref().map(|text| text.as_bytes().to_vec()),
         })
     }

@@ -117,7 +117,7 @@ pub struct ProcessReport {
     pub memory_begin: MemoryReading,
     /// Its memory when the window ended.
     pub memory_end: MemoryReading,
-    /// Growth of the resident set since before, per live connection.
+    /// Growth of the resident set since before, per live connection; only when connections are held.
     pub rss_bytes_per_connection: Option<i64>,
 }
 
@@ -181,7 +181,7 @@ impl Report {
                 })
                 .collect(),
             loadgen: span.cpu(span.own_cpu_ns),
-            processes: process_reports(pids, measured, &span),
+            processes: process_reports(pids, measured, &span, plan.scenario.rests()),
         }
     }
 
@@ -201,7 +201,8 @@ impl Report {
     }
 
     fn write_load(&self, table: &mut Table) {
-        let pace = self.rate_per_s.map_or("closed loop".to_owned(), |rate| format!("open loop at {rate}/s"));
+        let pace =
+            self.rate_per_s.map_or_else(|| "closed loop".to_owned(), |rate| format!("open loop at {rate}/s"));
         table.line("target", &self.url);
         table.line(
             "load",
@@ -251,7 +252,7 @@ impl Report {
         table.0.push('\n');
         table.line("loadgen itself", &self.loadgen.words());
         for process in &self.processes {
-            let name = process.pid.map_or("all watched".to_owned(), |pid| format!("process {pid}"));
+            let name = process.pid.map_or_else(|| "all watched".to_owned(), |pid| format!("process {pid}"));
             table.line(&name, &process.cpu.words());
             let kib = |bytes: u64| bytes / 1024;
             let (before, begin, end) = (&process.memory_before, &process.memory_begin, &process.memory_end);
@@ -374,7 +375,7 @@ fn merge<'a>(parts: impl Iterator<Item = &'a Histogram<u64>>) -> Histogram<u64> 
     whole
 }
 
-fn process_reports(pids: &[u32], measured: &Measurement, span: &Span) -> Vec<ProcessReport> {
+fn process_reports(pids: &[u32], measured: &Measurement, span: &Span, held: bool) -> Vec<ProcessReport> {
     let Some((first, last)) = &measured.window else { return Vec::new() };
     let report = |pid: Option<u32>, cpu_ns: u64, memory: [MemoryReading; 3]| {
         let [memory_before, memory_begin, memory_end] = memory;
@@ -386,7 +387,7 @@ fn process_reports(pids: &[u32], measured: &Measurement, span: &Span) -> Vec<Pro
             memory_before,
             memory_begin,
             memory_end,
-            rss_bytes_per_connection: growth.checked_div(connections),
+            rss_bytes_per_connection: growth.checked_div(connections).filter(|_| held),
         }
     };
     let mut reports = Vec::new();

@@ -40,29 +40,47 @@ pub struct RequestClass {
     pub label: String,
     /// What it is for.
     pub act: Act,
-    /// The head up to, not including, the blank line.
-    head: Vec<u8>,
-    body: Vec<u8>,
+    /// Head, blank line and body: the whole request as it is without a session.
+    wire: Vec<u8>,
+    /// Where the blank line begins.
+    blank_at: usize,
+    /// Where the twelve digits of the id begin.
     id_at: Option<usize>,
 }
 
+/// What ends the head of a request that names no session.
+pub const PLAIN_TAIL: &[u8] = b"\r\n";
+
 impl RequestClass {
-    /// Puts `id` (of twelve digits) into the gap.
+    fn new(label: &str, act: Act, head: &str, body: &str) -> Self {
+        let marker = format!("\"id\":{ID_PLACEHOLDER}");
+        let body_at = head.len() + PLAIN_TAIL.len();
+        let id_at = body.find(&marker).map(|at| body_at + at + marker.len() - ID_DIGITS);
+        let wire = [head.as_bytes(), PLAIN_TAIL, body.as_bytes()].concat();
+        Self { label: label.to_owned(), act, wire, blank_at: head.len(), id_at }
+    }
+
+    /// Puts the digits of an id into the gap, if the request has an id.
     #[inline]
     pub fn set_id(&mut self, digits: &[u8; ID_DIGITS]) {
         if let Some(at) = self.id_at {
-            self.body[at..at + ID_DIGITS].copy_from_slice(digits);
+            self.wire[at..at + ID_DIGITS].copy_from_slice(digits);
         }
     }
 
     /// The size of the request on the wire with this tail of the head.
     pub fn wire_bytes(&self, head_tail: &[u8]) -> usize {
-        self.head.len() + head_tail.len() + self.body.len()
+        self.wire.len() - PLAIN_TAIL.len() + head_tail.len()
+    }
+
+    /// The head, without the blank line.
+    pub fn head(&self) -> &[u8] {
+        &self.wire[..self.blank_at]
     }
 
     /// The body as it stands.
     pub fn body(&self) -> &[u8] {
-        &self.body
+        &self.wire[self.blank_at + PLAIN_TAIL.len()..]
     }
 
     /// Sends what is left after the first `sent` bytes. `head_tail` ends the head: the session header,
@@ -71,22 +89,17 @@ impl RequestClass {
     /// # Errors
     /// The socket's.
     pub fn send(&self, socket: &Socket, head_tail: &[u8], sent: usize) -> io::Result<usize> {
-        let mut skip = sent;
-        let mut left = |bytes: &'_ [u8]| -> usize {
-            let skipped = skip.min(bytes.len());
-            skip -= skipped;
-            skipped
-        };
-        let (head, tail, body) = (left(&self.head), left(head_tail), left(&self.body));
-        let body = &self.body[body..];
-        if head == self.head.len() && tail == head_tail.len() {
-            return socket.send(body);
+        if head_tail == PLAIN_TAIL {
+            // One plain piece spares the kernel the reading of a message header.
+            return socket.send(&self.wire[sent..]);
         }
-        socket.send_pieces(&[
-            IoSlice::new(&self.head[head..]),
-            IoSlice::new(&head_tail[tail..]),
-            IoSlice::new(body),
-        ])
+        let mut skip = sent;
+        let pieces = [self.head(), head_tail, self.body()].map(|piece| {
+            let skipped = skip.min(piece.len());
+            skip -= skipped;
+            IoSlice::new(&piece[skipped..])
+        });
+        socket.send_pieces(&pieces)
     }
 }
 
@@ -187,7 +200,7 @@ impl RequestWriter {
     /// DELETE of the session.
     pub fn delete(&self) -> RequestClass {
         let head = self.head("DELETE", &legacy_headers(), &[]);
-        RequestClass { label: "delete".to_owned(), act: Act::Delete, head, body: Vec::new(), id_at: None }
+        RequestClass::new("delete", Act::Delete, &head, "")
     }
 
     /// GET of the session's event stream.
@@ -195,7 +208,7 @@ impl RequestWriter {
         let mut headers = vec![("Accept", "text/event-stream".to_owned())];
         headers.extend(legacy_headers());
         let head = self.head("GET", &headers, &[]);
-        RequestClass { label: "get stream".to_owned(), act: Act::Hold, head, body: Vec::new(), id_at: None }
+        RequestClass::new("get stream", Act::Hold, &head, "")
     }
 
     fn call(&self, padding: &str, meta: Option<&Value>) -> String {
@@ -237,13 +250,11 @@ impl RequestWriter {
         ];
         all.extend_from_slice(headers);
         let head = self.head("POST", &all, &[("Content-Length", body.len().to_string())]);
-        let marker = format!("\"id\":{ID_PLACEHOLDER}");
-        let id_at = body.find(&marker).map(|at| at + marker.len() - ID_DIGITS);
-        RequestClass { label: label.to_owned(), act, head, body: body.as_bytes().to_vec(), id_at }
+        RequestClass::new(label, act, &head, body)
     }
 
     /// A head without its blank line. The user's headers take the place of ours, except `fixed` ones.
-    fn head(&self, method: &str, ours: &[(&str, String)], fixed: &[(&str, String)]) -> Vec<u8> {
+    fn head(&self, method: &str, ours: &[(&str, String)], fixed: &[(&str, String)]) -> String {
         let mut head = format!("{method} {} HTTP/1.1\r\n", self.path);
         let base = [
             ("Host", self.host.clone()),
@@ -260,7 +271,7 @@ impl RequestWriter {
         for (name, value) in fixed {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.into_bytes()
+        head
     }
 }
 
@@ -341,23 +352,23 @@ mod tests {
     fn bodies_have_the_size_asked_for_and_headers_agree_with_them() {
         for size in [250, 300, 512, 4096, 65536] {
             let class = writer().modern_call(Some(size)).unwrap();
-            assert_eq!(class.body.len(), size);
-            let body: Value = serde_json::from_slice(&class.body).unwrap();
+            assert_eq!(class.body().len(), size);
+            let body: Value = serde_json::from_slice(class.body()).unwrap();
             assert_eq!(body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"], MODERN_VERSION);
-            let head = String::from_utf8(class.head.clone()).unwrap();
+            let head = String::from_utf8(class.head().to_vec()).unwrap();
             assert!(head.starts_with("POST /demo/mcp HTTP/1.1\r\nHost: 127.0.0.1:1\r\n"), "{head}");
             assert!(head.ends_with(&format!("Content-Length: {size}\r\n")), "{head}");
             for line in ["MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/call", "Mcp-Name: echo"] {
                 assert!(head.contains(&format!("{line}\r\n")), "{head}");
             }
-            assert_eq!(writer().legacy_call(Some(size)).unwrap().body.len(), size);
+            assert_eq!(writer().legacy_call(Some(size)).unwrap().body().len(), size);
         }
         assert!(writer().modern_call(Some(100)).unwrap_err().contains("smallest body"));
     }
 
     #[test]
     fn a_header_of_the_users_replaces_ours() {
-        let head = String::from_utf8(writer().initialize().head).unwrap();
+        let head = String::from_utf8(writer().initialize().head().to_vec()).unwrap();
         assert!(head.contains("accept: application/json\r\n") && !head.contains("Accept:"), "{head}");
     }
 
@@ -365,13 +376,13 @@ mod tests {
     fn ids_are_unique_and_fill_the_gap() {
         let mut class = writer().legacy_list();
         class.set_id(&id_digits(id_of(3, 42)));
-        let body: Value = serde_json::from_slice(&class.body).unwrap();
+        let body: Value = serde_json::from_slice(class.body()).unwrap();
         assert_eq!(body["id"], 103_000_000_042_u64);
         assert_ne!(id_of(0, 1), id_of(1, 1));
         assert_eq!(&id_digits(id_of(255, 999_999_999)), b"355999999999");
         let mut notification = writer().initialized();
-        let before = notification.body.clone();
+        let before = notification.body().to_vec();
         notification.set_id(&id_digits(id_of(0, 1)));
-        assert_eq!(notification.body, before);
+        assert_eq!(notification.body(), before);
     }
 }

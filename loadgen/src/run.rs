@@ -58,7 +58,7 @@ pub struct Watch<'a> {
 
 /// How far ahead the start is announced, so that every worker sees it in time.
 const ANNOUNCE_NS: u64 = 20_000_000;
-const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Runs `plan` to its end.
 ///
@@ -127,18 +127,29 @@ impl<'a> Conductor<'a> {
             return Ok(None);
         }
         let warmup_ns = if self.plan.scenario.rests() { 0 } else { nanoseconds(self.plan.warmup) };
+        let idle = self.read_meters(true)?;
         let start_ns = self.clock.now_ns() + ANNOUNCE_NS;
         let measure_ns = start_ns + warmup_ns;
         let end_ns = measure_ns + nanoseconds(self.plan.duration);
         self.timeline.set(start_ns, measure_ns, end_ns, end_ns + self.plan.timeout_ns);
 
-        self.wait_until(measure_ns);
-        let first = self.read_meters(true)?;
-        if self.wait_until(end_ns) == Woken::Interrupted {
-            let now_ns = self.clock.now_ns();
-            self.timeline.cut(now_ns, now_ns + self.plan.timeout_ns.min(1_000_000_000));
+        let first = if warmup_ns == 0 {
+            // Nothing has happened yet: the meters are those of the first moment of the load.
+            Meters { at_ns: start_ns, ..idle }
+        } else {
+            self.wait_until(measure_ns);
+            self.read_meters(true)?
+        };
+        let woken = self.wait_until(end_ns);
+        let mut last = self.read_meters(false)?;
+        match woken {
+            Woken::Time => {}
+            Woken::Finished => last.at_ns = self.finished_ns().max(first.at_ns + 1),
+            Woken::Interrupted => {
+                let now_ns = self.clock.now_ns();
+                self.timeline.cut(now_ns, now_ns + self.plan.timeout_ns.min(1_000_000_000));
+            }
         }
-        let last = self.read_meters(false)?;
         Ok(Some((first, last)))
     }
 
@@ -146,7 +157,7 @@ impl<'a> Conductor<'a> {
     fn await_ready(&mut self) -> bool {
         let wanted = self.plan.connections as u64;
         let limit_ns = self.plan.timeout_ns + wanted * 2_000_000;
-        while self.sum(|counters| counters.ready.get()) < wanted {
+        while self.sum(|counters| counters.ready.get() + counters.lost.get()) < wanted {
             let now_ns = self.clock.now_ns();
             if now_ns >= limit_ns || self.watch.interrupted.load(Relaxed) || self.all_finished() {
                 return self.sum(|counters| counters.ready.get()) > 0;
@@ -154,7 +165,7 @@ impl<'a> Conductor<'a> {
             std::thread::sleep(LOOK_INTERVAL);
             self.show_progress(now_ns, "opening");
         }
-        true
+        self.sum(|counters| counters.ready.get()) > 0
     }
 
     fn wait_until(&mut self, until_ns: u64) -> Woken {
@@ -209,8 +220,12 @@ impl<'a> Conductor<'a> {
     }
 
     fn all_finished(&self) -> bool {
-        self.sum(|counters| counters.finished.get()) == self.counters.len() as u64
+        self.counters.iter().all(|counters| counters.finished_ns.get() > 0)
             || self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    fn finished_ns(&self) -> u64 {
+        self.counters.iter().map(|counters| counters.finished_ns.get()).max().unwrap_or(0)
     }
 
     fn sum(&self, of: impl Fn(&Counters) -> u64) -> u64 {

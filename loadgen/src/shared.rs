@@ -96,10 +96,12 @@ pub struct Counters {
     pub events: Counter,
     /// Connections that have done their set-up and live.
     pub ready: Counter,
+    /// Held connections that were lost, which are not opened again.
+    pub lost: Counter,
     /// Connections opened again after the peer closed them between two requests.
     pub reconnects: Counter,
-    /// 1 when the worker has nothing left to do.
-    pub finished: Counter,
+    /// When the worker had nothing left to do, in nanoseconds of the run's clock; 0 before that.
+    pub finished_ns: Counter,
 }
 
 /// A number with one writer.

@@ -86,16 +86,26 @@ fn check_tree(
     Err(findings)
 }
 
+/// A configuration in the words of a command line: the options worth having without a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// Name and URL of each server. At least one.
+    pub servers: Vec<(String, String)>,
+    /// Where to listen.
+    pub listen: Option<String>,
+    /// How many workers, or where.
+    pub workers: Option<String>,
+    /// Where the operator's listener is, or `off`.
+    pub admin: Option<String>,
+}
+
 impl Snapshot {
     /// The first snapshot of a gateway without a file: these servers, each at `/NAME/mcp`.
     ///
     /// # Errors
     /// Everything that is wrong with the flags, each under its flag's name.
-    pub fn from_flags(
-        servers: &[(String, String)],
-        listen: Option<&str>,
-        workers: Option<&str>,
-    ) -> Result<Self, Findings> {
+    pub fn from_flags(flags: &Flags) -> Result<Self, Findings> {
+        let servers = &flags.servers;
         let node = |value| Node { spot: Spot::default(), value };
         let text = |text: &str| node(Value::Text { text: text.to_owned(), quoted: true });
         let entry = |key: &str, node| Entry { key: key.to_owned(), spot: Spot::default(), node };
@@ -103,12 +113,15 @@ impl Snapshot {
             node(Value::Map(vec![entry("name", text(name)), entry("url", text(url))]))
         };
         let mut entries = vec![entry("servers", node(Value::List(servers.iter().map(server).collect())))];
-        if let Some(address) = listen {
+        if let Some(address) = &flags.listen {
             let listener = node(Value::Map(vec![entry("address", text(address))]));
             entries.push(entry("listeners", node(Value::List(vec![listener]))));
         }
-        if let Some(workers) = workers {
+        if let Some(workers) = &flags.workers {
             entries.push(entry("workers", text(workers)));
+        }
+        if let Some(address) = &flags.admin {
+            entries.push(entry("admin", node(Value::Map(vec![entry("address", text(address))]))));
         }
         let context = Context { world: &System, directory: Path::new("") };
         let checked = check_tree(&node(Value::Map(entries)), 1, &context, Findings::default());
@@ -126,6 +139,9 @@ fn flag_of(path: &str, servers: &[(String, String)]) -> String {
     }
     if path.starts_with("workers") {
         return "--workers".to_owned();
+    }
+    if path.starts_with("admin") {
+        return "--admin".to_owned();
     }
     let index = path
         .strip_prefix("servers[")

@@ -60,7 +60,7 @@ pub async fn handle_exchange(worker: &Rc<Worker>, client: &mut Client, forward: 
     let mut exchange = Exchange::new(worker, forward);
     match obtain_answer(&mut exchange, client).await {
         Ok((conn, answer)) => relay::relay_response(&mut exchange, client, conn, answer).await,
-        Err(failure) => exchange.fail(client, &failure).await,
+        Err(failure) => Box::pin(exchange.fail(client, &failure)).await,
     }
 }
 
@@ -204,7 +204,9 @@ async fn checkout(exchange: &mut Exchange<'_>, client: &mut Client, fresh: bool)
                 return Ok(conn);
             }
         }
-        let error = match pool.dial(exchange.worker, exchange.timeouts(), exchange.limits()).await {
+        // Boxed: a dial is rare, and its state (TLS) would make every connection's task several KiB larger.
+        let dialled = Box::pin(pool.dial(exchange.worker, exchange.timeouts(), exchange.limits())).await;
+        let error = match dialled {
             Ok(conn) => return Ok(conn),
             Err(error) => error,
         };

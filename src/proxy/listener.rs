@@ -1,6 +1,5 @@
 //! From a fresh socket to a served connection: placement, PROXY header, TLS.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -99,20 +98,24 @@ fn refuse(accepted: &Accepted) {
 
 /// Serves a connection that came in at the listener with this index.
 pub async fn serve(worker: &Rc<Worker>, conn: Conn, listener: usize) {
+    // Boxed: a handshake's state is larger than all that follows it.
+    if let Some(mut client) = Box::pin(open_client(worker, conn, listener)).await {
+        serve_connection(worker, &mut client).await;
+    }
+}
+
+/// The client behind a fresh connection. Everything before the first request takes no longer than a head may.
+async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option<Client> {
     let live = worker.live();
-    // Everything before the first request takes no longer than a head may.
     let watch = worker.watches.watch(conn.hangup.clone());
     watch.until(worker.net.now() + live.deployment.snapshot.timeouts.head, Direction::Both);
-    let opened = open(worker, &live, conn, listener).await;
-    drop(watch);
-    match opened {
-        Ok((conn, peer, already_read)) => {
-            serve_connection(worker, Client::new(worker, conn, peer, already_read)).await;
-        }
-        Err(Opening::Gone) => {}
+    match open(worker, &live, conn, listener).await {
+        Ok((conn, peer, already_read)) => Some(Client::new(worker, conn, peer, already_read)),
+        Err(Opening::Gone) => None,
         Err(Opening::Failed(reason)) => {
             worker.stats.borrow_mut().handshakes_failed += 1;
             tracing::debug!(reason, "a connection was closed before its first request");
+            None
         }
     }
 }
@@ -133,7 +136,10 @@ async fn open(
     let mut peer = conn.peer;
     let mut already_read = Buf::none();
     if let Some(set_up) = deployment.snapshot.listeners.get(listener) {
-        if set_up.proxy_protocol != ProxyProtocol::Off && is_trusted(set_up, peer) {
+        if set_up.proxy_protocol != ProxyProtocol::Off {
+            if !is_trusted(set_up, peer) {
+                return Err(Opening::Failed(format!("{peer} is not one of trusted_sources")));
+            }
             (peer, already_read) = read_preface(worker, &mut conn, set_up.proxy_protocol).await?;
         }
     }
@@ -150,7 +156,8 @@ async fn open(
 fn is_trusted(listener: &Listener, peer: Peer) -> bool {
     let address = match peer {
         Peer::Tcp(address) => address.ip(),
-        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+        // Who may open a Unix socket is decided by its mode.
+        Peer::Unix => return true,
     };
     listener.trusted_sources.is_empty() || listener.trusted_sources.iter().any(|network| network.contains(address))
 }

@@ -8,6 +8,7 @@ use super::exchange::{Event, Exchange, Failure, next_event};
 use super::head::{self, Delivery};
 use super::upstream::UpstreamConn;
 use super::worker::Worker;
+use crate::base::buffer::CLASSES;
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Transport;
 use crate::io::Direction;
@@ -21,7 +22,7 @@ mod body;
 mod endpoint_event;
 
 /// The standing read of a stream takes this many bytes: an event is small, and streams are many.
-const STREAM_READ_BYTES: usize = 2 << 10;
+const STREAM_READ_BYTES: usize = CLASSES[0];
 /// And this many when the bytes come faster than they are read.
 const BULK_READ_BYTES: usize = 80 << 10;
 
@@ -214,7 +215,12 @@ async fn pass_all(
         let pass = body.pass(worker, &mut buf, lead).map_err(|what| cut(exchange, what))?;
         lead = 0;
         if pass.done {
-            give_back(exchange, conn.take(), facts, pass.extra, now).await;
+            let keep = keep_idle(exchange, facts, pass.extra);
+            if let Some(keep) = keep {
+                let bytes = exchange.record.bytes_down + pass.len as u64;
+                exchange.pool().give_back(worker, &mut conn, bytes, now, keep, exchange.limits()).await;
+            }
+            conn = None;
         }
         if !deaf {
             let (sent, rest) = send_pass(exchange, client, buf, &pass, now).await;
@@ -234,7 +240,7 @@ async fn pass_all(
         conn.reader.arm(next_read(worker, buf, fast, &body));
         match next_bytes(exchange, client, conn, now).await? {
             Some(more) => buf = more,
-            None => return end_of_stream(exchange, client, &mut body).await,
+            None => return Box::pin(end_of_stream(exchange, client, &mut body)).await,
         }
     }
 }
@@ -328,21 +334,13 @@ fn cut(exchange: &Exchange<'_>, what: &str) -> Outcome {
     Outcome::UpstreamCut
 }
 
-async fn give_back(
-    exchange: &Exchange<'_>,
-    conn: Option<UpstreamConn>,
-    facts: &Facts,
-    extra: bool,
-    now: Ticks,
-) {
-    let Some(conn) = conn else { return };
+/// How long the connection may wait for another exchange; `None` if it cannot carry one.
+fn keep_idle(exchange: &Exchange<'_>, facts: &Facts, extra: bool) -> Option<Duration> {
     // Bytes behind the end of the answer belong to nothing that was asked.
     if extra || !facts.keep_alive || facts.framing == ResponseFraming::UntilClose {
-        return;
+        return None;
     }
     let own = exchange.timeouts().upstream_idle;
     let keep = facts.keep_alive_timeout.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
-    if !keep.is_zero() {
-        exchange.pool().give_back(exchange.worker, conn, now, keep, exchange.limits()).await;
-    }
+    (!keep.is_zero()).then_some(keep)
 }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 
+use crate::config::check::Flags;
+
 /// What the operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -39,14 +41,7 @@ pub enum Source {
     /// A file.
     File(PathBuf),
     /// The command line alone.
-    Flags {
-        /// Name and URL of each server. At least one.
-        servers: Vec<(String, String)>,
-        /// Where to listen.
-        listen: Option<String>,
-        /// How many workers, or where.
-        workers: Option<String>,
-    },
+    Flags(Flags),
 }
 
 /// What to print instead of running a command: help, the version, or what is wrong with the words.
@@ -84,11 +79,12 @@ where
 
 fn source(matches: &ArgMatches) -> Source {
     match matches.get_many::<(String, String)>("server") {
-        Some(servers) => Source::Flags {
+        Some(servers) => Source::Flags(Flags {
             servers: servers.cloned().collect(),
             listen: text(matches, "listen"),
             workers: text(matches, "workers"),
-        },
+            admin: text(matches, "admin"),
+        }),
         None => Source::File(path(matches, "config")),
     }
 }
@@ -170,6 +166,14 @@ fn serve() -> clap::Command {
                 .requires("server")
                 .help("Worker threads: a number, `auto`, or a CPU list such as 0-3,6 [default: auto]"),
         )
+        .arg(
+            Arg::new("admin")
+                .long("admin")
+                .value_name("ADDRESS|off")
+                .value_parser(NonEmptyStringValueParser::new())
+                .requires("server")
+                .help("Where /healthz, /readyz and /metrics are [default: 127.0.0.1:9090]"),
+        )
 }
 
 fn listen() -> Arg {
@@ -240,22 +244,24 @@ mod tests {
 
     #[test]
     fn commands_are_understood() {
-        let flags = |servers: &[(&str, &str)], listen: Option<&str>, workers: Option<&str>| {
+        let flags = |servers: &[(&str, &str)], listen: Option<&str>, workers: Option<&str>, line_admin: Option<&str>| {
             let servers = servers.iter().map(|(name, url)| ((*name).to_owned(), (*url).to_owned())).collect();
-            Command::Serve(Source::Flags {
+            Command::Serve(Source::Flags(Flags {
                 servers,
                 listen: listen.map(Into::into),
                 workers: workers.map(Into::into),
-            })
+                admin: line_admin.map(Into::into),
+            }))
         };
         for (line, expected) in [
             ("serve", Command::Serve(Source::File("ringgate.yaml".into()))),
             ("serve --config a.yaml", Command::Serve(Source::File("a.yaml".into()))),
             ("serve -c a.yaml", Command::Serve(Source::File("a.yaml".into()))),
-            ("serve --server a=http://x/?b=c", flags(&[("a", "http://x/?b=c")], None, None)),
+            ("serve --server a=http://x/?b=c", flags(&[("a", "http://x/?b=c")], None, None, None)),
+            ("serve --server a=http://x --admin off", flags(&[("a", "http://x")], None, None, Some("off"))),
             (
                 "serve --server a=http://x --server b=unix:/y --listen [::]:1 --workers 0-3,6",
-                flags(&[("a", "http://x"), ("b", "unix:/y")], Some("[::]:1"), Some("0-3,6")),
+                flags(&[("a", "http://x"), ("b", "unix:/y")], Some("[::]:1"), Some("0-3,6"), None),
             ),
             ("demo", Command::Demo { listen: None }),
             ("demo --listen 127.0.0.1:9", Command::Demo { listen: Some("127.0.0.1:9".into()) }),

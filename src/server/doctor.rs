@@ -14,7 +14,7 @@ mod numbers;
 mod read;
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub use facts::{Facts, Plan};
@@ -46,6 +46,13 @@ pub fn run(out: &mut dyn Write, options: &Options) -> ExitCode {
         Ok(Level::Ok | Level::Note | Level::Warn) => ExitCode::SUCCESS,
         Ok(Level::Fail) | Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Why workers cannot use io_uring here, what that costs and how to mend it; `None` if they can. Also
+/// finds a ring that can be set up but not entered, with which a runtime would wait forever.
+pub fn why_no_ring() -> Option<Finding> {
+    let facts = read::facts(Path::new("/"), ring::probe());
+    judge::ring_refusal(&facts)
 }
 
 /// The worst level among the findings, once they are printed.

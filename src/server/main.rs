@@ -1,20 +1,26 @@
 //! From the command line to an exit code.
 
 use std::io::{IsTerminal, Write};
+use std::net::TcpListener;
 use std::process::ExitCode;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::cli::{self, Command};
 use super::{demo, doctor, run};
 use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
-use crate::config::{check, schema};
+use crate::config::check::{self, Flags};
+use crate::config::schema;
 use crate::control::Ending;
 use crate::control::life::Source;
 use crate::link::Deployment;
 
 /// The address that `ringgate demo` listens on, if none is named.
 const DEMO_LISTEN: &str = "127.0.0.1:8080";
+
+/// Log lines that may wait to be written.
+const LOG_LINES_MAX: usize = 8192;
 
 /// Exit code of a command that was well-formed and failed.
 const FAILED: u8 = 1;
@@ -53,7 +59,7 @@ fn obey(command: Command) -> ExitCode {
                 Err(_) => ExitCode::from(FAILED),
             }
         }
-        Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::default())),
+        Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::Auto)),
     }
 }
 
@@ -69,9 +75,8 @@ fn read(source: &cli::Source) -> Result<Snapshot, String> {
 fn read_generation(source: &cli::Source, generation: u64) -> Result<Snapshot, String> {
     match source {
         cli::Source::File(path) => check::load(path, generation).map_err(|findings| findings.to_string()),
-        cli::Source::Flags { servers, listen, workers } => {
-            let mut snapshot = Snapshot::from_flags(servers, listen.as_deref(), workers.as_deref())
-                .map_err(|findings| findings.to_string())?;
+        cli::Source::Flags(flags) => {
+            let mut snapshot = Snapshot::from_flags(flags).map_err(|findings| findings.to_string())?;
             snapshot.generation = generation;
             Ok(snapshot)
         }
@@ -83,7 +88,7 @@ fn reader(source: cli::Source) -> Source {
 }
 
 fn serve(snapshot: Snapshot, source: Source) -> ExitCode {
-    set_up_log(snapshot.log);
+    let _flushed_at_the_end = set_up_log(snapshot.log);
     let ended = run::serve(snapshot, source, |deployment| {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving. {}", check::summary(&deployment.snapshot));
     });
@@ -98,7 +103,11 @@ fn exit_code(ended: Result<Ending, run::Failure>) -> ExitCode {
     }
 }
 
-fn set_up_log(log: Log) {
+/// Sets the log up. Lines are written by a thread of their own, so that a full pipe never stops a worker; when
+/// too many wait, the newest are dropped. What waits is written when the guard is dropped.
+fn set_up_log(log: Log) -> WorkerGuard {
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX).finish(std::io::stderr());
     let level = match log.level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -110,7 +119,7 @@ fn set_up_log(log: Log) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second set-up can only come from a test, which keeps the first.
@@ -118,14 +127,21 @@ fn set_up_log(log: Log) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    guard
 }
 
 fn start_demo(listen: &str) -> Result<ExitCode, String> {
     let upstream = demo::start()?;
     let servers = vec![("demo".to_owned(), format!("http://{upstream}/mcp"))];
-    let source = cli::Source::Flags { servers, listen: Some(listen.to_owned()), workers: None };
-    let snapshot = read(&source)?;
-    set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
+    let flags = Flags { servers, listen: Some(listen.to_owned()), ..Flags::default() };
+    let mut source = cli::Source::Flags(flags.clone());
+    let mut snapshot = read(&source)?;
+    if snapshot.admin.address.is_some_and(|address| TcpListener::bind(address).is_err()) {
+        // Another gateway has the usual port; a first look needs no metrics.
+        source = cli::Source::Flags(Flags { admin: Some("off".to_owned()), ..flags });
+        snapshot = read(&source)?;
+    }
+    let _flushed_at_the_end = set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
     Ok(exit_code(run::serve(snapshot, reader(source), show_demo)))
 }
 
@@ -144,7 +160,7 @@ fn show_demo(deployment: &Deployment) {
          -H 'content-type: application/json' -H 'accept: application/json, text/event-stream' \\\n    \
          -d '{call}'\n\n\
          Metrics: {}. Ctrl-C ends.\n",
-        deployment.snapshot.admin.address.map_or("off".to_owned(), |admin| format!("http://{admin}/metrics")),
+        deployment.snapshot.admin.address.map_or_else(|| "off".to_owned(), |admin| format!("http://{admin}/metrics")),
     );
     // Without a reader on standard output there is nobody to show it to.
     let _ = std::io::stdout().write_all(text.as_bytes());

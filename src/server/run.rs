@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::bind::{Bound, bind_all, bind_tcp};
+use super::doctor;
 use super::runtime::{EventLoop, event_loop};
 use crate::config::Snapshot;
 use crate::config::snapshot::{Driver, Workers};
@@ -36,7 +37,7 @@ pub type Failure = String;
 /// When it cannot start; nothing was served then.
 pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployment)) -> Result<Ending, Failure> {
     let start = Instant::now();
-    let driver = snapshot.driver;
+    let driver = usable_driver(snapshot.driver)?;
     let cpus = choose_cpus(&snapshot.workers)?;
     let sockets = bind_all(&snapshot.listeners, cpus.len())?;
     let admin = snapshot.admin.address.map(|address| {
@@ -75,6 +76,19 @@ pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployme
         let _ = worker.join();
     }
     Ok(ending)
+}
+
+/// The driver to ask for. A ring that can be made but not entered would wait for ever, so the host is asked first.
+fn usable_driver(wanted: Driver) -> Result<Driver, Failure> {
+    match (wanted, doctor::why_no_ring()) {
+        (Driver::Epoll, _) | (_, None) => Ok(wanted),
+        (Driver::IoUring, Some(finding)) => Err(format!("driver: io_uring: {}; {}", finding.what, finding.fix)),
+        (Driver::Auto, Some(finding)) => {
+            let (what, cost, fix) = (finding.what, finding.cost, finding.fix);
+            tracing::warn!(%what, %cost, %fix, "no io_uring, so the workers use epoll");
+            Ok(Driver::Epoll)
+        }
+    }
 }
 
 /// The CPUs to run on, one a worker; `None` where a worker is not pinned.
@@ -163,11 +177,7 @@ fn report(
     fallback: Option<std::io::Error>,
 ) {
     if let (0, Some(error)) = (index, fallback) {
-        tracing::warn!(
-            %error,
-            "io_uring is not to be had, so the workers use epoll, at about a third more CPU a request; \
-             `ringgate doctor` names the cause and the fix"
-        );
+        tracing::warn!(%error, "no io_uring: the workers use epoll, at about a third more CPU a request; run `ringgate doctor`");
     }
     let cpu = cpu.filter(|_| pinned).map(|cpu| cpu.id);
     tracing::debug!(worker = index, ?cpu, driver = event_loop.label(), "worker started");

@@ -4,7 +4,7 @@ use super::house::{House, fault, floor};
 use super::tokens::{Token, group_end};
 
 /// A floor, and the floors below it that it may use.
-const FLOORS: [(&str, &[&str]); 10] = [
+const FLOORS: [(&str, &[&str]); 11] = [
     ("base", &[]),
     ("wire", &["base"]),
     ("shared", &["base"]),
@@ -12,10 +12,16 @@ const FLOORS: [(&str, &[&str]); 10] = [
     ("policy", &["base", "wire"]),
     ("telemetry", &["base", "wire"]),
     ("config", &["base", "wire", "policy", "telemetry"]),
-    ("proxy", &["base", "wire", "shared", "io", "policy", "telemetry", "config"]),
-    ("control", &["base", "wire", "shared", "io", "policy", "telemetry", "config"]),
-    ("server", &["base", "wire", "shared", "io", "policy", "telemetry", "config", "proxy", "control"]),
+    ("link", LOWER),
+    ("proxy", UP_TO_LINK),
+    ("control", UP_TO_LINK),
+    ("server", ALL),
 ];
+
+const LOWER: &[&str] = &["base", "wire", "shared", "io", "policy", "telemetry", "config"];
+const UP_TO_LINK: &[&str] = &["base", "wire", "shared", "io", "policy", "telemetry", "config", "link"];
+const ALL: &[&str] =
+    &["base", "wire", "shared", "io", "policy", "telemetry", "config", "link", "proxy", "control"];
 
 /// Uses of a floor that is not below the user's.
 pub fn floors(house: &House) -> Vec<String> {
@@ -126,6 +132,7 @@ fn a_use_of_a_floor_above_is_found() {
             "src/proxy/mod.rs:2: `proxy` may not",
         ),
         ("src/control/mod.rs", "use crate::proxy;", "`control` may not use `proxy`"),
+        ("src/link/mod.rs", "use crate::control::Life;", "`link` may not use `control`"),
         ("src/telemetry/mod.rs", "pub use crate::policy as p;", "`telemetry` may not use `policy`"),
         ("src/attic/mod.rs", "", "`attic` is no floor"),
     ];

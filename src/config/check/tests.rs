@@ -185,26 +185,32 @@ fn only_what_workers_hold_open_needs_a_restart() {
     }
 }
 
+fn flags(servers: &[(String, String)], listen: &str, workers: &str) -> Flags {
+    let (servers, listen, workers) = (servers.to_vec(), Some(listen.to_owned()), Some(workers.to_owned()));
+    Flags { servers, listen, workers, admin: None }
+}
+
 #[test]
 fn flags_go_through_the_same_door_and_findings_name_the_flag() {
     let pair = |name: &str, url: &str| (name.to_owned(), url.to_owned());
-    let snapshot = Snapshot::from_flags(&[pair("a", "http://a")], Some("[::]:1"), Some("0-1")).unwrap();
+    let snapshot = Snapshot::from_flags(&flags(&[pair("a", "http://a")], "[::]:1", "0-1")).unwrap();
     assert_eq!(snapshot.workers, Workers::Cpus([0, 1].into()));
     assert_eq!(snapshot.listeners[0].address, ListenAddress::Tcp("[::]:1".parse().unwrap()));
     assert!(snapshot.route(b"/a/mcp").is_some());
 
     let servers = [pair("a", "http://a"), pair("a", "http://b"), pair("c", "nope")];
-    let found = Snapshot::from_flags(&servers, Some("x"), Some("y")).unwrap_err().to_string();
+    let found = Snapshot::from_flags(&Flags { admin: Some("z".into()), ..flags(&servers, "x", "y") }).unwrap_err().to_string();
     for part in [
         "--listen: `x` is not an address and port (",
         "--workers: `y` is not understood (",
+        "--admin: ",
         "--server a: `a` is also the name of servers[0] (",
         "--server c: `nope` is not a URL (",
     ] {
         assert!(found.contains(part), "{part}\n{found}");
     }
-    assert_eq!(found.lines().count(), 4, "{found}");
-    let none = Snapshot::from_flags(&[], None, None).unwrap_err().to_string();
+    assert_eq!(found.lines().count(), 5, "{found}");
+    let none = Snapshot::from_flags(&Flags::default()).unwrap_err().to_string();
     assert!(none.starts_with("--server: has 0 elements"), "{none}");
 }
 

@@ -79,10 +79,11 @@ fn hash(path: &[u8]) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::config::Snapshot;
+    use crate::config::check::Flags;
 
     fn snapshot(count: usize) -> Snapshot {
         let servers: Vec<_> = (0..count).map(|n| (format!("s{n}"), format!("http://h:{}", n + 1))).collect();
-        Snapshot::from_flags(&servers, None, None).unwrap()
+        Snapshot::from_flags(&Flags { servers, ..Flags::default() }).unwrap()
     }
 
     #[test]

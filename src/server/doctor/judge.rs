@@ -7,7 +7,7 @@ mod network;
 mod ring;
 
 use super::facts::{Facts, Plan};
-use super::report::Finding;
+use super::report::{Finding, Level};
 
 /// All findings about a host that is meant to run the planned workers, in the order of the report.
 pub fn judge(facts: &Facts, plan: &Plan) -> Vec<Finding> {
@@ -21,6 +21,11 @@ pub fn judge(facts: &Facts, plan: &Plan) -> Vec<Finding> {
     findings.extend(network::interfaces(facts, workers));
     findings.extend(host::host(facts));
     findings
+}
+
+/// Why a ring cannot be used on this host, if so.
+pub fn ring_refusal(facts: &Facts) -> Option<Finding> {
+    ring::ring(facts).into_iter().find(|finding| finding.topic == ring::TOPIC && finding.level == Level::Warn)
 }
 
 #[cfg(test)]

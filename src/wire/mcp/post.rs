@@ -1,5 +1,6 @@
-//! The order of checks for a message that a client posts (MCP.md 1.4), from its media types to its
-//! method. Which lifecycle it belongs to (MCP.md 1.8) falls out of the version check.
+//! The order of checks for a message that a client posts, from its media types to its method (MCP
+//! 2026-07-28, Streamable HTTP, "Request Metadata"; codes in the base protocol, "Error Codes"). Which
+//! lifecycle it belongs to ("Versioning", "Compatibility") falls out of the version check.
 
 use super::headers::{HeaderFacts, Mirror, mirrors};
 use super::{McpFault, Method, MethodId, Object, Revision, media, method};
@@ -82,7 +83,7 @@ pub fn judge_post<'a>(
 /// Era, headers against body, version, method. Expects that [`check_media`] passed.
 ///
 /// # Errors
-/// 400 or 404 with the code that MCP.md 1.4 gives, echoing the id.
+/// 400 or 404 with the code that MCP 2026-07-28 gives, echoing the id.
 pub fn check_post<'a>(
     headers: &HeaderFacts<'_>,
     message: &Message<'a>,
@@ -122,6 +123,7 @@ fn check_single(
             Some(revision) if rules.supported.contains(&revision) => {
                 check_legacy(headers, envelope, known, Some(revision))
             }
+            _ if in_body.is_some() => Err(unsupported_modern(version, rules)),
             _ => Err(unsupported(version, rules)),
         },
     }
@@ -171,7 +173,7 @@ fn check_modern(
         return Err(missing_meta("Invalid params: _meta lacks clientCapabilities"));
     }
     if !rules.supported.iter().any(|supported| supported.as_str().as_bytes() == version) {
-        return Err(unsupported(version, rules));
+        return Err(unsupported_modern(version, rules));
     }
     let exists = match known {
         Some(known) => known.modern && !known.is_notification(),
@@ -202,10 +204,11 @@ fn check_mirrors(
     if headers.method.is_some_and(|value| !in_body.eq(value)) {
         return Err(mismatch("the Mcp-Method header and the body disagree"));
     }
-    if let (Some(known), Some(value)) = (mirrored, headers.name) {
-        if !object_of(known, envelope).is_some_and(|object| mirrors(value, object)) {
-            return Err(mismatch("the Mcp-Name header and the body disagree"));
-        }
+    let disagrees = |known: &'static Method, value: &[u8]| {
+        !object_of(known, envelope).is_some_and(|object| mirrors(value, object))
+    };
+    if mirrored.zip(headers.name).is_some_and(|(known, value)| disagrees(known, value)) {
+        return Err(mismatch("the Mcp-Name header and the body disagree"));
     }
     Ok(())
 }
@@ -231,7 +234,7 @@ fn object_of<'a>(method: &Method, envelope: &Envelope<'a>) -> Option<Text<'a>> {
         Object::Name => envelope.name(),
         Object::Uri => envelope.uri(),
         Object::TaskId => envelope.task_id(),
-        Object::Ref => envelope.ref_name().or(envelope.ref_uri()),
+        Object::Ref => envelope.ref_name().or_else(|| envelope.ref_uri()),
     }
 }
 
@@ -279,6 +282,13 @@ fn version_mismatch() -> McpFault<'static> {
 
 fn missing_meta(message: &'static str) -> McpFault<'static> {
     McpFault::new(400, -32602, message)
+}
+
+/// A request that describes itself can only be sent again in a revision whose requests do: those are
+/// listed, as a server lists them in its answer to `server/discover`.
+fn unsupported_modern(requested: &[u8], rules: &PostRules<'_>) -> McpFault<'static> {
+    let modern: Vec<Revision> = rules.supported.iter().copied().filter(|revision| revision.is_modern()).collect();
+    McpFault::unsupported_version(requested, if modern.is_empty() { rules.supported } else { &modern })
 }
 
 pub(super) fn unsupported(requested: &[u8], rules: &PostRules<'_>) -> McpFault<'static> {

@@ -26,7 +26,7 @@ pub(super) fn kernel(kernel: Option<&Kernel>) -> Finding {
 /// Whether there is a ring at all; then its flags, its other two system calls, its operations.
 pub(super) fn ring(facts: &Facts) -> Vec<Finding> {
     let Some(probe) = &facts.ring.probe else {
-        return vec![Finding::new(Level::Note, "io_uring", "not tried")];
+        return vec![Finding::new(Level::Note, TOPIC, "not tried")];
     };
     if let Err(error) = probe.plain.and(probe.enter).and(probe.register) {
         return vec![refused(facts, probe, error)];
@@ -34,12 +34,12 @@ pub(super) fn ring(facts: &Facts) -> Vec<Finding> {
     if !probe.operations_missing.is_empty() {
         let missing = probe.operations_missing.join(", ");
         return vec![
-            Finding::new(Level::Warn, "io_uring", format!("the kernel lacks the operations {missing}"))
+            Finding::new(Level::Warn, TOPIC, format!("the kernel lacks the operations {missing}"))
                 .cost(EPOLL_COST)
                 .fix("boot Linux 6.1 or newer"),
         ];
     }
-    let mut findings = vec![Finding::new(Level::Ok, "io_uring", "a ring can be set up, entered and probed")];
+    let mut findings = vec![Finding::new(Level::Ok, TOPIC, "a ring can be set up, entered and probed")];
     findings.push(flag("DEFER_TASKRUN", probe.defer_taskrun, "6.1", "falls back to COOP_TASKRUN"));
     findings.push(flag(
         "SINGLE_ISSUER",
@@ -59,7 +59,7 @@ fn refused(facts: &Facts, probe: &RingProbe, error: i32) -> Finding {
         (Ok(()), Ok(())) => "io_uring_register",
     };
     let (cause, fix) = cause(facts, error);
-    Finding::new(Level::Warn, "io_uring", format!("{call} fails with {}: {cause}", error_text(error)))
+    Finding::new(Level::Warn, TOPIC, format!("{call} fails with {}: {cause}", error_text(error)))
         .cost(EPOLL_COST)
         .fix(fix)
 }
@@ -117,9 +117,11 @@ fn allow_fix(facts: &Facts) -> String {
              it as the pod's localhostProfile"
         ),
         Some(_) => format!("run with --security-opt seccomp=tuning/seccomp/ringgate.json, which {profile}"),
-        None => "allow @aio, which holds io_uring_setup, io_uring_enter and io_uring_register, in the service's \
+        None => {
+            "allow @aio, which holds io_uring_setup, io_uring_enter and io_uring_register, in the service's \
                  SystemCallFilter= (tuning/systemd/ringgate.service does)"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 
@@ -145,6 +147,9 @@ fn error_text(error: i32) -> String {
     };
     name.to_owned()
 }
+
+/// The topic of findings about the ring as a whole.
+pub(super) const TOPIC: &str = "io_uring";
 
 /// Measured with 64 connections and 250-byte bodies: epoll 1.36 times the CPU of a ring with its flags.
 const EPOLL_COST: &str = "workers use epoll instead, about a third more CPU for each request";

@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
 use super::super::facts::{Attempt, Interface, Kernel, Limit, RingProbe};
-use super::super::report::Level;
 use super::*;
 
 /// A host on which there is nothing to mend, with four CPUs.
@@ -156,6 +155,19 @@ fn a_ring_that_cannot_be_entered_or_lacks_operations_is_no_ring() {
     let older =
         |facts: &mut Facts| facts.ring.probe = Some(RingProbe { defer_taskrun: Err(22), ..granted() });
     check(older, &Plan::Auto, "ring flag", Level::Warn, "DEFER_TASKRUN: EINVAL");
+}
+
+#[test]
+fn only_a_ring_that_cannot_be_used_is_refused() {
+    let refusal = |probe: RingProbe| {
+        let mut facts = sound();
+        facts.ring.probe = Some(probe);
+        ring_refusal(&facts).map(|finding| finding.what)
+    };
+    assert_eq!(refusal(granted()), None);
+    assert_eq!(refusal(RingProbe { defer_taskrun: Err(22), ..granted() }), None, "fewer flags will do");
+    assert!(refusal(refused(1)).is_some_and(|what| what.starts_with("io_uring_setup fails with EPERM")));
+    assert!(refusal(RingProbe { enter: Err(1), ..granted() }).is_some());
 }
 
 #[test]
