@@ -335,6 +335,17 @@ impl<S: Read + Write> Client<S> {
         self.message().expect("an answer")
     }
 
+    /// The next so many bytes; `None` if the stream ends before.
+    pub fn rest_of(&mut self, length: usize) -> Option<Vec<u8>> {
+        self.exactly(length)
+    }
+
+    /// Everything up to the end of the stream.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Whether the stream is at its end (nothing more comes).
     pub fn is_at_end(&mut self) -> bool {
         self.buffer.is_empty() && !self.more()
