@@ -18,7 +18,8 @@ const TURNS: usize = 8;
 
 fn main() -> ExitCode {
     if let Ok(name) = std::env::var(CHOSEN) {
-        let work = work::all().into_iter().find(|work| work.name == name).expect("the parent chose from this list");
+        let work =
+            work::all().into_iter().find(|work| work.name == name).expect("the parent chose from this list");
         // Once before, uncounted: what is looked up only the first time (CPU features) is not the work.
         warm(&work);
         measured(&work);
@@ -31,7 +32,8 @@ fn main() -> ExitCode {
     for work in work::all().iter().filter(|work| work.name.contains(&wanted)) {
         match count(work) {
             Ok(total) => {
-                let bytes = work.inputs.iter().map(work::Input::len).sum::<usize>() as f64 / work.inputs.len() as f64;
+                let bytes =
+                    work.inputs.iter().map(work::Input::len).sum::<usize>() as f64 / work.inputs.len() as f64;
                 let each = total as f64 / (TURNS * work.inputs.len()) as f64;
                 println!("| {:30} | {bytes:5.0} | {each:12.0} | {:8.2} |", work.name, each / bytes);
             }

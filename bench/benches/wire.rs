@@ -15,7 +15,7 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(args = names(), sample_count = 60)]
+#[divan::bench(args = names(), sample_count = 60, sample_size = 64)]
 fn wire(bencher: Bencher<'_, '_>, name: &str) {
     let work = work::all().into_iter().find(|work| work.name == name).expect("names come from the same list");
     let bytes: usize = work.inputs.iter().map(work::Input::len).sum();

@@ -1,17 +1,18 @@
 //! `bench bare-proxy`: the least an HTTP proxy can do on monoio, as the floor to compare with.
 //!
-//! It finds the ends of messages, drops hop-by-hop headers, copies the rest
-//! and checks nothing. What ringgate costs above it is what ringgate's care
+//! It finds the ends of messages, rewrites their heads in place without
+//! hop-by-hop headers, and checks nothing. What ringgate costs above it is what ringgate's care
 //! costs. It is no proxy to use: a message it does not understand ends the
 //! connection, a stream ends where its bytes look like the last chunk.
 
 use crate::args::Args;
 use crate::sys;
-use monoio::buf::IoBufMut;
+use monoio::buf::{IoBuf, IoBufMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::{ListenerOpts, TcpListener, TcpStream};
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::rc::Rc;
 
 const HELP: &str = "\
@@ -65,47 +66,52 @@ async fn serve(listen: SocketAddr, upstream: SocketAddr) -> std::io::Result<()> 
 type Pool = Rc<RefCell<Vec<TcpStream>>>;
 
 async fn serve_client(mut client: TcpStream, pool: &Pool, upstream: SocketAddr) -> Option<()> {
-    let (mut request, mut answer, mut out) = (buffer(), buffer(), buffer());
+    let (mut request, mut answer, mut head) = (buffer(), buffer(), Vec::with_capacity(1024));
     loop {
-        let used = loop {
-            if let Some(used) = pass_request(&request, &mut out)? {
-                break used;
+        let message = loop {
+            if let Some(message) = rewrite_request(&mut request, &mut head)? {
+                break message;
             }
             (client, request) = read_more(client, request).await?;
         };
-        request.drain(..used);
         let pooled = pool.borrow_mut().pop();
         let mut server = match pooled {
             Some(server) => server,
             None => dial(upstream).await?,
         };
-        (server, out) = write_out(server, out).await?;
+        (server, request) = write_out(server, request, message).await?;
         loop {
             (server, answer) = read_more(server, answer).await?;
-            match pass_answer(&answer, &mut out)? {
+            match rewrite_answer(&mut answer, &mut head)? {
                 Progress::Unfinished => {}
-                Progress::Finished => break,
+                Progress::Finished(message) => {
+                    pool.borrow_mut().push(server);
+                    (client, answer) = write_out(client, answer, message).await?;
+                    break;
+                }
                 Progress::Streams => {
                     // Goes on as it comes; the ends of chunks are not looked at.
-                    out.extend_from_slice(&answer);
                     while !answer.ends_with(LAST_CHUNK) {
-                        answer.clear();
-                        (client, out) = write_out(client, out).await?;
+                        let end = answer.len();
+                        (client, answer) = write_out(client, answer, HEADROOM..end).await?;
                         (server, answer) = read_more(server, answer).await?;
-                        out.extend_from_slice(&answer);
                     }
+                    pool.borrow_mut().push(server);
+                    let end = answer.len();
+                    (client, answer) = write_out(client, answer, HEADROOM..end).await?;
                     break;
                 }
             }
         }
-        answer.clear();
-        pool.borrow_mut().push(server);
-        (client, out) = write_out(client, out).await?;
     }
 }
 
+/// Bytes are received behind a headroom, so that a head which got longer still fits before its body
+/// and both leave in one send, uncopied.
 fn buffer() -> Vec<u8> {
-    Vec::with_capacity(BUFFER_BYTES)
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    buffer.resize(HEADROOM, 0);
+    buffer
 }
 
 async fn dial(upstream: SocketAddr) -> Option<TcpStream> {
@@ -117,65 +123,79 @@ async fn dial(upstream: SocketAddr) -> Option<TcpStream> {
 async fn read_more(mut from: TcpStream, mut buffer: Vec<u8>) -> Option<(TcpStream, Vec<u8>)> {
     let at = buffer.len();
     if buffer.capacity() - at < BUFFER_BYTES / 4 {
-        buffer.reserve(buffer.capacity().max(BUFFER_BYTES));
+        buffer.reserve(buffer.capacity());
     }
     let (outcome, slice) = from.read(buffer.slice_mut(at..)).await;
     let buffer = slice.into_inner();
     (outcome.ok()? > 0).then_some((from, buffer))
 }
 
-async fn write_out(mut to: TcpStream, bytes: Vec<u8>) -> Option<(TcpStream, Vec<u8>)> {
-    let (outcome, mut bytes) = to.write_all(bytes).await;
+/// Sends `message` and drops it and all before it from the buffer.
+async fn write_out(mut to: TcpStream, bytes: Vec<u8>, message: Range<usize>) -> Option<(TcpStream, Vec<u8>)> {
+    let end = message.end;
+    let (outcome, slice) = to.write_all(bytes.slice(message)).await;
+    let mut bytes = slice.into_inner();
     outcome.ok()?;
-    bytes.clear();
+    bytes.drain(HEADROOM..end);
     Some((to, bytes))
 }
 
-/// Appends the request at the start of `input` to `out` once it is whole; its length in `input`.
+/// Rewrites the head of the request at the start of `buffer` once all of it is there; where it is then.
 #[allow(clippy::option_option)]
-fn pass_request(input: &[u8], out: &mut Vec<u8>) -> Option<Option<usize>> {
+fn rewrite_request(buffer: &mut [u8], head: &mut Vec<u8>) -> Option<Option<Range<usize>>> {
+    let input = &buffer[HEADROOM..];
     let mut headers = [httparse::EMPTY_HEADER; 48];
-    let mut head = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(head_bytes) = head.parse(input).ok()? else {
+    let mut parsed = httparse::Request::new(&mut headers);
+    let httparse::Status::Complete(head_bytes) = parsed.parse(input).ok()? else {
         return Some(None);
     };
-    let end = head_bytes + content_length(head.headers)?.unwrap_or(0);
+    let end = head_bytes + content_length(parsed.headers)?.unwrap_or(0);
     if input.len() < end {
         return Some(None);
     }
-    for part in [head.method?, " ", head.path?, " HTTP/1.1\r\nhost: upstream\r\n"] {
-        out.extend_from_slice(part.as_bytes());
+    head.clear();
+    for part in [parsed.method?, " ", parsed.path?, " HTTP/1.1\r\nhost: upstream\r\n"] {
+        head.extend_from_slice(part.as_bytes());
     }
-    put_headers(head.headers, out);
-    out.extend_from_slice(&input[head_bytes..end]);
-    Some(Some(end))
+    put_headers(parsed.headers, head);
+    let start = put_before(buffer, HEADROOM + head_bytes, head)?;
+    Some(Some(start..HEADROOM + end))
 }
 
 enum Progress {
     Unfinished,
-    Finished,
+    Finished(Range<usize>),
     Streams,
 }
 
-/// Appends the head at the start of `input` to `out` as it is, but for hop-by-hop headers, and a
-/// body of known length behind it. All of `input` belongs to this answer.
-fn pass_answer(input: &[u8], out: &mut Vec<u8>) -> Option<Progress> {
+/// As [`rewrite_request`] for an answer. A stream passes untouched, head and all: its only hop-by-hop
+/// header is its framing, which stays.
+fn rewrite_answer(buffer: &mut [u8], head: &mut Vec<u8>) -> Option<Progress> {
+    let input = &buffer[HEADROOM..];
     let mut headers = [httparse::EMPTY_HEADER; 48];
-    let mut head = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head_bytes) = head.parse(input).ok()? else {
+    let mut parsed = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head_bytes) = parsed.parse(input).ok()? else {
         return Some(Progress::Unfinished);
     };
-    let Some(length) = content_length(head.headers)? else {
-        // A stream passes untouched, head and all: its only hop-by-hop header is its framing.
+    let Some(length) = content_length(parsed.headers)? else {
         return Some(Progress::Streams);
     };
-    if input.len() < head_bytes + length {
+    let end = head_bytes + length;
+    if input.len() < end {
         return Some(Progress::Unfinished);
     }
-    out.extend_from_slice(&input[..memchr::memchr(b'\n', input)? + 1]);
-    put_headers(head.headers, out);
-    out.extend_from_slice(&input[head_bytes..head_bytes + length]);
-    Some(Progress::Finished)
+    head.clear();
+    head.extend_from_slice(&input[..memchr::memchr(b'\n', input)? + 1]);
+    put_headers(parsed.headers, head);
+    let start = put_before(buffer, HEADROOM + head_bytes, head)?;
+    Some(Progress::Finished(start..HEADROOM + end))
+}
+
+/// Writes `head` so that it ends at `end`; where it starts.
+fn put_before(buffer: &mut [u8], end: usize, head: &[u8]) -> Option<usize> {
+    let start = end.checked_sub(head.len())?;
+    buffer[start..end].copy_from_slice(head);
+    Some(start)
 }
 
 #[allow(clippy::option_option)]
@@ -203,4 +223,5 @@ fn put_headers(headers: &[httparse::Header<'_>], out: &mut Vec<u8>) {
 }
 
 const BUFFER_BYTES: usize = 16 * 1024;
+const HEADROOM: usize = 256;
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";

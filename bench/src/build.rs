@@ -9,17 +9,22 @@ pub fn build(packages: &[&str]) -> Result<(), String> {
     let Some(cargo) = std::env::var_os("CARGO") else {
         return Ok(());
     };
-    let own = std::env::current_exe().map_err(|error| error.to_string())?;
-    let directory = own.parent().and_then(|path| path.file_name()).and_then(|name| name.to_str());
-    let profile = match directory {
-        Some("debug") | None => "dev",
-        Some(name) => name,
-    };
+    let profile = profile();
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--profile", profile]);
+    command.args(["build", "--quiet", "--profile", &profile]);
     for package in packages {
         command.args(["--package", package]);
     }
     let status = command.status().map_err(|error| format!("cannot run cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("building {} failed", packages.join(" and "))) }
+}
+
+/// The cargo profile this program was built with, and so the one of what it builds and measures.
+pub fn profile() -> String {
+    let own = std::env::current_exe().unwrap_or_default();
+    let directory = own.parent().and_then(|path| path.file_name()).and_then(|name| name.to_str());
+    match directory {
+        Some("debug") | None => "dev".to_string(),
+        Some(name) => name.to_string(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use crate::compare::{found, peer::Peer, turn::Stage};
-use crate::load::{Order, Scenario};
+use crate::load::{Order, Outcome, Scenario};
 use crate::process::Session;
 use std::path::Path;
 
@@ -46,8 +46,11 @@ pub fn main(mut args: Args) -> Result<(), String> {
             let order = Order { connections, seconds, scenario, ..stage.order(peer, 250)? };
             let name = if scenario == Scenario::Idle { "idle" } else { "held streams" };
             match weigh(&stage, peer, &executable, &order) {
-                Ok((bytes, errors)) => {
-                    println!("| {:12} | {name:12} | {bytes:10.0} | {errors:6} |", peer.name())
+                Ok((bytes, outcome)) => {
+                    println!("| {:12} | {name:12} | {bytes:10.0} | {:6} |", peer.name(), outcome.errors);
+                    if let Some(fault) = outcome.fault {
+                        println!("  most often {fault}");
+                    }
                 }
                 Err(error) => println!("| {:12} | {name:12} | failed: {error}", peer.name()),
             }
@@ -56,10 +59,10 @@ pub fn main(mut args: Args) -> Result<(), String> {
     Ok(())
 }
 
-/// Bytes per connection of a fresh `peer`, and errors.
-fn weigh(stage: &Stage, peer: Peer, executable: &Path, order: &Order) -> Result<(f64, u64), String> {
+/// Bytes per connection of a fresh `peer`, and what else came of the run.
+fn weigh(stage: &Stage, peer: Peer, executable: &Path, order: &Order) -> Result<(f64, Outcome), String> {
     let proxy = stage.start_peer(peer, executable)?;
     let watch = proxy.as_ref().map(Session::processes).unwrap_or_default();
     let outcome = stage.load()?.run(&Order { watch: watch.clone(), ..order.clone() })?;
-    Ok((outcome.rss_per_connection(&watch), outcome.errors))
+    Ok((outcome.rss_per_connection(&watch), outcome))
 }

@@ -57,6 +57,8 @@ pub struct Outcome {
     pub requests: u64,
     /// Everything else.
     pub errors: u64,
+    /// The most frequent kind of error, with an example.
+    pub fault: Option<String>,
     /// Right answers per second.
     pub rps: f64,
     /// Median latency in microseconds; with a rate, counted from when the request was due.
@@ -83,12 +85,13 @@ pub struct Watched {
 impl Outcome {
     /// CPU time per request of `processes` together, in microseconds.
     pub fn cpu_us(&self, processes: &[u32]) -> f64 {
-        self.of(processes).map(|watched| watched.cpu_us).sum()
+        // Not sum(): of nothing it is -0.0.
+        self.of(processes).fold(0.0, |sum, watched| sum + watched.cpu_us)
     }
 
     /// Resident memory of `processes` together, at its highest, in MiB.
     pub fn rss_peak_mib(&self, processes: &[u32]) -> f64 {
-        self.of(processes).map(|watched| watched.rss_peak_bytes as f64).sum::<f64>() / 1024.0 / 1024.0
+        self.of(processes).map(|watched| watched.rss_peak_bytes).sum::<u64>() as f64 / 1024.0 / 1024.0
     }
 
     /// Resident memory of `processes` together that each connection added, in bytes.
@@ -201,6 +204,7 @@ fn read_report(report: &str) -> Option<Outcome> {
     Some(Outcome {
         requests: report.get("requests")?.as_u64()?,
         errors: report.get("errors")?.as_u64()?,
+        fault: read_fault(&report),
         rps: number("/requests_per_s")?,
         // No latency and no cost per request when there was no right answer.
         p50_us: number("/latency/p50_us").unwrap_or(0.0),
@@ -208,6 +212,13 @@ fn read_report(report: &str) -> Option<Outcome> {
         own_us: number("/loadgen/cpu_us_per_request").unwrap_or(0.0),
         watched: report.get("processes")?.as_array()?.iter().filter_map(read_watched).collect(),
     })
+}
+
+fn read_fault(report: &Value) -> Option<String> {
+    let kinds = report.get("error_kinds")?.as_array()?.iter();
+    let worst = kinds.max_by_key(|kind| kind.get("count").and_then(Value::as_u64))?;
+    let part = |name: &str| worst.get(name).and_then(Value::as_str).unwrap_or("");
+    Some(format!("{}: {}", part("kind"), part("example")))
 }
 
 /// None for the entry that sums up all processes.
@@ -231,6 +242,7 @@ mod tests {
     #[test]
     fn a_report_is_read_and_its_sum_of_processes_left_out() {
         let report = r#"{"requests":10,"errors":1,"requests_per_s":5.0,
+            "error_kinds":[{"kind":"rare","count":1,"example":"x"},{"kind":"often","count":9,"example":"y"}],
             "latency":{"p50_us":3.5,"p99_us":9.0},"loadgen":{"cpu_us_per_request":4.0},
             "processes":[
                 {"pid":7,"cpu_us_per_request":10.0,"memory_end":{"rss_peak_bytes":1048576}},
@@ -242,6 +254,7 @@ mod tests {
             (outcome.cpu_us(&[7]), outcome.cpu_us(&[7, 8]), outcome.rss_peak_mib(&[7, 8])),
             (10.0, 12.0, 2.0)
         );
+        assert_eq!(outcome.fault.as_deref(), Some("often: y"));
         assert!(read_report("loadgen: no such server").is_none());
     }
 }

@@ -28,6 +28,10 @@ pub fn warnings() -> Vec<String> {
                 .to_string(),
         );
     }
+    if !sys::is_root() {
+        warnings
+            .push("not root: no real-time priority for the fixed rate, p99 will show other work".to_string());
+    }
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     if let Some(load) =
         load.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()).filter(|l| *l > 0.5)

@@ -1,6 +1,5 @@
 //! From a fresh socket to a served connection: placement, PROXY header, TLS.
 
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -133,7 +132,10 @@ async fn open(
     let mut peer = conn.peer;
     let mut already_read = Buf::none();
     if let Some(set_up) = deployment.snapshot.listeners.get(listener) {
-        if set_up.proxy_protocol != ProxyProtocol::Off && is_trusted(set_up, peer) {
+        if set_up.proxy_protocol != ProxyProtocol::Off {
+            if !is_trusted(set_up, peer) {
+                return Err(Opening::Failed(format!("{peer} is not one of trusted_sources")));
+            }
             (peer, already_read) = read_preface(worker, &mut conn, set_up.proxy_protocol).await?;
         }
     }
@@ -150,7 +152,8 @@ async fn open(
 fn is_trusted(listener: &Listener, peer: Peer) -> bool {
     let address = match peer {
         Peer::Tcp(address) => address.ip(),
-        Peer::Unix => IpAddr::from([127, 0, 0, 1]),
+        // Who may open a Unix socket is decided by its mode.
+        Peer::Unix => return true,
     };
     listener.trusted_sources.is_empty() || listener.trusted_sources.iter().any(|network| network.contains(address))
 }

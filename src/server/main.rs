@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::cli::{self, Command};
@@ -17,6 +18,9 @@ use crate::link::Deployment;
 
 /// The address that `ringgate demo` listens on, if none is named.
 const DEMO_LISTEN: &str = "127.0.0.1:8080";
+
+/// Log lines that may wait to be written.
+const LOG_LINES_MAX: usize = 8192;
 
 /// Exit code of a command that was well-formed and failed.
 const FAILED: u8 = 1;
@@ -84,7 +88,7 @@ fn reader(source: cli::Source) -> Source {
 }
 
 fn serve(snapshot: Snapshot, source: Source) -> ExitCode {
-    set_up_log(snapshot.log);
+    let _flushed_at_the_end = set_up_log(snapshot.log);
     let ended = run::serve(snapshot, source, |deployment| {
         tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving. {}", check::summary(&deployment.snapshot));
     });
@@ -99,7 +103,11 @@ fn exit_code(ended: Result<Ending, run::Failure>) -> ExitCode {
     }
 }
 
-fn set_up_log(log: Log) {
+/// Sets the log up. Lines are written by a thread of their own, so that a full pipe never stops a worker; when
+/// too many wait, the newest are dropped. What waits is written when the guard is dropped.
+fn set_up_log(log: Log) -> WorkerGuard {
+    let (writer, guard) =
+        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX).finish(std::io::stderr());
     let level = match log.level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -111,7 +119,7 @@ fn set_up_log(log: Log) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second set-up can only come from a test, which keeps the first.
@@ -119,6 +127,7 @@ fn set_up_log(log: Log) {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     };
+    guard
 }
 
 fn start_demo(listen: &str) -> Result<ExitCode, String> {
@@ -132,7 +141,7 @@ fn start_demo(listen: &str) -> Result<ExitCode, String> {
         source = cli::Source::Flags(Flags { admin: Some("off".to_owned()), ..flags });
         snapshot = read(&source)?;
     }
-    set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
+    let _flushed_at_the_end = set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
     Ok(exit_code(run::serve(snapshot, reader(source), show_demo)))
 }
 

@@ -37,18 +37,33 @@ pub fn calls(count: u64, size: usize) -> Vec<Input> {
     })
 }
 
-/// Calls whose argument is a tree of objects, arrays, numbers and short strings.
+/// Calls whose argument is a document as a tree: blocks in blocks, short and medium strings, few numbers.
 pub fn nested(count: u64, size: usize) -> Vec<Input> {
     make(count, |dice| {
-        let mut rows = String::new();
-        while rows.len() + 200 < size {
-            if !rows.is_empty() {
-                rows.push(',');
-            }
-            row(dice, &mut rows);
-        }
+        let blocks = items(dice, size, |dice, out| block(dice, 3, out));
+        let page = dice.below(1 << 31);
+        call(dice, &format!(r#"{{"page":"{page:08x}","children":[{blocks}]}}"#))
+    })
+}
+
+/// Calls whose argument is a table of small values: the most tokens per byte that traffic has.
+pub fn dense(count: u64, size: usize) -> Vec<Input> {
+    make(count, |dice| {
+        let rows = items(dice, size, row);
         call(dice, &format!(r#"{{"table":"orders","rows":[{rows}]}}"#))
     })
+}
+
+/// Items with commas between them, `size` bytes less what is left for the envelope.
+fn items(dice: &mut Dice, size: usize, mut item: impl FnMut(&mut Dice, &mut String)) -> String {
+    let mut items = String::new();
+    while items.len() + 200 < size {
+        if !items.is_empty() {
+            items.push(',');
+        }
+        item(dice, &mut items);
+    }
+    items
 }
 
 /// Calls that carry documents: long strings with line breaks, quotes, and letters beyond ASCII.
@@ -59,7 +74,10 @@ pub fn text(count: u64, size: usize) -> Vec<Input> {
             let comma = if files.is_empty() { "" } else { "," };
             let room = (size - files.len()).min(6000 + dice.below(6000));
             let content = prose(dice, room, true);
-            files.push_str(&format!(r#"{comma}{{"path":"/docs/{}.md","content":"{content}"}}"#, dice.below(1000)));
+            files.push_str(&format!(
+                r#"{comma}{{"path":"/docs/{}.md","content":"{content}"}}"#,
+                dice.below(1000)
+            ));
         }
         call(dice, &format!(r#"{{"files":[{files}]}}"#))
     })
@@ -89,6 +107,24 @@ fn call(dice: &mut Dice, arguments: &str) -> String {
             r#"{{"jsonrpc": "2.0", "id": {id}, "method": "tools/call", "params": {{"_meta": {{"progressToken": {token}}}, "name": "{name}", "arguments": {arguments}}}}}"#
         ),
     }
+}
+
+fn block(dice: &mut Dice, depth: usize, out: &mut String) {
+    let kind = dice.of(&["paragraph", "heading_2", "to_do", "bulleted_list_item", "callout"]);
+    let length = dice.of(&[16, 40, 60, 90]);
+    let text = prose(dice, length, false);
+    let color = dice.of(&["default", "gray_background"]);
+    out.push_str(&format!(
+        r#"{{"object":"block","type":"{kind}","created_time":"2026-11-{:02}T09:00:00.000Z","rich_text":[{{"type":"text","content":"{text}","annotations":{{"bold":false,"color":"{color}"}}}}],"position":{}"#,
+        1 + dice.below(28),
+        dice.below(1000)
+    ));
+    if depth > 0 && dice.below(3) == 0 {
+        out.push_str(r#","children":["#);
+        block(dice, depth - 1, out);
+        out.push(']');
+    }
+    out.push('}');
 }
 
 fn row(dice: &mut Dice, out: &mut String) {
@@ -130,6 +166,6 @@ fn prose(dice: &mut Dice, size: usize, rich: bool) -> String {
 }
 
 const WORDS: [&str; 16] = [
-    "the", "gateway", "passes", "a", "request", "on", "without", "waiting", "for", "its", "end", "and", "counts",
-    "what", "it", "costs",
+    "the", "gateway", "passes", "a", "request", "on", "without", "waiting", "for", "its", "end", "and",
+    "counts", "what", "it", "costs",
 ];

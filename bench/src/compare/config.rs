@@ -6,6 +6,19 @@ use crate::sys;
 use std::net::SocketAddr;
 use std::path::Path;
 
+/// ringgate: one worker, and room for the streams of `bench footprint`; the rest as it is by default.
+pub fn ringgate(addresses: &Addresses, upstream: &str) -> String {
+    let Addresses { proxy, admin, .. } = addresses;
+    format!(
+        "workers: 1
+listeners: [{{ address: \"{proxy}\" }}]
+admin: {{ address: \"{admin}\" }}
+limits: {{ upstream_connections_max: 16000 }}
+servers: [{{ name: bench, url: \"{upstream}\" }}]
+"
+    )
+}
+
 /// nginx: one worker. `upstream` is an address or `unix:/path`.
 pub fn nginx(listen: SocketAddr, upstream: &str, directory: &Path) -> String {
     let dir = directory.display();
@@ -43,12 +56,15 @@ http {{
 }
 
 /// HAProxy: one thread, `mode` tcp or http.
+///
+/// It refuses to start with a `maxconn` of more connections than there are descriptors for.
 pub fn haproxy(listen: SocketAddr, upstream: &str, mode: &str) -> String {
+    let connections = (sys::raise_open_files().saturating_sub(200) / 2).clamp(100, 60_000);
     let reuse = if mode == "http" { "http-reuse always" } else { "" };
     format!(
         "global
   nbthread 1
-  maxconn 12000
+  maxconn {connections}
 defaults
   mode {mode}
   timeout connect 5s

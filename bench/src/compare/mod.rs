@@ -39,12 +39,14 @@ bench compare: ringgate beside its peers under the same load
   --answer-bytes N    size of an answer's JSON (290)
   --proxy-core N      core of the proxy (0)
   --load-core N       core of the load generator and the upstream (1)
-  --realtime          real-time priority for all three at the fixed rate (root)
-  --guard             ... and spinners on both cores that keep other work off them. Other users of
-                      the machine will notice, and where sched_rt_runtime_us is below the period so
-                      will the p99
-  --ringgate WORDS    ringgate's arguments, with {upstream}, {listen} and {admin} to be filled in
-                      (serve --server bench={upstream} --listen {listen} --workers 1 --admin {admin})
+  --realtime WHEN     real-time priority for proxy, mock and load generator (root): off; rate, at
+                      the fixed rate (default); all, in closed loop too. The last takes both cores
+                      from everyone else on the machine
+  --guard             with it, spinners on both cores that keep other work off them. Other users of the
+                      machine will notice; and where the scheduler gives them their share back
+                      (sched_rt_runtime_us, fair_server) so will the p99
+  --ringgate WORDS    ringgate's arguments, with {config}, {upstream} and {listen} to be filled in
+                      (serve --config {config}: one worker, an admin listener, defaults)
   --record DIR        where to keep the samples (bench/record)
   --no-record         do not keep them
   --no-build          take ringgate and loadgen as they lie beside this program
@@ -78,6 +80,8 @@ pub fn main(mut args: Args) -> Result<(), String> {
         peers.iter().map(|(peer, path)| (*peer, peer.version(path))).collect();
     let mut notes = host::describe();
     notes.push(format!("command: bench {command_line}"));
+    notes.push(format!("cargo profile: {}", crate::build::profile()));
+    notes.push(stage.describe());
     notes.extend(noise::warnings().into_iter().map(|warning| format!("warning: {warning}")));
     for note in &notes {
         eprintln!("{note}");

@@ -151,11 +151,11 @@ impl Peer {
                 let listen = addresses.proxy.to_string();
                 command.args(["bare-proxy", "--upstream", &tcp, "--listen", &listen]);
             }
-            Self::Ringgate => {
-                command.args(fill(ringgate, addresses, &format!("http://{tcp}/mcp")));
-            }
-            Self::RinggateUnix => {
-                command.args(fill(ringgate, addresses, &format!("unix:{unix}")));
+            Self::Ringgate | Self::RinggateUnix => {
+                let over_tcp = self == Self::Ringgate;
+                let url = if over_tcp { format!("http://{tcp}/mcp") } else { format!("unix:{unix}:/mcp") };
+                write(config::ringgate(addresses, &url))?;
+                command.args(fill(ringgate, addresses, &url, &file));
             }
             Self::Nginx | Self::NginxUnix => {
                 let upstream = if self == Self::Nginx { tcp } else { format!("unix:{unix}") };
@@ -216,16 +216,18 @@ impl std::str::FromStr for Peer {
 }
 
 /// The words of ringgate's command line, with its placeholders filled.
-fn fill(words: &str, addresses: &Addresses, upstream: &str) -> Vec<String> {
+fn fill(words: &str, addresses: &Addresses, upstream: &str, config: &Path) -> Vec<String> {
     let fill_one = |word: &str| {
         let word = word.replace("{upstream}", upstream).replace("{listen}", &addresses.proxy.to_string());
-        word.replace("{admin}", &addresses.admin.to_string())
+        word.replace("{config}", &config.display().to_string())
     };
     words.split_whitespace().map(fill_one).collect()
 }
 
 /// How ringgate is started unless `--ringgate` says otherwise.
-pub const RINGGATE: &str = "serve --server bench={upstream} --listen {listen} --workers 1 --admin {admin}";
+///
+/// With a file and not by flags alone, since only a file can give the admin listener an address that is free.
+pub const RINGGATE: &str = "serve --config {config}";
 
 #[cfg(test)]
 mod tests {
@@ -248,9 +250,10 @@ mod tests {
             proxy: "127.0.0.1:2".parse().unwrap(),
             admin: "127.0.0.1:3".parse().unwrap(),
         };
-        let words = fill(RINGGATE, &addresses, "http://127.0.0.1:1/mcp");
-        assert!(words.contains(&"bench=http://127.0.0.1:1/mcp".to_string()));
-        assert!(words.contains(&"127.0.0.1:2".to_string()));
-        assert!(!words.iter().any(|word| word.contains('{')));
+        let given = "serve --server bench={upstream} --listen {listen} --config {config}";
+        let words = fill(given, &addresses, "http://127.0.0.1:1/mcp", "/tmp/c".as_ref());
+        let expected = "serve --server bench=http://127.0.0.1:1/mcp --listen 127.0.0.1:2 --config /tmp/c";
+        assert_eq!(words.join(" "), expected);
+        assert!(!fill(RINGGATE, &addresses, "", "/tmp/c".as_ref()).concat().contains('{'));
     }
 }

@@ -13,8 +13,7 @@ pub fn table(samples: &[Sample], case: Case, peers: &[Peer]) -> String {
     let widths: Vec<usize> = (0..HEADINGS.len())
         .map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0))
         .collect();
-    let mut text =
-        format!("\n{case}, 64 connections unless said otherwise, medians (min..max) over the rounds\n");
+    let mut text = format!("\n{case}: medians (min..max) over the rounds\n");
     for (index, row) in rows.iter().enumerate() {
         for (column, cell) in row.iter().enumerate() {
             let width = widths[column];

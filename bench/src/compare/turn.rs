@@ -7,9 +7,34 @@ use crate::args::Args;
 use crate::load::{Load, Order, Outcome, Scenario};
 use crate::noise::{self, Guard};
 use crate::process::Session;
+use crate::sys;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// When proxy, mock and load generator have real-time priority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Realtime {
+    /// Never.
+    Off,
+    /// At the fixed rate, where they sleep most of the time and a wait is what is measured.
+    Rate,
+    /// In closed loop too, where they take both cores whole.
+    All,
+}
+
+impl std::str::FromStr for Realtime {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "off" => Ok(Self::Off),
+            "rate" => Ok(Self::Rate),
+            "all" => Ok(Self::All),
+            _ => Err(()),
+        }
+    }
+}
 
 /// Everything that stays the same from turn to turn.
 pub struct Stage {
@@ -20,7 +45,7 @@ pub struct Stage {
     answer_bytes: usize,
     proxy_core: usize,
     load_core: usize,
-    realtime: bool,
+    realtime: Realtime,
     guard: bool,
     ringgate: String,
     directory: PathBuf,
@@ -34,6 +59,7 @@ impl Stage {
     pub fn from_args(args: &mut Args) -> Result<Self, String> {
         let directory = std::env::temp_dir().join(format!("ringgate-bench-{}", std::process::id()));
         let guard = args.flag("--guard");
+        let realtime = args.value("--realtime", Realtime::Rate)?;
         Ok(Self {
             seconds: args.value("--seconds", 4.0)?,
             connections: args.value("--connections", 64)?,
@@ -42,7 +68,7 @@ impl Stage {
             answer_bytes: args.value("--answer-bytes", 290)?,
             proxy_core: args.value("--proxy-core", 0)?,
             load_core: args.value("--load-core", 1)?,
-            realtime: args.flag("--realtime") || guard,
+            realtime: if sys::is_root() { realtime } else { Realtime::Off },
             guard,
             ringgate: args.text("--ringgate")?.unwrap_or_else(|| RINGGATE.to_string()),
             addresses: Addresses {
@@ -63,6 +89,20 @@ impl Stage {
         self.load = Some(Load::find(self.load_core)?);
         noise::favour(std::process::id());
         Ok(())
+    }
+
+    /// How it measures, in a line for the record.
+    pub fn describe(&self) -> String {
+        let realtime = match self.realtime {
+            Realtime::Off => "no real-time priority",
+            Realtime::Rate => "real-time priority at the fixed rate",
+            Realtime::All => "real-time priority throughout",
+        };
+        let guard = if self.guard { " with guards" } else { "" };
+        format!(
+            "{} connections, {} s each, proxy on core {}, load and mock on core {}, {realtime}{guard}",
+            self.connections, self.seconds, self.proxy_core, self.load_core
+        )
     }
 
     /// The load generator, once [`Self::set_up`] has found it.
@@ -102,6 +142,8 @@ impl Stage {
         let mut session = Session::start(peer.name(), command, self.proxy_core, &self.directory)?;
         noise::favour(session.id());
         session.wait_listening(self.addresses.proxy)?;
+        handshake::wait_answering(self.addresses.proxy, peer.path())
+            .map_err(|error| format!("{error}\nits last words:\n{}", session.last_words()))?;
         Ok(Some(session))
     }
 
@@ -154,7 +196,13 @@ impl Stage {
         let watch = [of_proxy.as_slice(), &of_mock].concat();
         let closed = Order { watch, ..self.order(peer, case.body_bytes)? };
         let load = self.load()?;
-        let full = answered(load.run(&closed)?)?;
+        let full = answered(self.run_favoured(load, proxy, &closed, self.realtime == Realtime::All)?)?;
+        if let Some(fault) = &full.fault {
+            eprintln!("wrong answers, most often {fault}");
+        }
+        if proxy.is_some() && full.cpu_us(&of_proxy) <= 0.0 {
+            return Err("its processes used no time: others must have done the work".to_string());
+        }
         let mut sample = Sample {
             case,
             round,
@@ -174,7 +222,13 @@ impl Stage {
         if self.rate > 0 {
             // Half of what a slow peer can do: beyond that one measures its queue.
             let rate = self.rate.min((sample.rps / 2.0) as u32).max(1);
-            let fixed = answered(self.run_at_rate(load, proxy, &Order { rate: Some(rate), ..closed })?)?;
+            let fixed = self.run_favoured(
+                load,
+                proxy,
+                &Order { rate: Some(rate), ..closed },
+                self.realtime != Realtime::Off,
+            );
+            let fixed = answered(fixed?)?;
             sample.rate = rate;
             sample.p50_us = fixed.p50_us;
             sample.p99_us = fixed.p99_us;
@@ -184,8 +238,15 @@ impl Stage {
         Ok(sample)
     }
 
-    fn run_at_rate(&self, load: &Load, proxy: Option<&Session>, order: &Order) -> Result<Outcome, String> {
-        if !self.realtime {
+    /// Runs `order`, with proxy, mock and load generator above all normal work if `realtime` says so.
+    fn run_favoured(
+        &self,
+        load: &Load,
+        proxy: Option<&Session>,
+        order: &Order,
+        realtime: bool,
+    ) -> Result<Outcome, String> {
+        if !realtime {
             return load.run(order);
         }
         let mut sessions = proxy.into_iter().chain(self.mock.as_ref());
@@ -195,10 +256,8 @@ impl Stage {
         let guard = self.guard.then(|| Guard::start(&cores, &self.directory)).transpose()?;
         let outcome = load.at_priority(REALTIME_PRIORITY).run(order);
         drop(guard);
-        // The mock goes on to the next turn, the proxy ends here.
-        if let Some(mock) = &self.mock {
-            mock.set_realtime(0).map_err(|error| error.to_string())?;
-        }
+        let mut sessions = proxy.into_iter().chain(self.mock.as_ref());
+        sessions.try_for_each(|session| session.set_realtime(0)).map_err(|error| error.to_string())?;
         outcome
     }
 }

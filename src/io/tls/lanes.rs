@@ -113,11 +113,15 @@ impl Shared {
                 return Ok(buf.len() - before);
             }
             if let Err(error) = opened {
-                self.session.borrow_mut().raise_alert();
-                poll_fn(|cx| Poll::Ready(self.drive(cx))).await;
+                poll_fn(|cx| self.poll_last_words(cx)).await;
                 return Err(protocol_error(&error));
             }
-            if self.session.borrow().is_at_end() || self.reading_cut.get() {
+            if self.reading_cut.get() {
+                return Ok(0);
+            }
+            let is_at_end = self.session.borrow().is_at_end();
+            if is_at_end {
+                poll_fn(|cx| self.poll_last_words(cx)).await;
                 return Ok(0);
             }
             let Some(ciphertext) = self.receive(plain, *size).await? else {
@@ -168,6 +172,16 @@ impl Shared {
             // A plain connection that cannot be written to shows in the next write.
             let _ = self.poll_flush(cx);
         }
+    }
+
+    /// Waits until an alert or a close_notify has left: nobody may poll this connection again. A write that is
+    /// under way takes them along.
+    fn poll_last_words(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.writing.get() || self.reading_cut.get() {
+            return Poll::Ready(());
+        }
+        self.reading_task.set(Some(cx.waker().clone()));
+        self.poll_flush(cx).map(|_| ())
     }
 
     /// Sends all records that were made, and ends the plain stream after the last.
@@ -224,6 +238,9 @@ impl Hangup for Shared {
     fn hang_up(&self, direction: Direction) {
         if matches!(direction, Direction::Read | Direction::Both) {
             self.reading_cut.set(true);
+            if let Some(task) = self.reading_task.take() {
+                task.wake();
+            }
         }
         match direction {
             Direction::Read => self.plain.hang_up(Direction::Read),

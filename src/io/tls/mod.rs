@@ -3,6 +3,9 @@
 //! [`accept`] and [`connect`] take a plain [`Conn`] and return an encrypted one, which the data plane uses
 //! like any other. The end of the incoming stream is read as 0 only if the peer has announced it (close_notify);
 //! otherwise it is an error of kind `UnexpectedEof`, for the stream may have been cut by anybody.
+//!
+//! To end the outgoing stream so that the peer can tell, hang up with [`Direction::Write`](super::Direction)
+//! and read to the end before dropping the connection: the close_notify is sent by whichever lane is polled.
 #![forbid(unsafe_code)]
 
 mod config;
@@ -85,8 +88,10 @@ async fn shake_hands(mut conn: Conn, mut session: Session) -> io::Result<(Conn, 
     loop {
         let step = session.shake();
         sni = config::take_asked_name().or(sni);
-        if step.is_err() {
-            session.raise_alert();
+        if matches!(step, Ok(true)) && session.is_answered() {
+            // Only tickets are left to be sent. They leave with the first read or write, for a client that
+            // sends its request before it reads must not be waited for.
+            return Ok((conn, session, sni));
         }
         if let Some(buf) = session.take_outgoing() {
             let (sent, buf) = conn.writer.send(buf).await;

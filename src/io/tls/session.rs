@@ -7,7 +7,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{CommonState, Error};
+use rustls::{CommonState, Error, ProtocolVersion};
 
 use crate::base::{Buf, BufPool};
 
@@ -28,7 +28,8 @@ pub(super) fn take_buf(capacity: usize) -> Buf {
 }
 
 pub(super) fn give_buf(buf: Buf) {
-    POOL.with_borrow_mut(|pool| pool.give(buf));
+    // A connection that outlives the pool, while its thread ends, frees its buffers itself.
+    let _ = POOL.try_with(|pool| pool.borrow_mut().give(buf));
 }
 
 /// Appends `data`, in a larger buffer if it does not fit.
@@ -67,6 +68,7 @@ pub(super) struct Session {
     /// Ciphertext that was received and not yet processed.
     incoming: Buf,
     flow: Flow,
+    failed: Option<Error>,
 }
 
 /// What the engine produces.
@@ -102,7 +104,7 @@ enum Task<'a> {
 impl Session {
     pub(super) fn new(engine: Engine, incoming: Buf) -> Self {
         let flow = Flow { outgoing: Buf::none(), left: Buf::none(), closed: false };
-        Self { engine, incoming, flow }
+        Self { engine, incoming, flow, failed: None }
     }
 
     /// What rustls tells about the session.
@@ -111,6 +113,13 @@ impl Session {
             Engine::Server(connection) => connection,
             Engine::Client(connection) => connection,
         }
+    }
+
+    /// Whether the peer waits for nothing more of a handshake that is done here: under TLS 1.3 the client has
+    /// the last word.
+    pub(super) fn is_answered(&self) -> bool {
+        let is_tls13 = self.facts().protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        is_tls13 && matches!(self.engine, Engine::Server(_))
     }
 
     /// Goes on with the handshake as far as it can. `true` once it is done.
@@ -194,11 +203,6 @@ impl Session {
         (!outgoing.is_empty()).then_some(outgoing)
     }
 
-    /// After an error: makes the alert that tells the peer of it ready to be sent.
-    pub(super) fn raise_alert(&mut self) {
-        while matches!(self.advance(Task::None, &mut Buf::none()), Ok(Standing::Moving)) {}
-    }
-
     /// Whether no buffer is held.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
@@ -206,9 +210,23 @@ impl Session {
         [&self.incoming, outgoing, left].into_iter().all(Buf::is_none)
     }
 
-    /// Lets the engine make one step.
+    /// Lets the engine make one step. After an error, which is final, the alert that tells the peer of it is
+    /// in the outgoing buffer.
     fn advance(&mut self, task: Task<'_>, plain: &mut Buf) -> Result<Standing, Error> {
-        let Self { engine, incoming, flow } = self;
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        let result = self.step(task, plain);
+        if let Err(error) = &result {
+            self.failed = Some(error.clone());
+            // Only what is ready is fetched: to ask for more would have the error happen again.
+            while self.facts().wants_write() && self.step(Task::None, &mut Buf::none()).is_ok() {}
+        }
+        result
+    }
+
+    fn step(&mut self, task: Task<'_>, plain: &mut Buf) -> Result<Standing, Error> {
+        let Self { engine, incoming, flow, .. } = self;
         let (discard, result) = match engine {
             Engine::Server(engine) => {
                 flow.handle(engine.process_tls_records(incoming.filled_mut()), task, plain)

@@ -94,12 +94,15 @@ async fn echo(mut conn: Conn) {
         conn.reader.arm(buf);
         let (count, got) = conn.reader.read().await;
         if count.unwrap() == 0 {
-            return conn.hangup.hang_up(Direction::Write);
+            break;
         }
         let (sent, back) = conn.writer.send(got).await;
         sent.unwrap();
         buf = back;
     }
+    conn.hangup.hang_up(Direction::Write);
+    conn.reader.arm(Buf::with_capacity(1));
+    assert_eq!(conn.reader.read().await.0.unwrap(), 0);
 }
 
 async fn read_patterns(mut reader: Reader, sizes: Vec<usize>) {
@@ -142,14 +145,16 @@ fn a_handshake_survives_any_split() {
     for (seed, faults) in (0..20).map(|seed| (seed, Faults::awkward())).chain([(99, bytewise)]) {
         let sim = Sim::new(seed, faults);
         let (near, far) = shake(&sim, &client, &server, "gate.test");
-        let (mut near, mut far) = (sim.remote(near.unwrap().0), sim.remote(far.unwrap().0));
+        let (mut near, far) = (sim.remote(near.unwrap().0), far.unwrap().0);
+        let echoing = sim.spawn(echo(far));
         let script = async move {
             near.send(b"question").await.unwrap();
-            far.expect(b"question").await.unwrap();
-            far.send(b"answer").await.unwrap();
-            near.expect(b"answer").await.unwrap();
+            near.expect(b"question").await.unwrap();
+            near.half_close();
+            near.expect_end().await.unwrap();
         };
         assert!(sim.block_on(script, YEAR).is_some(), "seed {seed}");
+        assert!(sim.run_until(|| echoing.is_done(), YEAR), "seed {seed}");
     }
 }
 
@@ -159,7 +164,13 @@ fn a_hostile_network_hangs_nobody_for_ever_and_forges_nothing() {
     let (client, server) = (authority.client(), authority.server());
     let mut broken = 0;
     for seed in 0..60 {
-        let faults = Faults { stall_per_mille: 0, reset_per_mille: 300, half_close_per_mille: 300, doom_bytes_max: 9000, ..Faults::hostile() };
+        let faults = Faults {
+            stall_per_mille: 0,
+            reset_per_mille: 300,
+            half_close_per_mille: 300,
+            doom_bytes_max: 9000,
+            ..Faults::hostile()
+        };
         let sim = Sim::new(seed, faults);
         let (near, far) = sim.connect_pair();
         let (client, server) = (client.clone(), server.clone());
@@ -288,7 +299,8 @@ fn only_certified_clients_get_in_where_certificates_are_asked_for() {
     assert_eq!(der, CertificateDer::from_pem_slice(own.0.as_bytes()).unwrap().to_vec());
 
     let forged = stranger.sign("agent.test");
-    let forged = TlsClient::new(Some(ca.as_bytes()), Some((forged.0.as_bytes(), forged.1.as_bytes()))).unwrap();
+    let forged =
+        TlsClient::new(Some(ca.as_bytes()), Some((forged.0.as_bytes(), forged.1.as_bytes()))).unwrap();
     for client in [authority.client(), forged] {
         let (near, far) = shake(&sim, &client, &server, "gate.test");
         error_of(far);
@@ -365,6 +377,8 @@ fn an_announced_end_is_an_end_and_a_cut_is_an_error() {
 
     let (mut near, mut far) = encrypted(&sim);
     let script = async move {
+        far.send(b"read this first, or closing resets").await.unwrap();
+        near.expect(b"read this first, or closing resets").await.unwrap();
         near.send(b"not all").await.unwrap();
         near.into_conn().hangup.hang_up(Direction::Both);
         far.expect(b"not all").await.unwrap();
@@ -376,7 +390,8 @@ fn an_announced_end_is_an_end_and_a_cut_is_an_error() {
 
 #[test]
 fn a_hangup_ends_the_pending_read_and_tells_the_peer() {
-    for (direction, end) in [(Direction::Read, Some(0)), (Direction::Both, Some(0)), (Direction::Write, None)] {
+    for (direction, end) in [(Direction::Read, Some(0)), (Direction::Both, Some(0)), (Direction::Write, None)]
+    {
         let sim = Sim::new(0, Faults::none());
         let authority = Authority::new();
         let (near, far) = shake(&sim, &authority.client(), &authority.server(), "gate.test");
@@ -455,6 +470,20 @@ fn a_changed_byte_is_noticed_and_the_sender_told() {
 }
 
 #[test]
+fn one_configuration_serves_all_workers() {
+    let authority = Authority::new();
+    let (client, server) = (authority.client(), authority.server());
+    let (near, far) = std::thread::spawn(move || {
+        let sim = Sim::new(0, Faults::none());
+        let (near, far) = shake(&sim, &client.clone(), &server.clone(), "gate.test");
+        (near.unwrap().1, far.unwrap().1)
+    })
+    .join()
+    .unwrap();
+    assert_eq!(near, far);
+}
+
+#[test]
 fn wrong_files_are_explained() {
     let authority = Authority::new();
     let ((chain, key), (_, other_key)) = (authority.sign("a.test"), authority.sign("b.test"));
@@ -498,6 +527,51 @@ fn an_idle_session_holds_no_buffer() {
     assert!(near.is_idle() && far.is_idle());
 }
 
+#[test]
+fn a_key_update_is_answered_with_the_next_write() {
+    let authority = Authority::new();
+    let name = "gate.test".try_into().unwrap();
+    let mut near = rustls::ClientConnection::new(authority.client().0.clone(), name).unwrap();
+    let far = UnbufferedServerConnection::new(authority.server().0.clone()).unwrap();
+    let mut far = Session::new(Engine::Server(far), Buf::none());
+    while !far.shake().unwrap() {
+        exchange(&mut near, &mut far);
+    }
+    let mut plain = Buf::with_capacity(100);
+    for text in ["one", "two", "three"] {
+        near.refresh_traffic_keys().unwrap();
+        std::io::Write::write_all(&mut near.writer(), text.as_bytes()).unwrap();
+        exchange(&mut near, &mut far);
+        plain.clear();
+        far.open(&mut plain).unwrap();
+        assert_eq!(plain.filled(), text.as_bytes());
+        exchange(&mut near, &mut far);
+        far.seal(text.as_bytes()).unwrap();
+        exchange(&mut near, &mut far);
+        let mut answer = vec![0; text.len()];
+        std::io::Read::read_exact(&mut near.reader(), &mut answer).unwrap();
+        assert_eq!(answer, text.as_bytes());
+    }
+}
+
+/// Carries what both have to say, each once.
+fn exchange(near: &mut rustls::ClientConnection, far: &mut Session) {
+    let mut records = Vec::new();
+    while near.wants_write() {
+        near.write_tls(&mut records).unwrap();
+    }
+    let mut buf = Buf::with_capacity(records.len());
+    assert!(buf.append(&records));
+    far.feed(buf);
+    if far.facts().is_handshaking() {
+        far.shake().unwrap();
+    }
+    if let Some(buf) = far.take_outgoing() {
+        near.read_tls(&mut buf.filled()).unwrap();
+        near.process_new_packets().unwrap();
+    }
+}
+
 fn carry(from: &mut Session, to: &mut Session) {
     if let Some(buf) = from.take_outgoing() {
         to.feed(buf);
@@ -513,7 +587,8 @@ fn it_works_on_real_sockets() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (far, _) = listener.accept().unwrap();
-        let adopt = |stream| uring::adopt(Accepted { socket: Socket::Tcp(stream), peer: Peer::Unix }).unwrap();
+        let adopt =
+            |stream| uring::adopt(Accepted { socket: Socket::Tcp(stream), peer: Peer::Unix }).unwrap();
         let (near, far) = (adopt(near), adopt(far));
         monoio::spawn(async move {
             let (conn, info) = accept(&server, far, Buf::none()).await.unwrap();

@@ -1,16 +1,18 @@
 //! JSON as bytes: a full-grammar RFC 8259 scanner that allocates nothing and builds no tree.
 //!
-//! A body is read once, forward, by [`scan::Scan`]; what a caller wants of it comes out as spans of
+//! A body is read once, forward; what a caller wants of it comes out as spans of
 //! the body itself. There is one grammar and two ways to look at bytes: AVX2 where the CPU has it
 //! and a portable twin, which property tests compare with each other and with `serde_json`.
 
-pub(super) mod scan;
+mod scan;
 mod text;
-pub(super) mod vector;
+mod vector;
 mod write;
 
+pub(in crate::wire) use scan::{NO_MARKS, Scan};
 pub use text::Text;
 pub(in crate::wire) use text::{Unit, Units};
+pub(in crate::wire) use vector::{Mark, fastest, mark_portable};
 pub use write::{write_integer, write_string};
 
 use crate::base::PAD;
@@ -86,11 +88,7 @@ pub enum Backend {
 impl Backend {
     /// The fastest that this CPU has. (The standard library asks the CPU once and remembers.)
     pub fn detect() -> Self {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        if vector::avx2_available() {
-            return Self::Avx2;
-        }
-        Self::Portable
+        if vector::avx2_available() { Self::Avx2 } else { Self::Portable }
     }
 }
 
@@ -100,18 +98,21 @@ impl Backend {
 /// # Errors
 /// See [`JsonError`].
 pub fn validate(body: Padded<'_>, depth_max: u32) -> Result<(), JsonError> {
-    scan::run(Validate, body, depth_max)
+    validate_with(body, depth_max, vector::fastest())
 }
 
-struct Validate;
+/// [`validate`] as CPUs without AVX2 run it: the twin that tests compare with.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_portable(body: Padded<'_>, depth_max: u32) -> Result<(), JsonError> {
+    validate_with(body, depth_max, vector::mark_portable)
+}
 
-impl scan::Job for Validate {
-    type Output = Result<(), JsonError>;
-
-    #[inline(always)]
-    fn run<L: vector::Lanes>(self, mut scan: scan::Scan<'_, L>) -> Self::Output {
-        scan.spaces();
-        scan.value(0)?;
-        scan.finish()
-    }
+fn validate_with(body: Padded<'_>, depth_max: u32, mark: vector::Mark) -> Result<(), JsonError> {
+    let mut marks = scan::NO_MARKS;
+    let mut scan = scan::Scan::new(body, depth_max, mark, &mut marks);
+    scan.spaces();
+    scan.value(0)?;
+    scan.finish()
 }

@@ -5,61 +5,49 @@
 //! Correctness does not rest on what those bytes are: a scan is accepted only if it stops exactly at
 //! the end, and the cursor never moves back, so a token that reached past the end can only be refused.
 
-use super::vector::{Lanes, Portable, WIDTH, digits_leading};
+use super::vector::{CHUNK, Mark, Marks, STEP, digits_leading};
 use super::{DEPTH_CAP, JsonError, Padded};
 use crate::base::PAD;
-use std::marker::PhantomData;
 
 /// A cursor over a body.
-pub(in crate::wire) struct Scan<'a, L> {
+pub(in crate::wire) struct Scan<'a, 'm> {
     all: &'a [u8],
     end: usize,
     at: usize,
-    /// Nonzero once a string held (or a vector saw) a byte outside ASCII.
-    high: u32,
+    /// Whether a byte outside ASCII may stand in the body.
+    high: bool,
     depth_max: u32,
-    lanes: PhantomData<L>,
+    mark: Mark,
+    /// The marks of the bytes from `chunk` on.
+    marks: &'m mut Marks,
+    chunk: usize,
+    /// From here on, the next chunk is needed.
+    refill_at: usize,
 }
 
-/// Something to do with a scan, for either kind of lanes. `run` must be `#[inline(always)]`, so that
-/// it is compiled with the features of the function that it is inlined into.
-pub(in crate::wire) trait Job {
-    type Output;
-    fn run<L: Lanes>(self, scan: Scan<'_, L>) -> Self::Output;
-}
+/// Room for the marks of a scan.
+pub(in crate::wire) const NO_MARKS: Marks = [0; CHUNK / 8 + 8];
 
-/// Runs `job` the fastest way that this CPU can.
-#[inline]
-pub(in crate::wire) fn run<J: Job>(job: J, body: Padded<'_>, depth_max: u32) -> J::Output {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    if super::vector::avx2_available() {
-        // SAFETY: the CPU has both features.
-        return unsafe { run_avx2(job, body, depth_max) };
-    }
-    run_portable(job, body, depth_max)
-}
+/// How many of the marks read at once are sure to be of the chunk.
+const WINDOW: usize = 56;
+const _: () = assert!(PAD >= STEP && PAD >= 48, "see `Scan::byte_at`");
 
-/// Runs `job` without vectors: on any CPU, under Miri, and as the twin in property tests.
-pub(in crate::wire) fn run_portable<J: Job>(job: J, body: Padded<'_>, depth_max: u32) -> J::Output {
-    job.run(Scan::<Portable>::new(body, depth_max))
-}
-
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-#[target_feature(enable = "avx2,bmi1")]
-fn run_avx2<J: Job>(job: J, body: Padded<'_>, depth_max: u32) -> J::Output {
-    job.run(Scan::<super::vector::Avx2>::new(body, depth_max))
-}
-
-impl<'a, L: Lanes> Scan<'a, L> {
-    fn new(body: Padded<'a>, depth_max: u32) -> Self {
+impl<'a, 'm> Scan<'a, 'm> {
+    /// A cursor at the start of the body. `depth_max` above [`DEPTH_CAP`] counts as that.
+    #[inline(always)]
+    pub(in crate::wire) fn new(body: Padded<'a>, depth_max: u32, mark: Mark, marks: &'m mut Marks) -> Self {
         debug_assert!(body.all.len() >= body.end + PAD);
+        let depth_max = depth_max.min(DEPTH_CAP);
         Self {
             all: body.all,
             end: body.end,
             at: 0,
-            high: 0,
-            depth_max: depth_max.min(DEPTH_CAP),
-            lanes: PhantomData,
+            high: false,
+            depth_max,
+            mark,
+            marks,
+            chunk: 0,
+            refill_at: 0,
         }
     }
 
@@ -75,19 +63,17 @@ impl<'a, L: Lanes> Scan<'a, L> {
         self.byte_at(self.at)
     }
 
-    /// Moves over one byte that was just looked at.
+    /// Moves over one byte that was just looked at. Not twice without a token, a [`Scan::check`] or
+    /// [`Scan::spaces`] and another look between.
     #[inline(always)]
     pub(in crate::wire) fn step(&mut self) {
         self.at += 1;
     }
 
-    /// The bytes of the body from `start` to `end`; `end` may not lie past the cursor.
+    /// The bytes of the body from `start` to `end`, both earlier positions of the cursor.
     #[inline(always)]
     pub(in crate::wire) fn bytes(&self, start: usize, end: usize) -> &'a [u8] {
-        debug_assert!(start <= end && end <= self.end);
-        // SAFETY: both were positions of the cursor, in this order, and the cursor was inside the
-        // body after the token between them (`check` ran).
-        unsafe { self.all.get_unchecked(start..end) }
+        &self.all[start..end]
     }
 
     /// Whether nesting to `depth` is allowed.
@@ -104,7 +90,7 @@ impl<'a, L: Lanes> Scan<'a, L> {
             return Err(JsonError::Syntax);
         }
         // Bytes outside ASCII are possible in strings only, and those were all looked at.
-        if self.high != 0 && simdutf8::basic::from_utf8(&self.all[..self.end]).is_err() {
+        if self.high && simdutf8::basic::from_utf8(&self.all[..self.end]).is_err() {
             return Err(JsonError::Utf8);
         }
         Ok(())
@@ -124,38 +110,31 @@ impl<'a, L: Lanes> Scan<'a, L> {
         if self.byte() != b'"' {
             return Err(JsonError::Syntax);
         }
-        let mut base = self.at + 1;
+        let mut at = self.at + 1;
         let mut escaped = false;
-        'blocks: loop {
-            if base >= self.end {
+        loop {
+            if at >= self.end {
                 return Err(JsonError::Syntax);
             }
-            // SAFETY: base < end, so WIDTH <= PAD bytes from there are readable; a Scan with vector
-            // lanes is only made by the function that has their features.
-            let (mut mask, high) = unsafe { L::specials(self.all.as_ptr().add(base)) };
-            self.high |= high;
-            while mask != 0 {
-                let lane = mask.trailing_zeros() as usize;
-                let at = base + lane;
-                match self.byte_at(at) {
-                    b'"' => {
-                        self.at = at + 1;
-                        return self.check().map(|()| escaped);
-                    }
-                    b'\\' => {
-                        self.escape(at + 1)?;
-                        escaped = true;
-                        if lane == WIDTH - 1 {
-                            base += WIDTH + 1;
-                            continue 'blocks;
-                        }
-                        // The escaped character may be a quote or a backslash; hex digits are never special.
-                        mask &= !(3 << lane);
-                    }
-                    _ => return Err(JsonError::Syntax),
-                }
+            let marks = self.window(at);
+            if marks == 0 {
+                at += WINDOW;
+                continue;
             }
-            base += WIDTH;
+            at += marks.trailing_zeros() as usize;
+            match self.byte_at(at) {
+                b'"' => {
+                    self.at = at + 1;
+                    return self.check().map(|()| escaped);
+                }
+                b'\\' => {
+                    self.escape(at + 1)?;
+                    escaped = true;
+                    // The digits of a longer escape are not marked.
+                    at += 2;
+                }
+                _ => return Err(JsonError::Syntax),
+            }
         }
     }
 
@@ -286,6 +265,24 @@ impl<'a, L: Lanes> Scan<'a, L> {
         if fine { Ok(()) } else { Err(JsonError::Syntax) }
     }
 
+    /// The marks of the bytes from `at` on, which must be before the end: at least [`WINDOW`] of
+    /// them, or all up to the end.
+    #[inline(always)]
+    fn window(&mut self, at: usize) -> u64 {
+        if at >= self.refill_at {
+            self.chunk = at;
+            let (refill_at, high) = refill(self.all, at, self.end, self.mark, self.marks);
+            self.refill_at = refill_at;
+            self.high |= high;
+        }
+        let offset = at - self.chunk;
+        debug_assert!(offset / 8 + 8 <= self.marks.len());
+        // SAFETY: at < refill_at, so offset <= CHUNK - 64, or at < end <= chunk + CHUNK: in both
+        // cases eight bytes can be read from offset / 8, as Marks has eight more than CHUNK / 8.
+        let bytes = unsafe { self.marks.as_ptr().add(offset / 8).cast::<[u8; 8]>().read() };
+        u64::from_le_bytes(bytes) >> (offset % 8)
+    }
+
     /// Refuses a cursor that is past the end. Runs after every token that can move far.
     #[inline(always)]
     pub(in crate::wire) fn check(&self) -> Result<(), JsonError> {
@@ -295,7 +292,7 @@ impl<'a, L: Lanes> Scan<'a, L> {
     #[inline(always)]
     fn byte_at(&self, at: usize) -> u8 {
         debug_assert!(at < self.all.len());
-        // SAFETY: `at` is at most WIDTH + 6 past the end of the body (module documentation).
+        // SAFETY: `at` is at most PAD - 1 past the end of the body (module documentation).
         unsafe { *self.all.get_unchecked(at) }
     }
 
@@ -367,6 +364,20 @@ impl<'a, L: Lanes> Scan<'a, L> {
     fn too_deep(&self) -> JsonError {
         if self.at >= self.end { JsonError::Syntax } else { JsonError::Depth }
     }
+}
+
+/// Marks the chunk that starts at `at`, which must be before `end`. Returns from where on the next one
+/// is needed, and whether a byte outside ASCII was seen.
+#[cold]
+#[inline(never)]
+fn refill(all: &[u8], at: usize, end: usize, mark: Mark, marks: &mut Marks) -> (usize, bool) {
+    let count = (end - at).min(CHUNK);
+    debug_assert!(count > 0 && at + count + STEP <= all.len());
+    // SAFETY: at < end and at + count <= end, behind which PAD >= STEP bytes are readable; `mark`
+    // came from `fastest` or is the portable one.
+    let high = unsafe { mark(all.as_ptr().add(at), count, marks) };
+    let refill_at = if at + count == end { usize::MAX } else { at + CHUNK - 63 };
+    (refill_at, high)
 }
 
 /// Where the whitespace that starts at `at` ends, at most `end`.

@@ -44,6 +44,7 @@ impl<'a> Text<'a> {
     }
 
     /// Whether the text, unescaped, is `other`.
+    #[expect(clippy::should_implement_trait, reason = "it compares what is meant, and not with another Text")]
     pub fn eq(self, other: &[u8]) -> bool {
         if self.escaped { self.bytes().eq(other.iter().copied()) } else { self.raw == other }
     }

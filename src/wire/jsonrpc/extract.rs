@@ -6,9 +6,7 @@
 use super::fault::{Fault, FaultKind};
 use super::field::{FIELDS, Field, Holds, Key, Level, classify};
 use super::{BatchFacts, Envelope, JsonLimits, Kind, Message, Parts};
-use crate::wire::json::scan::{Job, Scan, run, run_portable};
-use crate::wire::json::vector::Lanes;
-use crate::wire::json::{JsonError, Padded, Span, Unit, Units};
+use crate::wire::json::{JsonError, Mark, NO_MARKS, Padded, Scan, Span, Unit, Units, fastest, mark_portable};
 
 /// Checks a whole body and finds its governed fields, in one pass and without allocating.
 ///
@@ -16,15 +14,18 @@ use crate::wire::json::{JsonError, Padded, Span, Unit, Units};
 /// The first rule that is broken; a body that is not JSON is always [`FaultKind::Syntax`],
 /// [`FaultKind::Utf8`] or [`FaultKind::Depth`], whatever else is wrong with it.
 pub fn extract_envelope<'a>(body: Padded<'a>, limits: &JsonLimits) -> Result<Message<'a>, Fault<'a>> {
-    run(Extract { body: body.body(), limits, visit: |_| {} }, body, limits.depth_max)
+    extract(body, limits, fastest(), |_| {})
 }
 
 /// [`extract_envelope`] as CPUs without AVX2 run it: the twin that tests compare with.
+///
+/// # Errors
+/// As [`extract_envelope`].
 pub fn extract_envelope_portable<'a>(
     body: Padded<'a>,
     limits: &JsonLimits,
 ) -> Result<Message<'a>, Fault<'a>> {
-    run_portable(Extract { body: body.body(), limits, visit: |_| {} }, body, limits.depth_max)
+    extract(body, limits, mark_portable, |_| {})
 }
 
 /// Visits the messages of a batch in order; a single message is visited as a batch of one.
@@ -37,61 +38,57 @@ pub fn for_each_envelope<'a>(
     limits: &JsonLimits,
     visit: impl FnMut(Envelope<'a>),
 ) -> Result<(), Fault<'a>> {
-    run(Extract { body: body.body(), limits, visit }, body, limits.depth_max).map(|_| ())
+    extract(body, limits, fastest(), visit).map(|_| ())
 }
 
-struct Extract<'a, 'l, V> {
-    body: &'a [u8],
-    limits: &'l JsonLimits,
-    visit: V,
-}
-
-impl<'a, V: FnMut(Envelope<'a>)> Job for Extract<'a, '_, V> {
-    type Output = Result<Message<'a>, Fault<'a>>;
-
-    #[inline(always)]
-    fn run<L: Lanes>(mut self, mut scan: Scan<'_, L>) -> Self::Output {
+fn extract<'a>(
+    body: Padded<'a>,
+    limits: &JsonLimits,
+    mark: Mark,
+    mut visit: impl FnMut(Envelope<'a>),
+) -> Result<Message<'a>, Fault<'a>> {
+    let mut marks = NO_MARKS;
+    let mut scan = Scan::new(body, limits.depth_max, mark, &mut marks);
+    scan.spaces();
+    let is_batch = scan.byte() == b'[';
+    let mut batch = BatchState::default();
+    if is_batch {
+        scan.check_depth(1).map_err(Fault::of)?;
+        scan.step();
         scan.spaces();
-        let is_batch = scan.byte() == b'[';
-        let mut batch = BatchState::default();
-        if is_batch {
-            scan.check_depth(1).map_err(Fault::of)?;
+        if scan.byte() == b']' {
             scan.step();
-            scan.spaces();
-            if scan.byte() == b']' {
-                scan.step();
-                scan.finish().map_err(Fault::of)?;
-                return Err(Fault::of(FaultKind::BatchEmpty));
-            }
+            scan.finish().map_err(Fault::of)?;
+            return Err(Fault::of(FaultKind::BatchEmpty));
         }
-        loop {
-            let mut found = Found::at(scan.at());
-            if scan.byte() == b'{' {
-                found.message(&mut scan, is_batch.into()).map_err(Fault::of)?;
-            } else {
-                scan.value(is_batch.into()).map_err(Fault::of)?;
-                found.fault(FaultKind::NotObject);
-            }
-            found.parts.whole.end = scan.at() as u32;
-            if !is_batch {
-                scan.finish().map_err(Fault::of)?;
-                let envelope = found.judge(self.body, self.limits)?;
-                (self.visit)(envelope);
-                return Ok(Message::Single(envelope));
-            }
-            batch.add(found.judge(self.body, self.limits), self.limits, &mut self.visit);
-            scan.spaces();
-            let next = scan.byte();
-            scan.step();
-            match next {
-                b',' => scan.spaces(),
-                b']' => break,
-                _ => return Err(Fault::of(FaultKind::Syntax)),
-            }
-        }
-        scan.finish().map_err(Fault::of)?;
-        batch.fault.map_or(Ok(Message::Batch(batch.facts)), |kind| Err(Fault::of(kind)))
     }
+    loop {
+        let mut found = Found::at(scan.at());
+        if scan.byte() == b'{' {
+            found.message(&mut scan, is_batch.into()).map_err(Fault::of)?;
+        } else {
+            scan.value(is_batch.into()).map_err(Fault::of)?;
+            found.fault(FaultKind::NotObject);
+        }
+        found.parts.whole.end = scan.at() as u32;
+        if !is_batch {
+            scan.finish().map_err(Fault::of)?;
+            let envelope = found.judge(body.body(), limits)?;
+            visit(envelope);
+            return Ok(Message::Single(envelope));
+        }
+        batch.add(found.judge(body.body(), limits), limits, &mut visit);
+        scan.spaces();
+        let next = scan.byte();
+        scan.step();
+        match next {
+            b',' => scan.spaces(),
+            b']' => break,
+            _ => return Err(Fault::of(FaultKind::Syntax)),
+        }
+    }
+    scan.finish().map_err(Fault::of)?;
+    batch.fault.map_or(Ok(Message::Batch(batch.facts)), |kind| Err(Fault::of(kind)))
 }
 
 /// A batch as far as it was read.
@@ -161,7 +158,7 @@ impl Found {
     /// One loop serves the message and the governed objects in it (`level` says which is innermost),
     /// so that the scanner's code is there once.
     #[inline(always)]
-    fn message<L: Lanes>(&mut self, scan: &mut Scan<'_, L>, depth: u32) -> Result<(), JsonError> {
+    fn message(&mut self, scan: &mut Scan<'_, '_>, depth: u32) -> Result<(), JsonError> {
         let mut level = Level::Message;
         scan.check_depth(depth + level.depth())?;
         scan.step();

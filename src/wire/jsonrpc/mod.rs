@@ -2,11 +2,14 @@
 //!
 //! *Governed* fields are those that routing, policy or audit read. Their keys must be spelled
 //! exactly and once: a second spelling (repeated, escaped, in another case) is how a request means
-//! one thing to us and another to the server behind us, so it is refused (MCP.md 3.8).
+//! one thing to us and another to the server behind us, so it is refused.
+#![forbid(unsafe_code)]
 
 mod extract;
 mod fault;
 mod field;
+#[cfg(any(test, fuzzing))]
+pub mod naive;
 mod write;
 
 pub use extract::{extract_envelope, extract_envelope_portable, for_each_envelope};
@@ -222,5 +225,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
+#[cfg(test)]
+mod property;
 #[cfg(test)]
 mod tests;

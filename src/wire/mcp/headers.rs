@@ -85,7 +85,7 @@ pub(super) fn mirrors(value: &[u8], text: Text<'_>) -> bool {
 
 /// Whether `coded` is padded, canonical standard base64 (RFC 4648 section 4) of `bytes`.
 fn base64_equals(coded: &[u8], mut bytes: impl Iterator<Item = u8>) -> bool {
-    if coded.len() % 4 != 0 {
+    if !coded.len().is_multiple_of(4) {
         return false;
     }
     let padding = coded.iter().rev().take(2).take_while(|&&byte| byte == b'=').count();

@@ -1,4 +1,4 @@
-//! The methods of MCP, all revisions together (MCP.md section 2).
+//! The methods of MCP, of all revisions together with the official extension for tasks.
 
 /// A method that MCP defines, as an index into [`METHODS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

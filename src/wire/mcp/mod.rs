@@ -1,6 +1,7 @@
 //! MCP over HTTP: revisions, methods, and whether headers and body say the same.
 //!
 //! Everything here is a pure function of a request's headers and its scanned body.
+#![forbid(unsafe_code)]
 
 mod fault;
 mod headers;

@@ -1,5 +1,6 @@
-//! The order of checks for a message that a client posts (MCP.md 1.4), from its media types to its
-//! method. Which lifecycle it belongs to (MCP.md 1.8) falls out of the version check.
+//! The order of checks for a message that a client posts, from its media types to its method (MCP
+//! 2026-07-28, Streamable HTTP, "Request Metadata"; codes in the base protocol, "Error Codes"). Which
+//! lifecycle it belongs to ("Versioning", "Compatibility") falls out of the version check.
 
 use super::headers::{HeaderFacts, Mirror, mirrors};
 use super::{McpFault, Method, MethodId, Object, Revision, media, method};
@@ -82,7 +83,7 @@ pub fn judge_post<'a>(
 /// Era, headers against body, version, method. Expects that [`check_media`] passed.
 ///
 /// # Errors
-/// 400 or 404 with the code that MCP.md 1.4 gives, echoing the id.
+/// 400 or 404 with the code that MCP 2026-07-28 gives, echoing the id.
 pub fn check_post<'a>(
     headers: &HeaderFacts<'_>,
     message: &Message<'a>,
@@ -202,10 +203,11 @@ fn check_mirrors(
     if headers.method.is_some_and(|value| !in_body.eq(value)) {
         return Err(mismatch("the Mcp-Method header and the body disagree"));
     }
-    if let (Some(known), Some(value)) = (mirrored, headers.name) {
-        if !object_of(known, envelope).is_some_and(|object| mirrors(value, object)) {
-            return Err(mismatch("the Mcp-Name header and the body disagree"));
-        }
+    let disagrees = |known: &'static Method, value: &[u8]| {
+        !object_of(known, envelope).is_some_and(|object| mirrors(value, object))
+    };
+    if mirrored.zip(headers.name).is_some_and(|(known, value)| disagrees(known, value)) {
+        return Err(mismatch("the Mcp-Name header and the body disagree"));
     }
     Ok(())
 }
@@ -231,7 +233,7 @@ fn object_of<'a>(method: &Method, envelope: &Envelope<'a>) -> Option<Text<'a>> {
         Object::Name => envelope.name(),
         Object::Uri => envelope.uri(),
         Object::TaskId => envelope.task_id(),
-        Object::Ref => envelope.ref_name().or(envelope.ref_uri()),
+        Object::Ref => envelope.ref_name().or_else(|| envelope.ref_uri()),
     }
 }
 

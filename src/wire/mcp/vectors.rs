@@ -1,4 +1,4 @@
-//! The test vectors of the protocol notes that a pure function can decide, by their number.
+//! Those vectors of our protocol test plan that a pure function can decide, by their number there.
 #![allow(clippy::unwrap_used)]
 
 use super::*;

@@ -1,0 +1,47 @@
+"""All cases: which client talks to which server."""
+
+from pathlib import Path
+
+from harness import conformance, packages
+from harness.suite import Case, read_lines
+
+
+def talk(name: str, server: str, program: str) -> Case:
+    script = str(packages.NODE_DIR / "clients" / program)
+    return Case(name, server, lambda url, _: [str(packages.NODE), script, url], read_lines)
+
+
+def python(sdk: str, mode: str, server: str) -> Case:
+    script = str(packages.HERE / "python" / "clients" / "converse.py")
+    name = f"python {sdk}, {mode}, to {server}"
+    return Case(name, server, lambda url, _: [str(packages.python(sdk)), script, sdk, mode, server, url], read_lines)
+
+
+def conform(name: str, server: str, package: Path, *options: str) -> Case:
+    def command(url: str, directory: Path) -> list[str]:
+        return [str(packages.NODE), str(package), "server", "--url", url, "-o", str(directory), *options]
+
+    return Case(name, server, command, conformance.read, conformance.no_worse)
+
+
+LEGACY = packages.CONFORMANCE_LEGACY
+MODERN = packages.CONFORMANCE_MODERN
+
+CASES = [
+    talk("typescript sdk 1 to everything", "everything", "everything.mjs"),
+    talk("typescript sdk 1 to a session-keeping server", "legacy", "legacy.mjs"),
+    talk("typescript sdk 1 over HTTP+SSE", "everything-sse", "sse.mjs"),
+    talk("typescript sdk 2 at 2026-07-28", "modern", "modern.mjs"),
+    talk("typescript sdk 2 to a legacy server", "everything", "fallback.mjs"),
+    python("sdk1", "legacy", "everything"),
+    python("sdk1", "legacy", "python"),
+    python("sdk2", "legacy", "everything"),
+    python("sdk2", "auto", "everything"),
+    python("sdk2", "legacy", "python"),
+    python("sdk2", "auto", "python"),
+    python("sdk2", "auto", "modern"),
+    conform("conformance 0.1, 2025-06-18", "legacy", LEGACY, "--suite", "all", "--spec-version", "2025-06-18"),
+    conform("conformance 0.1, 2025-11-25", "legacy", LEGACY, "--suite", "all", "--spec-version", "2025-11-25"),
+    conform("conformance 0.2, 2025-11-25", "legacy", MODERN, "--requirements", "2025-11-25"),
+    conform("conformance 0.2, 2026-07-28", "modern", MODERN, "--requirements", "2026-07-28"),
+]
