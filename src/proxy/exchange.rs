@@ -167,6 +167,7 @@ fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, s
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         self.record.ended = self.worker.net.now();
+        self.record.server = self.worker.index_now(&self.forward.live, self.forward.server);
         self.worker.stats.borrow_mut().exchanges_open -= 1;
         self.worker.settle(&self.record);
     }
