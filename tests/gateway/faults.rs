@@ -449,7 +449,10 @@ fn a_server_with_all_its_connections_busy_is_a_503() {
         client.send(&ok(&echoed(request)));
         true
     });
-    let gateway = Gateway::before(upstream.address, "workers: 1\nlimits:\n  upstream_connections_max: 1\n");
+    let gateway = Gateway::before(
+        upstream.address,
+        "workers: 1\nlimits:\n  upstream_connections_max: 1\n  upstream_idle_max: 1\n",
+    );
     let (mut first, mut second) = (gateway.connect(), gateway.connect());
     first.send(&modern_call(1));
     upstream.request();

@@ -42,11 +42,38 @@ fn a_reload_takes_over_all_of_it_and_lets_what_runs_end() {
     assert_eq!(client.ask(&list_at("/up/mcp")).status(), 404);
     handle.open();
     assert_eq!(running.message().unwrap().json()["id"], 1);
-    assert_eq!(running.ask(&list_at("/up/mcp")).status(), 404, "the next request is under the new one");
-    assert_eq!(running.ask(&list_at("/two/mcp")).status(), 200);
+    assert_eq!(running.ask(&list_at("/two/mcp")).status(), 200, "the next request is under the new one");
+    assert_eq!(running.ask(&list_at("/up/mcp")).status(), 404);
     drop((running, client));
     gateway.assert_nothing_left();
-    gateway.await_metric("ringgate_upstream_connections", "", 2.0);
+}
+
+#[test]
+fn counts_stay_with_their_server_through_a_reload() {
+    let (handle, door) = door();
+    let upstream = Upstream::new(move |request, client| {
+        if request.start.contains("slow") {
+            door.pass();
+        }
+        client.send(&ok(&echoed(request)));
+        true
+    });
+    let line = |name: &str| format!("  - {{name: {name}, url: 'http://{}/{name}'}}\n", upstream.address);
+    let gateway = Gateway::with(&format!("servers:\n{}{}", line("one"), line("slow")));
+    let mut running = gateway.connect();
+    running.send(&list_at("/slow/mcp"));
+    upstream.request();
+    assert_eq!(gateway.connect().ask(&list_at("/one/mcp")).status(), 200);
+    assert_eq!(gateway.connect().ask(&list_at("/none/mcp")).status(), 404);
+    let turned = format!("{}{}{}", line("slow"), line("new"), line("one"));
+    rewrite(&gateway, |text| text.replace(&line("slow"), "").replace(&line("one"), &turned));
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_reloads_total", "", 1.0);
+    handle.open();
+    assert_eq!(running.message().unwrap().status(), 200);
+    for (server, count) in [("one", 1.0), ("slow", 1.0), ("new", 0.0), ("none", 1.0)] {
+        gateway.await_metric("ringgate_exchanges_total", &format!("server=\"{server}\""), count);
+    }
 }
 
 #[test]
