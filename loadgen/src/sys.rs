@@ -141,6 +141,9 @@ impl Poller {
 
     /// Waits until something is ready or `timeout` has passed, and says how many events there are.
     ///
+    /// The time limit is exact to the timer's nanoseconds: `epoll_pwait2`, not `epoll_wait`, whose
+    /// milliseconds would make an open loop late by half of one on average.
+    ///
     /// # Errors
     /// What `epoll_wait(2)` says; an interruption counts as "nothing ready".
     pub fn wait(&mut self, timeout: Duration) -> io::Result<usize> {

@@ -4,13 +4,14 @@ use std::rc::Rc;
 
 use super::watch::Guard;
 use super::worker::Worker;
+use crate::base::buffer::CLASSES;
 use crate::base::{Buf, Ticks};
 use crate::io::{Conn, Hangup, Peer, Reader, Writer};
 use crate::wire::http1::HeadScan;
 
 /// The first read of a connection, and the standing read of one that is idle, take this many bytes at
 /// once. It holds a usual tool call with its head, and keeps an idle connection small.
-const READ_BYTES: usize = 2 << 10;
+const READ_BYTES: usize = CLASSES[0];
 
 /// A client that sends large requests gets reads up to this size, while it is busy.
 const READ_BYTES_BUSY_MAX: usize = 80 << 10;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::admit::{self, Admission, Refusal};
 use super::client::Client;
-use super::exchange::handle_exchange;
+use super::exchange::{Exchange, handle_exchange};
 use super::reply::Reply;
 use super::worker::{Live, Worker};
 use crate::base::{Buf, Ticks};
@@ -34,16 +34,19 @@ pub enum Next {
 }
 
 /// Serves a client until one side ends the connection.
-pub async fn serve_connection(worker: &Rc<Worker>, mut client: Client) {
+pub async fn serve_connection(worker: &Rc<Worker>, client: &mut Client) {
     loop {
-        let next = match next_request(worker, &mut client).await {
-            Some(Admission::Forward(forward)) => handle_exchange(worker, &mut client, forward).await,
-            Some(Admission::Refuse(refusal)) => refuse(worker, &mut client, refusal).await,
+        let next = match next_request(worker, client).await {
+            Some(Admission::Forward(forward)) => {
+                let mut exchange = Exchange::new(worker, forward);
+                handle_exchange(&mut exchange, client).await
+            }
+            Some(Admission::Refuse(refusal)) => Box::pin(refuse(worker, client, refusal)).await,
             Some(Admission::More { .. }) | None => Next::Drop,
         };
         match next {
             Next::Keep if !client.gone => {}
-            Next::Close => return linger(worker, client).await,
+            Next::Close => return Box::pin(linger(worker, client)).await,
             Next::Keep | Next::Drop => return,
         }
     }
@@ -70,7 +73,7 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
                     total = wanted;
                     // Only reads are cut: a slow client can still be told that it is.
                     client.watch.until(since + deadline(timeouts, in_body), Direction::Read);
-                    if send_continue && !send_100(worker, client).await {
+                    if send_continue && !Box::pin(send_100(worker, client)).await {
                         return None;
                     }
                 }
@@ -153,7 +156,7 @@ pub(super) async fn send_first(worker: &Worker, client: &mut Client, buf: Buf, l
 }
 
 /// Closes so that the client reads the last answer: no more is sent, what it still sends is thrown away.
-async fn linger(worker: &Worker, mut client: Client) {
+async fn linger(worker: &Worker, client: &mut Client) {
     client.hangup.hang_up(Direction::Write);
     client.watch.until(worker.net.now() + LINGER, Direction::Both);
     let mut read = 0;

@@ -14,12 +14,14 @@ use std::time::Duration;
 use super::watch::Guard;
 use super::worker::Worker;
 use crate::base::Ticks;
+use crate::base::buffer::CLASSES;
 use crate::config::snapshot::{Address as Configured, Endpoint, Limits, Timeouts};
 use crate::io::tls::TlsClient;
 use crate::io::{Address, Conn, Reader, Writer, tls};
 
-/// Bytes that the standing read of an upstream connection takes at once.
-pub const READ_BYTES: usize = 16 << 10;
+/// Bytes that the standing read of an upstream connection takes at once, after a large answer. After a small one,
+/// and at first, it takes the smallest buffer: pooled connections are many, and most answers fit.
+const READ_BYTES_LARGE: usize = 16 << 10;
 
 /// After a failed dial an endpoint is passed over for this long, if there is another.
 const PASSED_OVER: Duration = Duration::from_secs(2);
@@ -157,7 +159,7 @@ impl Pool {
         self.passed_over_until.set(Ticks(0));
         let watch = worker.watches.watch(conn.hangup.clone());
         let mut reader = conn.reader;
-        reader.arm(worker.take_buf(READ_BYTES));
+        reader.arm(worker.take_buf(CLASSES[0]));
         Ok(UpstreamConn { reader, writer: conn.writer, watch, reused: false, idle_until: Ticks::NEVER, _open: open })
     }
 
@@ -186,30 +188,35 @@ impl Pool {
         }
     }
 
-    /// Takes a connection back whose answer is complete. `keep_alive` is the server's own word on how long it
-    /// keeps idle connections.
+    /// Takes a connection back whose answer, of about so many bytes, is complete. It is used for the time `keep`.
     pub async fn give_back(
         &self,
         worker: &Worker,
-        mut conn: UpstreamConn,
+        returned: &mut Option<UpstreamConn>,
+        answer_bytes: u64,
         now: Ticks,
         keep: Duration,
         limits: &Limits,
     ) {
-        if self.retired.get() || self.idle.borrow().len() >= limits.upstream_idle_max {
-            return;
-        }
-        if !conn.reader.is_armed() {
-            conn.reader.arm(worker.take_buf(READ_BYTES));
-        }
-        // Puts the read on the ring; an end that has come already is seen here.
-        let alive = poll_fn(|cx| Poll::Ready(conn.reader.poll_read(cx).is_pending())).await;
-        if alive {
-            conn.reused = true;
-            conn.idle_until = now + keep;
-            conn.watch.rest();
-            self.idle.borrow_mut().push(conn);
-        }
+        // Puts the standing read on the ring; an end that has come already is seen here.
+        poll_fn(|cx| {
+            let Some(mut conn) = returned.take() else { return Poll::Ready(()) };
+            if self.retired.get() || self.idle.borrow().len() >= limits.upstream_idle_max {
+                return Poll::Ready(());
+            }
+            if !conn.reader.is_armed() {
+                let small = answer_bytes <= CLASSES[0] as u64;
+                conn.reader.arm(worker.take_buf(if small { CLASSES[0] } else { READ_BYTES_LARGE }));
+            }
+            if conn.reader.poll_read(cx).is_pending() {
+                conn.reused = true;
+                conn.idle_until = now + keep;
+                conn.watch.rest();
+                self.idle.borrow_mut().push(conn);
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Drops idle connections that died or were idle for too long.

@@ -38,6 +38,12 @@ fn faulty(fault: impl Fn(&Message, &mut Client) -> bool + Send + Sync + 'static)
     })
 }
 
+/// A legacy tool call with an argument of so many bytes.
+fn large_call(length: usize) -> Vec<u8> {
+    let arguments = format!(r#""name":"x","arguments":{{"a":"{}"}}"#, "y".repeat(length));
+    legacy(1, "tools/call", &arguments)
+}
+
 fn list(id: u32) -> Vec<u8> {
     legacy(id, "tools/list", "")
 }
@@ -129,6 +135,28 @@ fn an_answer_that_came_in_time_is_not_cut_while_the_client_reads_it() {
     // Longer than the server's bounds, during which it is the client that takes its time.
     std::thread::sleep(Duration::from_millis(800));
     assert!(client.rest_of(LENGTH).is_some_and(|body| body == pattern(LENGTH)));
+    drop(client);
+    gateway.assert_nothing_left();
+}
+
+#[test]
+fn a_server_that_takes_its_time_to_read_a_request_is_not_late() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut client = Client::new(listener.accept().unwrap().0);
+        let length = client.head().unwrap().header("content-length").unwrap().parse().unwrap();
+        // Longer than the bound for its answer, which begins when the request was sent.
+        std::thread::sleep(Duration::from_millis(1500));
+        client.rest_of(length).unwrap();
+        client.send(&ok("{}"));
+        client.is_at_end();
+    });
+    let gateway =
+        Gateway::before(address, "timeouts:\n  first_byte: 500ms\nlimits:\n  body_bytes_max: 32MiB\n");
+    let mut client = gateway.connect();
+    let answer = client.ask(&large_call(24 << 20));
+    assert_eq!((answer.status(), answer.text()), (200, "{}".to_owned()));
     drop(client);
     gateway.assert_nothing_left();
 }
@@ -321,12 +349,8 @@ fn an_answer_that_comes_before_the_end_of_the_request_passes() {
         // Closing with unread bytes resets the connection under the request.
     });
     let gateway = Gateway::before(address, "");
-    let body = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x","arguments":{{"a":"{}"}}}}}}"#,
-        "y".repeat(3 << 20)
-    );
     let mut client = gateway.connect();
-    let answer = client.ask(&post(&body, ""));
+    let answer = client.ask(&large_call(3 << 20));
     assert_eq!((answer.status(), answer.text()), (413, "long".to_owned()));
     server.join().unwrap();
     drop(client);

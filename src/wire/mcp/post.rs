@@ -123,6 +123,7 @@ fn check_single(
             Some(revision) if rules.supported.contains(&revision) => {
                 check_legacy(headers, envelope, known, Some(revision))
             }
+            _ if in_body.is_some() => Err(unsupported_modern(version, rules)),
             _ => Err(unsupported(version, rules)),
         },
     }
@@ -172,7 +173,7 @@ fn check_modern(
         return Err(missing_meta("Invalid params: _meta lacks clientCapabilities"));
     }
     if !rules.supported.iter().any(|supported| supported.as_str().as_bytes() == version) {
-        return Err(unsupported(version, rules));
+        return Err(unsupported_modern(version, rules));
     }
     let exists = match known {
         Some(known) => known.modern && !known.is_notification(),
@@ -281,6 +282,13 @@ fn version_mismatch() -> McpFault<'static> {
 
 fn missing_meta(message: &'static str) -> McpFault<'static> {
     McpFault::new(400, -32602, message)
+}
+
+/// A request that describes itself can only be sent again in a revision whose requests do: those are
+/// listed, as a server lists them in its answer to `server/discover`.
+fn unsupported_modern(requested: &[u8], rules: &PostRules<'_>) -> McpFault<'static> {
+    let modern: Vec<Revision> = rules.supported.iter().copied().filter(|revision| revision.is_modern()).collect();
+    McpFault::unsupported_version(requested, if modern.is_empty() { rules.supported } else { &modern })
 }
 
 pub(super) fn unsupported(requested: &[u8], rules: &PostRules<'_>) -> McpFault<'static> {

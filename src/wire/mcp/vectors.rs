@@ -254,8 +254,8 @@ fn vector_14_names_what_is_supported_and_what_was_asked_for() {
     let (_, _, _, data) = judge(&headers, body.as_bytes()).unwrap_err();
     let data: serde_json::Value = serde_json::from_str(&data).unwrap();
     assert_eq!(data["requested"], "1900-01-01");
-    assert_eq!(data["supported"][0], "2026-07-28");
-    assert_eq!(data["supported"].as_array().unwrap().len(), Revision::SUPPORTED.len());
+    // Revisions with a handshake are no way out for a request that describes itself.
+    assert_eq!(data["supported"], serde_json::json!(["2026-07-28"]));
 }
 
 #[test]
