@@ -207,10 +207,9 @@ async fn checkout(exchange: &mut Exchange<'_>, client: &mut Client, fresh: bool)
     let mut tried = 1;
     loop {
         let pool = exchange.pool().clone();
-        if !fresh {
-            if let Some(conn) = pool.take_idle().await {
-                return Ok(conn);
-            }
+        let idle = if fresh { None } else { pool.take_idle().await };
+        if let Some(conn) = idle {
+            return Ok(conn);
         }
         // Boxed: a dial is rare, and its state (TLS) would make every connection's task several KiB larger.
         let dialled = Box::pin(pool.dial(exchange.worker, exchange.timeouts(), exchange.limits())).await;
