@@ -174,6 +174,7 @@ fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, s
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         self.record.ended = self.worker.net.now();
+        self.record.server = self.worker.index_now(&self.forward.live, self.forward.server);
         self.worker.stats.borrow_mut().exchanges_open -= 1;
         self.worker.settle(&self.record);
     }
@@ -275,7 +276,8 @@ async fn send_request(exchange: &mut Exchange<'_>, client: &mut Client, conn: &m
     exchange.record.bytes_up += len as u64;
     client.watch_for_end(exchange.worker, len);
     let deadline = match &result {
-        Ok(()) => exchange.deadline(now, exchange.timeouts().first_byte),
+        // From now: the request itself may have taken longer than the answer may.
+        Ok(()) => exchange.deadline(exchange.worker.net.now(), exchange.timeouts().first_byte),
         Err(_) => now + LAST_WORDS,
     };
     conn.watch.until(deadline, Direction::Both);
