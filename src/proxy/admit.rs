@@ -175,8 +175,9 @@ fn json_limits(limits: &Limits) -> JsonLimits {
 }
 
 /// Makes refusals: knows what every answer to this request has in common.
-struct Refuser<'w> {
-    worker: &'w Worker,
+struct Refuser<'b> {
+    worker: &'b Worker,
+    origin: Option<&'b [u8]>,
     request_len: usize,
     close: bool,
     head_only: bool,
@@ -184,15 +185,15 @@ struct Refuser<'w> {
     kind: Kind,
 }
 
-impl<'w> Refuser<'w> {
-    fn new(worker: &'w Worker) -> Self {
-        Self { worker, request_len: 0, close: true, head_only: false, server: None, kind: Kind::Unknown }
+impl<'b> Refuser<'b> {
+    fn new(worker: &'b Worker) -> Self {
+        Self { worker, origin: None, request_len: 0, close: true, head_only: false, server: None, kind: Kind::Unknown }
     }
 
     fn refuse(&self, reply: Reply<'_>) -> Refusal {
         let close = self.close || reply.close;
         Refusal {
-            buf: Reply { close, ..reply }.render(self.worker, self.head_only),
+            buf: Reply { close, origin: self.origin, ..reply }.render(self.worker, self.head_only),
             status: reply.status,
             close,
             request_len: self.request_len,
@@ -222,13 +223,18 @@ impl<'w> Refuser<'w> {
             data: fault.data.as_deref(),
             id: fault.id,
             headers: if fault.status == 405 { "allow: POST\r\n" } else { "" },
+            origin: None,
             close: false,
         })
     }
 }
 
 /// Path, host and origin.
-fn check_target<'l>(live: &'l Live, head: &RequestHead<'_>, refuser: &mut Refuser<'_>) -> Result<Route<'l>, Refusal> {
+fn check_target<'l, 'b>(
+    live: &'l Live,
+    head: &RequestHead<'b>,
+    refuser: &mut Refuser<'b>,
+) -> Result<Route<'l>, Refusal> {
     let snapshot = &live.deployment.snapshot;
     if !head.host.is_none_or(|host| snapshot.hosts.allows(host)) {
         let message = "this Host is not served: add it to hosts, or use a name the gateway is known by";
@@ -239,6 +245,7 @@ fn check_target<'l>(live: &'l Live, head: &RequestHead<'_>, refuser: &mut Refuse
             let message = "pages of this Origin may not call the gateway: add it to origins";
             return Err(refuser.refuse(Reply::status(403, message)));
         }
+        refuser.origin = Some(origin);
     }
     let Some(route) = snapshot.route(head.path) else {
         return Err(refuser.refuse(Reply::status(404, "no MCP server at this path")));

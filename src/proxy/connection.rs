@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::admit::{self, Admission, Refusal};
 use super::client::Client;
-use super::exchange::handle_exchange;
+use super::exchange::{Exchange, handle_exchange};
 use super::reply::Reply;
 use super::worker::{Live, Worker};
 use crate::base::{Buf, Ticks};
@@ -37,7 +37,10 @@ pub enum Next {
 pub async fn serve_connection(worker: &Rc<Worker>, client: &mut Client) {
     loop {
         let next = match next_request(worker, client).await {
-            Some(Admission::Forward(forward)) => handle_exchange(worker, client, forward).await,
+            Some(Admission::Forward(forward)) => {
+                let mut exchange = Exchange::new(worker, forward);
+                handle_exchange(&mut exchange, client).await
+            }
             Some(Admission::Refuse(refusal)) => Box::pin(refuse(worker, client, refusal)).await,
             Some(Admission::More { .. }) | None => Next::Drop,
         };

@@ -56,16 +56,22 @@ pub enum Event {
 }
 
 /// Sends an admitted request to its server and the answer to the client.
-pub async fn handle_exchange(worker: &Rc<Worker>, client: &mut Client, forward: Forward) -> Next {
-    let mut exchange = Exchange::new(worker, forward);
-    match obtain_answer(&mut exchange, client).await {
-        Ok((conn, answer)) => relay::relay_response(&mut exchange, client, conn, answer).await,
+///
+/// State is handed down by reference: what an async function is given by value it keeps twice, and every idle
+/// connection would pay for that.
+pub async fn handle_exchange(exchange: &mut Exchange<'_>, client: &mut Client) -> Next {
+    match obtain_answer(exchange, client).await {
+        Ok((conn, answer)) => {
+            let (mut conn, mut answer) = (Some(conn), answer);
+            relay::relay_response(exchange, client, &mut conn, &mut answer).await
+        }
         Err(failure) => Box::pin(exchange.fail(client, &failure)).await,
     }
 }
 
 impl<'w> Exchange<'w> {
-    fn new(worker: &'w Rc<Worker>, forward: Forward) -> Self {
+    /// Begins the exchange of an admitted request.
+    pub fn new(worker: &'w Rc<Worker>, forward: Forward) -> Self {
         worker.stats.borrow_mut().exchanges_open += 1;
         let record = ExchangeRecord {
             started: forward.started,
@@ -137,7 +143,8 @@ impl<'w> Exchange<'w> {
         tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
         let close = self.forward.close || self.worker.is_draining();
-        let reply = Reply { close, ..Reply::status(status, &message).with_id(id) };
+        let origin = self.forward.origin.as_deref();
+        let reply = Reply { close, origin, ..Reply::status(status, &message).with_id(id) };
         let buf = reply.render(self.worker, false);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {

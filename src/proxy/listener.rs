@@ -70,13 +70,23 @@ pub fn start(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
     let this = worker.clone();
     worker.net.spawn(Box::pin(async move {
         this.stats.borrow_mut().connections_open += 1;
-        match uring::adopt(accepted) {
-            Ok(conn) => serve(&this, conn, listener).await,
-            Err(error) => tracing::warn!(%error, "a fresh connection could not be taken over"),
+        // Boxed, as in `serve`: this task lives as long as the connection, and is kept small.
+        if let Some(mut client) = Box::pin(adopt(&this, accepted, listener)).await {
+            serve_connection(&this, &mut client).await;
         }
         this.stats.borrow_mut().connections_open -= 1;
         this.handle().connections.down();
     }));
+}
+
+async fn adopt(worker: &Rc<Worker>, accepted: Accepted, listener: usize) -> Option<Box<Client>> {
+    match uring::adopt(accepted) {
+        Ok(conn) => open_client(worker, conn, listener).await,
+        Err(error) => {
+            tracing::warn!(%error, "a fresh connection could not be taken over");
+            None
+        }
+    }
 }
 
 /// Says why, if that takes no waiting, and closes.
@@ -105,12 +115,12 @@ pub async fn serve(worker: &Rc<Worker>, conn: Conn, listener: usize) {
 }
 
 /// The client behind a fresh connection. Everything before the first request takes no longer than a head may.
-async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option<Client> {
+async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option<Box<Client>> {
     let live = worker.live();
     let watch = worker.watches.watch(conn.hangup.clone());
     watch.until(worker.net.now() + live.deployment.snapshot.timeouts.head, Direction::Both);
     match open(worker, &live, conn, listener).await {
-        Ok((conn, peer, already_read)) => Some(Client::new(worker, conn, peer, already_read)),
+        Ok((conn, peer, already_read)) => Some(Box::new(Client::new(worker, conn, peer, already_read))),
         Err(Opening::Gone) => None,
         Err(Opening::Failed(reason)) => {
             worker.stats.borrow_mut().handshakes_failed += 1;

@@ -172,22 +172,21 @@ fn take_head(exchange: &mut Exchange<'_>, buf: &mut Buf, scan: &mut HeadScan) ->
 pub async fn relay_response(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
-    conn: UpstreamConn,
-    answer: Answer,
+    conn: &mut Option<UpstreamConn>,
+    answer: &mut Answer,
 ) -> Next {
     let worker = exchange.worker;
-    let Answer { buf, facts } = answer;
-    exchange.record.status = facts.status;
+    exchange.record.status = answer.facts.status;
     // From here on nothing is sent again, so the request can be let go.
     client.finish_request(worker, exchange.forward.request_len);
-    let passed = pass_all(exchange, client, conn, &facts, buf).await;
+    let passed = pass_all(exchange, client, conn, answer).await;
     exchange.record.outcome = match passed {
         Ok(()) => Outcome::Answered,
         Err(_) if worker.stage() == Stage::Stopping => Outcome::Stopped,
         Err(outcome) => outcome,
     };
     match passed {
-        Ok(()) if facts.close => Next::Close,
+        Ok(()) if answer.facts.close => Next::Close,
         Ok(()) => Next::Keep,
         // The answer has begun: only a connection that breaks off tells the client that it is not whole.
         Err(_) => Next::Drop,
@@ -197,83 +196,85 @@ pub async fn relay_response(
 async fn pass_all(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
-    conn: UpstreamConn,
-    facts: &Facts,
-    mut buf: Buf,
+    conn: &mut Option<UpstreamConn>,
+    answer: &mut Answer,
 ) -> Result<(), Outcome> {
+    let Answer { buf, facts } = answer;
     let worker = exchange.worker;
     let mut body = Body::new(facts.framing, exchange.forward.version);
     if facts.names_endpoint {
         body.rewrite_endpoint(exchange.server(), exchange.limits().sse_event_bytes_max);
     }
-    let mut conn = Some(conn);
     let mut lead = facts.head_len;
     let mut deaf = false;
     loop {
         let now = worker.net.now();
         let fast = buf.free() == 0;
-        let pass = body.pass(worker, &mut buf, lead).map_err(|what| cut(exchange, what))?;
+        let pass = body.pass(worker, buf, lead).map_err(|what| cut(exchange, what))?;
         lead = 0;
         if pass.done {
-            let keep = keep_idle(exchange, facts, pass.extra);
-            if let Some(keep) = keep {
+            if let Some(keep) = keep_idle(exchange, facts, pass.extra) {
                 let bytes = exchange.record.bytes_down + pass.len as u64;
-                exchange.pool().give_back(worker, &mut conn, bytes, now, keep, exchange.limits()).await;
+                exchange.pool().give_back(worker, conn, bytes, now, keep, exchange.limits()).await;
             }
-            conn = None;
+            *conn = None;
         }
-        if !deaf {
-            let (sent, rest) = send_pass(exchange, client, buf, &pass, now).await;
-            buf = rest;
-            deaf = !sent;
-            client.gone |= deaf;
-        } else {
+        if deaf {
             buf.consume(pass.len);
+        } else {
+            deaf = !send_pass(exchange, client, buf, &pass, now).await;
+            client.gone |= deaf;
         }
         if deaf && exchange.forward.cancel_on_close {
             return Err(Outcome::ClientGone);
         }
+        let taken = std::mem::replace(buf, Buf::none());
         let Some(conn) = conn.as_mut() else {
-            worker.give_buf(buf);
+            worker.give_buf(taken);
             return if deaf { Err(Outcome::ClientGone) } else { Ok(()) };
         };
-        conn.reader.arm(next_read(worker, buf, fast, &body));
+        conn.reader.arm(next_read(worker, taken, fast, &body));
         match next_bytes(exchange, client, conn, now).await? {
-            Some(more) => buf = more,
+            Some(more) => *buf = more,
             None => return Box::pin(end_of_stream(exchange, client, &mut body)).await,
         }
     }
 }
 
-/// Sends what passed: a part of `buf`, or a buffer of its own. Gives back what is left of `buf`.
+/// Sends what passed, a part of `buf` or a buffer of its own, and leaves the rest in `buf`. `false` if the client
+/// takes no more.
 async fn send_pass(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
-    mut buf: Buf,
+    buf: &mut Buf,
     pass: &body::Pass,
     now: Ticks,
-) -> (bool, Buf) {
-    let worker = exchange.worker;
+) -> bool {
     client.watch.until(now + exchange.timeouts().write, Direction::Both);
     let mut sent = true;
     if pass.len > 0 {
-        let (result, same) = client.writer.send_first(buf, pass.len).await;
-        buf = same;
+        let (result, same) = client.writer.send_first(std::mem::replace(buf, Buf::none()), pass.len).await;
+        *buf = same;
         buf.consume(pass.len);
         sent = result.is_ok();
         exchange.record.bytes_down += pass.len as u64;
     }
     if let (true, Some(frames)) = (sent, &pass.frames) {
-        let mut out = worker.take_buf(frames.len());
-        let fits = out.append(frames);
-        debug_assert!(fits, "the buffer was asked for by this length");
-        let (result, out) = client.writer.send(out).await;
-        worker.give_buf(out);
-        sent = result.is_ok();
-        exchange.record.bytes_down += frames.len() as u64;
+        sent = Box::pin(send_frames(exchange, client, frames)).await;
     }
     client.watch.rest();
-    (sent, buf)
+    sent
+}
+
+/// Sends a body that was framed anew.
+async fn send_frames(exchange: &mut Exchange<'_>, client: &mut Client, frames: &[u8]) -> bool {
+    let mut out = exchange.worker.take_buf(frames.len());
+    let fits = out.append(frames);
+    debug_assert!(fits, "the buffer was asked for by this length");
+    let (result, out) = client.writer.send(out).await;
+    exchange.worker.give_buf(out);
+    exchange.record.bytes_down += frames.len() as u64;
+    result.is_ok()
 }
 
 /// The buffer for the next read: large while the server fills it faster than it is read, small for a stream
@@ -323,7 +324,7 @@ async fn next_bytes(
 async fn end_of_stream(exchange: &mut Exchange<'_>, client: &mut Client, body: &mut Body) -> Result<(), Outcome> {
     let pass = body.finish().ok_or_else(|| cut(exchange, "the connection ended within the body"))?;
     let now = exchange.worker.net.now();
-    let (sent, _) = send_pass(exchange, client, Buf::none(), &pass, now).await;
+    let sent = send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
     if sent { Ok(()) } else { Err(Outcome::ClientGone) }
 }
 

@@ -1,5 +1,6 @@
 //! Answers that the gateway gives itself: a status and a JSON-RPC error.
 
+use super::head::write_cors;
 use super::worker::Worker;
 use crate::base::Buf;
 use crate::wire::http1::write as http;
@@ -21,6 +22,8 @@ pub struct Reply<'a> {
     pub id: Option<&'a [u8]>,
     /// Further header lines, each ended by CR LF.
     pub headers: &'a str,
+    /// The page that asked, if one did and may: it can read why it was refused.
+    pub origin: Option<&'a [u8]>,
     /// Whether the connection ends after it.
     pub close: bool,
 }
@@ -28,7 +31,7 @@ pub struct Reply<'a> {
 impl<'a> Reply<'a> {
     /// A refusal whose code is its status.
     pub fn status(status: u16, message: &'a str) -> Self {
-        Self { status, code: i64::from(status), message, data: None, id: None, headers: "", close: false }
+        Self { status, code: i64::from(status), message, data: None, id: None, headers: "", origin: None, close: false }
     }
 
     /// The same, and the connection ends after it.
@@ -56,6 +59,9 @@ impl<'a> Reply<'a> {
         scratch.extend_from_slice(b"content-type: application/json\r\n");
         http::push_content_length(&mut scratch, body.len() as u64);
         scratch.extend_from_slice(self.headers.as_bytes());
+        if let Some(origin) = self.origin {
+            write_cors(&mut scratch, origin);
+        }
         if self.close {
             scratch.extend_from_slice(b"connection: close\r\n");
         }

@@ -315,24 +315,36 @@ impl<S: Read + Write> Client<S> {
     /// The next whole message; `None` if the stream ends before or within it.
     pub fn message(&mut self) -> Option<Message> {
         let mut message = self.head()?;
-        if message.header("transfer-encoding").is_some() {
-            loop {
-                let chunk = self.chunk()?;
-                if chunk.is_empty() {
-                    return Some(message);
-                }
-                message.body.extend(chunk);
-            }
-        }
-        let length = message.header("content-length").map_or(0, |length| length.parse().unwrap());
-        message.body = self.exactly(length)?;
+        message.body = self.body(&message)?;
         Some(message)
+    }
+
+    /// The body behind a head; `None` if the stream ends within it.
+    pub fn body(&mut self, head: &Message) -> Option<Vec<u8>> {
+        if head.header("transfer-encoding").is_none() {
+            let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
+            return self.exactly(length);
+        }
+        let mut body = Vec::new();
+        loop {
+            let chunk = self.chunk()?;
+            if chunk.is_empty() {
+                return Some(body);
+            }
+            body.extend(chunk);
+        }
     }
 
     /// The answer to a request of these bytes.
     pub fn ask(&mut self, request: &[u8]) -> Message {
         self.send(request);
         self.message().expect("an answer")
+    }
+
+    /// All that comes until the end of the stream.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.buffer)
     }
 
     /// Whether the stream is at its end (nothing more comes).

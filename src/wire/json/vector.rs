@@ -3,7 +3,8 @@
 //!
 //! The answers for a [`CHUNK`] of the body are written down as bits before the scanner comes there.
 //! Finding the end of a string is then a shift and a count, where looking at the bytes themselves
-//! would make every token wait for the vector unit: measured, this makes short strings twice as fast.
+//! would make every token wait for the one before: measured on nested bodies of short tokens, a third
+//! faster with AVX2, twice as fast without.
 
 /// How many bytes are looked at before the scanner reads on.
 pub(super) const CHUNK: usize = 2048;

@@ -248,8 +248,8 @@ pub(super) fn classify(level: Level, raw: &[u8], escaped: bool) -> Key {
     }
 }
 
-/// [`keys`] as code: comparing with constants of known length needs no call. (Half the time of a
-/// small body went into comparing keys when this was a walk through the table.)
+/// [`keys`] as code: comparing with constants of known length needs no call. (A tenth of the
+/// time of a small body went into memcmp when this was a walk through the table.)
 #[inline(always)]
 fn exact(level: Level, raw: &[u8]) -> Option<Field> {
     const PREFIX: &[u8; 23] = b"io.modelcontextprotocol";
