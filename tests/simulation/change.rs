@@ -178,3 +178,48 @@ fn a_reload_loses_nothing() {
     });
     assert!(moved.get() > 0, "no call came after the change");
 }
+
+/// Bounds that faults run into.
+const FIRM: &str = "timeouts: {head: 1m, body: 1m, keep_alive: 2m, write: 1m, connect: 5s, first_byte: 1m, stream_idle: 1m}\n";
+
+/// All at once: failing paths, a reload, a drain, its end.
+fn turmoil(seed: u64) {
+    let at = |port| format!("{FIRM}servers: [{{name: s, url: 'http://127.0.0.1:{port}/up'}}]\n");
+    let world = World::new(seed, Faults::hostile(), Faults::hostile(), &at(7001));
+    let servers =
+        ["127.0.0.1:7001", "127.0.0.1:7002"].map(|at| Server::start(&world, at, truthful(seed, BYTES_MAX)));
+    let clients = clients(&world, seed, 1..25, "/s/mcp", SPAN);
+    let pass = |most: Duration| {
+        let millis = world.sim.prng().below(most.as_millis() as u64);
+        world.sim.run_for(Duration::from_millis(millis));
+    };
+    pass(SPAN);
+    world.deploy(&at(7002));
+    pass(SPAN);
+    world.shared.stage.advance(Stage::Draining);
+    pass(SPAN * 10);
+    world.shared.stage.advance(Stage::Stopping);
+    if !world.sim.run_until(|| clients.iter().all(Task::is_done), AGES / 12) {
+        world.send_clients_away();
+    }
+    for (call, got) in results(&world, &clients) {
+        let count: usize = servers.iter().map(|server| server.count(call.id)).sum();
+        assert!(count <= if call.safe { 2 } else { 1 }, "{call:?} was sent {count} times");
+        if let Got::Answer(said) = got
+            && said.status() == 200
+        {
+            let unframed = servers.iter().any(|server| server.unframed.borrow().contains(&call.id));
+            let answer = call.answer();
+            assert!(
+                said.body == answer || (unframed && answer.starts_with(&said.body)),
+                "{call:?} got {said:?}"
+            );
+        }
+    }
+    world.assert_nothing_left(|| servers.iter().for_each(|server| server.leave()));
+}
+
+#[test]
+fn nothing_is_left_of_a_turmoil() {
+    seeds::each("nothing_is_left_of_a_turmoil", 60, turmoil);
+}
