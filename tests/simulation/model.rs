@@ -149,7 +149,7 @@ fn a_calm_network_loses_nothing() {
 
 #[test]
 fn an_awkward_network_loses_nothing() {
-    seeds::each("an_awkward_network_loses_nothing", 100, |seed| {
+    seeds::each("an_awkward_network_loses_nothing", 200, |seed| {
         run(seed, AWKWARD);
     });
 }
@@ -157,7 +157,7 @@ fn an_awkward_network_loses_nothing() {
 #[test]
 fn servers_that_fail_are_told_from_those_that_answer() {
     let weather = Weather { servers: Faults::hostile(), bytes_max: 8_000, ..AWKWARD };
-    seeds::each("servers_that_fail_are_told_from_those_that_answer", 150, |seed| {
+    seeds::each("servers_that_fail_are_told_from_those_that_answer", 300, |seed| {
         run(seed, weather);
     });
 }
@@ -165,7 +165,7 @@ fn servers_that_fail_are_told_from_those_that_answer() {
 #[test]
 fn clients_that_fail_hurt_nobody_else() {
     let weather = Weather { clients: Faults::hostile(), bytes_max: 8_000, ..AWKWARD };
-    seeds::each("clients_that_fail_hurt_nobody_else", 100, |seed| {
+    seeds::each("clients_that_fail_hurt_nobody_else", 200, |seed| {
         run(seed, weather);
     });
 }
@@ -173,7 +173,7 @@ fn clients_that_fail_hurt_nobody_else() {
 #[test]
 fn nothing_is_left_when_everything_fails() {
     let weather = Weather { clients: Faults::hostile(), servers: Faults::hostile(), bytes_max: 4_000 };
-    seeds::each("nothing_is_left_when_everything_fails", 100, |seed| {
+    seeds::each("nothing_is_left_when_everything_fails", 200, |seed| {
         run(seed, weather);
     });
 }
