@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::{admin, deploy};
 use crate::base::Ticks;
 use crate::config::Snapshot;
-use crate::config::snapshot::restart_needed;
+use crate::config::snapshot::{Listener, restart_needed};
 use crate::io::bell::Sleeper;
 use crate::io::{Listen, Net};
 use crate::link::Shared;
@@ -85,10 +85,14 @@ impl Control {
     fn reload(&self) {
         let old = self.shared.deployment.load();
         let generation = old.snapshot.generation + 1;
-        let deployment = (self.source)(generation).and_then(deploy::deploy);
+        let deployment = (self.source)(generation).and_then(|mut new| {
+            let later = restart_needed(&old.snapshot, &new);
+            new.listeners = at_their_sockets(&old.snapshot.listeners, &new.listeners);
+            deploy::deploy(new).map(|deployment| (deployment, later))
+        });
         match deployment {
-            Ok(deployment) => {
-                for option in restart_needed(&old.snapshot, &deployment.snapshot) {
+            Ok((deployment, later)) => {
+                for option in later {
                     tracing::warn!(option, "this option changed, and takes effect only after a restart");
                 }
                 self.shared.deployment.store(Arc::new(deployment));
@@ -161,6 +165,13 @@ impl Control {
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.shared.deployment.load().snapshot.admin.address
     }
+}
+
+/// The listeners for the sockets that exist, in their order: each has the new rules for its address, or
+/// keeps the old ones where the new configuration does not name it. Connections find theirs by index.
+fn at_their_sockets(old: &[Listener], new: &[Listener]) -> Box<[Listener]> {
+    let rules = |kept: &Listener| new.iter().find(|listener| listener.address == kept.address).cloned();
+    old.iter().map(|kept| rules(kept).unwrap_or_else(|| kept.clone())).collect()
 }
 
 /// A second signal: whoever sends it does not want to wait.

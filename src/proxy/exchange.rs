@@ -174,6 +174,7 @@ fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, s
 impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         self.record.ended = self.worker.net.now();
+        self.record.server = self.worker.index_now(&self.forward.live, self.forward.server);
         self.worker.stats.borrow_mut().exchanges_open -= 1;
         self.worker.settle(&self.record);
     }
@@ -206,10 +207,9 @@ async fn checkout(exchange: &mut Exchange<'_>, client: &mut Client, fresh: bool)
     let mut tried = 1;
     loop {
         let pool = exchange.pool().clone();
-        if !fresh {
-            if let Some(conn) = pool.take_idle().await {
-                return Ok(conn);
-            }
+        let idle = if fresh { None } else { pool.take_idle().await };
+        if let Some(conn) = idle {
+            return Ok(conn);
         }
         // Boxed: a dial is rare, and its state (TLS) would make every connection's task several KiB larger.
         let dialled = Box::pin(pool.dial(exchange.worker, exchange.timeouts(), exchange.limits())).await;
@@ -276,7 +276,8 @@ async fn send_request(exchange: &mut Exchange<'_>, client: &mut Client, conn: &m
     exchange.record.bytes_up += len as u64;
     client.watch_for_end(exchange.worker, len);
     let deadline = match &result {
-        Ok(()) => exchange.deadline(now, exchange.timeouts().first_byte),
+        // From now: the request itself may have taken longer than the answer may.
+        Ok(()) => exchange.deadline(exchange.worker.net.now(), exchange.timeouts().first_byte),
         Err(_) => now + LAST_WORDS,
     };
     conn.watch.until(deadline, Direction::Both);

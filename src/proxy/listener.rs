@@ -145,13 +145,12 @@ async fn open(
     let deployment = &live.deployment;
     let mut peer = conn.peer;
     let mut already_read = Buf::none();
-    if let Some(set_up) = deployment.snapshot.listeners.get(listener) {
-        if set_up.proxy_protocol != ProxyProtocol::Off {
-            if !is_trusted(set_up, peer) {
-                return Err(Opening::Failed(format!("{peer} is not one of trusted_sources")));
-            }
-            (peer, already_read) = read_preface(worker, &mut conn, set_up.proxy_protocol).await?;
+    let set_up = deployment.snapshot.listeners.get(listener);
+    if let Some(set_up) = set_up.filter(|set_up| set_up.proxy_protocol != ProxyProtocol::Off) {
+        if !is_trusted(set_up, peer) {
+            return Err(Opening::Failed(format!("{peer} is not one of trusted_sources")));
         }
+        (peer, already_read) = read_preface(worker, &mut conn, set_up.proxy_protocol).await?;
     }
     match deployment.listener_tls.get(listener) {
         Some(Some(server)) => {

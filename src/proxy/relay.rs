@@ -79,7 +79,11 @@ pub async fn await_head(
             }
         };
         match take_head(exchange, &mut buf, &mut scan) {
-            Ok(Some(facts)) => return Ok(Answer { buf, facts }),
+            Ok(Some(facts)) => {
+                // What follows is the client's time, not the server's.
+                conn.watch.rest();
+                return Ok(Answer { buf, facts });
+            }
             Ok(None) => {
                 if buf.free() == 0 {
                     buf = grown(exchange.worker, buf);
@@ -234,7 +238,7 @@ async fn pass_all(
             return if deaf { Err(Outcome::ClientGone) } else { Ok(()) };
         };
         conn.reader.arm(next_read(worker, taken, fast, &body));
-        match next_bytes(exchange, client, conn, now).await? {
+        match next_bytes(exchange, client, conn).await? {
             Some(more) => *buf = more,
             None => return Box::pin(end_of_stream(exchange, client, &mut body)).await,
         }
@@ -295,9 +299,8 @@ async fn next_bytes(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
     conn: &mut UpstreamConn,
-    now: Ticks,
 ) -> Result<Option<Buf>, Outcome> {
-    let deadline = exchange.deadline(now, exchange.timeouts().stream_idle);
+    let deadline = exchange.deadline(exchange.worker.net.now(), exchange.timeouts().stream_idle);
     conn.watch.until(deadline, Direction::Both);
     loop {
         match next_event(conn, client).await {
@@ -307,7 +310,10 @@ async fn next_bytes(
                     return Err(Outcome::ClientGone);
                 }
             }
-            Event::Upstream((Ok(count), buf)) if count > 0 => return Ok(Some(buf)),
+            Event::Upstream((Ok(count), buf)) if count > 0 => {
+                conn.watch.rest();
+                return Ok(Some(buf));
+            }
             Event::Upstream((result, buf)) => {
                 exchange.worker.give_buf(buf);
                 return match result {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::upstream::Pool;
 use super::watch::Watches;
 use crate::base::{Buf, BufPool, Ticks};
-use crate::config::snapshot::{EndpointId, Server};
+use crate::config::snapshot::{EndpointId, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Deployment, Shared, WorkerHandle};
 use crate::shared::Stage;
@@ -107,6 +107,15 @@ impl Worker {
         }
     }
 
+    /// The index in the deployment of now of a server of `live`, for counters.
+    pub fn index_now(&self, live: &Rc<Live>, server: ServerId) -> Option<u16> {
+        let now = self.live();
+        if Rc::ptr_eq(&now, live) {
+            return Some(server.0);
+        }
+        index_of(&live.deployment.snapshot.server(server).name, &now).and_then(|index| u16::try_from(index).ok())
+    }
+
     fn take_newest_deployment(&self) {
         let old = self.live();
         let Some((deployment, version)) = self.shared.deployment.newer_than(old.version) else { return };
@@ -114,7 +123,8 @@ impl Worker {
         for pool in old.pools.iter().filter(|pool| !new.pools.iter().any(|kept| Rc::ptr_eq(kept, pool))) {
             pool.retire();
         }
-        self.stats.borrow_mut().resize(new.deployment.snapshot.servers.len());
+        let before = new.deployment.snapshot.servers.iter().map(|server| index_of(&server.name, &old));
+        self.stats.borrow_mut().rearrange(before);
         *self.live.borrow_mut() = Rc::new(new);
     }
 
@@ -142,6 +152,10 @@ impl Worker {
             pool.retire();
         }
     }
+}
+
+fn index_of(name: &str, live: &Live) -> Option<usize> {
+    live.deployment.snapshot.servers.iter().position(|server| *server.name == *name)
 }
 
 impl Live {

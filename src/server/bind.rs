@@ -32,6 +32,7 @@ pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Vec<Vec<Bound>
         match &listener.address {
             ListenAddress::Tcp(address) => {
                 let mut address = *address;
+                claim(address).map_err(|error| explain(&address.to_string(), &error))?;
                 for worker in &mut sockets {
                     let bound = bind_tcp(address, workers > 1).map_err(|error| explain(&address.to_string(), &error))?;
                     // Port 0 is chosen by the first, and shared by the others.
@@ -50,6 +51,17 @@ pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Vec<Vec<Bound>
         }
     }
     Ok(sockets)
+}
+
+/// Fails if anybody listens at `address`. The sockets of several workers share their port, and so would
+/// those of a second gateway: each would get a part of the connections, and nobody would know why.
+fn claim(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&address.into())
 }
 
 /// A TCP listening socket. `shared`: several workers bind the same port.

@@ -77,17 +77,15 @@ struct Request {
 async fn read_request(conn: &mut Conn, mut buf: Buf) -> Option<(Request, Buf)> {
     let mut scan = HeadScan::new();
     loop {
-        if !buf.is_empty() {
-            if let Parsed::Complete(head) = parse_request_head(buf.filled(), &HeadLimits::default(), &mut scan).ok()? {
-                let length = match head.framing {
-                    BodyFraming::None => 0,
-                    BodyFraming::Length(length) => usize::try_from(length).ok()?,
-                    BodyFraming::Chunked => return None,
-                };
-                let body = head.head_len..head.head_len.checked_add(length)?;
-                if buf.len() >= body.end {
-                    return Some((Request { method: head.method, body }, buf));
-                }
+        if let Parsed::Complete(head) = parse_request_head(buf.filled(), &HeadLimits::default(), &mut scan).ok()? {
+            let length = match head.framing {
+                BodyFraming::None => 0,
+                BodyFraming::Length(length) => usize::try_from(length).ok()?,
+                BodyFraming::Chunked => return None,
+            };
+            let body = head.head_len..head.head_len.checked_add(length)?;
+            if buf.len() >= body.end {
+                return Some((Request { method: head.method, body }, buf));
             }
         }
         if buf.free() == 0 {

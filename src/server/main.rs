@@ -51,7 +51,7 @@ fn obey(command: Command) -> ExitCode {
             Ok(code) => code,
             Err(what) => fail(&what),
         },
-        Command::Check { file } => check::run(&file, &mut out).map_or(ExitCode::from(FAILED), ExitCode::from),
+        Command::Check { file } => ExitCode::from(check::run(&file, &mut out).unwrap_or(FAILED)),
         Command::Schema { markdown } => {
             let text = if markdown { schema::markdown() } else { format!("{:#}", schema::json_schema()) };
             match writeln!(out, "{}", text.trim_end()) {

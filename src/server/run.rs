@@ -207,8 +207,9 @@ async fn work(
     let hearing = worker.clone();
     worker.net.spawn(Box::pin(async move {
         while sleeper.heard().await.is_ok() {
-            read_mail(&hearing);
+            // The newest configuration first: a report is read under it.
             hearing.tick(hearing.net.now());
+            read_mail(&hearing);
         }
     }));
     let _ = ready.send(Ok(()));

@@ -102,6 +102,17 @@ impl WorkerStats {
         }
     }
 
+    /// Takes over another configuration. `before` gives, for each of its servers, the index that the server
+    /// had until now, if it had one. What was counted without a server stays; what servers that left had
+    /// counted leaves with them.
+    pub fn rearrange(&mut self, before: impl Iterator<Item = Option<usize>>) {
+        let mut old: Vec<_> = std::mem::take(&mut self.servers).into_iter().map(Some).collect();
+        let without = old.pop().flatten().unwrap_or_default();
+        let moved = before.map(|at| at.and_then(|at| old.get_mut(at)?.take()).unwrap_or_default());
+        self.servers = moved.collect();
+        self.servers.push(without);
+    }
+
     /// Counts an ended exchange.
     pub fn record(&mut self, record: &ExchangeRecord) {
         let last = self.servers.len() - 1;
@@ -185,6 +196,16 @@ mod tests {
             first_byte: None,
             attempts: 1,
         }
+    }
+
+    #[test]
+    fn counts_stay_with_their_server_under_another_configuration() {
+        let mut stats = WorkerStats::new(2);
+        stats.record(&record(Some(1), Outcome::Answered, 200));
+        stats.record(&record(None, Outcome::Refused, 404));
+        stats.rearrange([Some(1), None, Some(0)].into_iter());
+        let bytes: Vec<u64> = stats.servers.iter().map(|server| server.bytes_up).collect();
+        assert_eq!(bytes, [10, 0, 0, 10]);
     }
 
     #[test]

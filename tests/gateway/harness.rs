@@ -341,6 +341,11 @@ impl<S: Read + Write> Client<S> {
         self.message().expect("an answer")
     }
 
+    /// The next so many bytes; `None` if the stream ends before.
+    pub fn rest_of(&mut self, length: usize) -> Option<Vec<u8>> {
+        self.exactly(length)
+    }
+
     /// All that comes until the end of the stream.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more() {}

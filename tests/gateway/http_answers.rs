@@ -1,5 +1,7 @@
 //! Answers: what of them reaches the client, and those that are no HTTP, too long or cut off.
 
+use std::sync::atomic::Ordering;
+
 use super::harness::{Gateway, Upstream, echoed, ok, post};
 use super::probe::Probe;
 
@@ -123,6 +125,8 @@ fn bytes_behind_an_answer_never_become_the_next_answer() {
         let second = client.ask(&post(r#"{"jsonrpc":"2.0","id":"x","method":"ping"}"#, ""));
         assert_eq!((second.status(), second.text().as_str()), (200, "\"mine\""), "{answer}");
     }
+    // Each time the connection was given up, and the next request went over a new one.
+    assert_eq!(probe.upstream.accepted.load(Ordering::Relaxed), answers.len() + 1);
 }
 
 #[test]

@@ -2,11 +2,17 @@
 #![allow(clippy::unwrap_used)]
 
 mod browsers;
+mod faults;
 mod harness;
 mod http_abuse;
 mod http_answers;
 mod http_messages;
+mod life;
 mod limits;
 mod probe;
+mod scenes;
 mod smoke;
+mod sockets;
+mod streams;
+mod tls;
 mod vectors;

@@ -199,11 +199,17 @@ fn vectors_13_to_22_versions_and_methods() {
     }
     check_all("", vectors);
 
+    // Who describes itself is told the revisions that do so; a client of the others is told all.
     let probe = Probe::new("");
-    let (answer, _) =
-        probe.send("14", &vector(14, &[OLD, LIST], versioned("1900-01-01"), Passes(None, None)).bytes());
-    let supported = json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]);
-    assert_eq!(answer.json()["error"]["data"], json!({"supported": supported, "requested": "1900-01-01"}));
+    let all = json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"]);
+    let legacy = request("tools/list", "");
+    for (lines, body, supported) in
+        [(&[OLD, LIST][..], versioned("1900-01-01"), json!(["2026-07-28"])), (&[OLD], legacy, all)]
+    {
+        let (answer, _) = probe.send("14", &vector(14, lines, body, Passes(None, None)).bytes());
+        let data = json!({"supported": supported, "requested": "1900-01-01"});
+        assert_eq!(answer.json()["error"]["data"], data);
+    }
     for (number, method) in [(21, "GET"), (22, "DELETE")] {
         let bytes = format!(
             "{method} /up/mcp HTTP/1.1\r\nHost: localhost\r\n{E}\r\nAccept: text/event-stream\r\n\r\n"

@@ -76,7 +76,7 @@ impl EndpointEvents {
         let target = match uri.split_once("://") {
             None if uri.starts_with("//") => return None,
             None => uri,
-            Some((scheme, rest)) if matches!(scheme, "http" | "https") => {
+            Some(("http" | "https", rest)) => {
                 let start = rest.find('/')?;
                 let same = self.authorities.iter().any(|own| own.eq_ignore_ascii_case(&rest[..start]));
                 same.then_some(&rest[start..])?
