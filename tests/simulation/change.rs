@@ -93,7 +93,8 @@ fn a_drain_lets_exchanges_end() {
             turned_away.set(turned_away.get() + others);
         }
     });
-    assert!(served.get() > 0 && turned_away.get() > 0, "the drain comes in the middle");
+    let both = served.get() > 0 && turned_away.get() > 0;
+    assert!(both || seeds::replaying(), "no drain came in the middle");
 }
 
 #[test]
@@ -176,7 +177,7 @@ fn a_reload_loses_nothing() {
     seeds::each("a_reload_loses_nothing", 50, |seed| {
         moved.set(moved.get() + reload(seed, Faults::none()) + reload(seed, Faults::awkward()));
     });
-    assert!(moved.get() > 0, "no call came after the change");
+    assert!(moved.get() > 0 || seeds::replaying(), "no call came after the change");
 }
 
 /// Bounds that faults run into.
