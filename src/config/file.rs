@@ -166,15 +166,15 @@ section! {
     /// Bounds of sizes and counts. They are part of the defence: each guards the memory of a worker.
     LimitsSection {
         /// Bytes of a request head (431 past it).
-        head_bytes_max: usize = size(1 << 10, 256 << 10), default "16KiB";
+        head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "16KiB";
         /// Header lines of a request (431 past it).
-        headers_max: usize = count(8, 256), default "64";
+        headers_max: usize = count(8, 64), default "64";
         /// Bytes of a request target (414 past it).
-        uri_bytes_max: usize = size(64, 64 << 10), default "4KiB";
+        uri_bytes_max: usize = size(64, (64 << 10) - 1), default "4KiB";
         /// Bytes of a request body (413 past it).
         body_bytes_max: usize = size(1 << 10, 1 << 30), default "4MiB";
         /// Nesting of a JSON body.
-        json_depth_max: usize = count(8, 512), default "64";
+        json_depth_max: usize = count(8, 120), default "64";
         /// Messages of a JSON-RPC batch, which only revision 2025-03-26 has.
         batch_max: usize = count(1, 10_000), default "50";
         /// Open client connections of one worker. A new one past it is closed.
@@ -184,7 +184,7 @@ section! {
         /// How many of these are kept while idle.
         upstream_idle_max: usize = count(0, 100_000), default "256";
         /// Bytes of a response head (502 past it).
-        response_head_bytes_max: usize = size(1 << 10, 256 << 10), default "32KiB";
+        response_head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "32KiB";
         /// Bytes of one server-sent event, where the gateway must read events. Elsewhere they just pass.
         sse_event_bytes_max: usize = size(1 << 10, 64 << 20), default "1MiB";
     }

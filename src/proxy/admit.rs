@@ -131,7 +131,8 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         Err(error) => return Err(refuser.refuse(Reply::status(error.status(), error.message()).closing())),
     };
     refuser.head_only = head.method == Method::Head;
-    refuser.close = !head.keep_alive || worker.is_draining() || head.framing != BodyFraming::None;
+    let last = !head.keep_alive || worker.is_draining() || client.watch.is_deaf();
+    refuser.close = last || head.framing != BodyFraming::None;
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
     let facts = header_facts(&head);
@@ -151,9 +152,10 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         return Ok(Judged::Admission(Admission::More { total, in_body: true, send_continue }));
     }
     refuser.request_len = total;
-    refuser.close = !head.keep_alive || worker.is_draining();
+    refuser.close = last;
     let verdict = judge_message(&client.inbox, &head, body_len, &facts, &route, limits, &mut refuser)?;
-    let forward = compose(worker, live, &head, body_len, &route, &verdict, &facts, now);
+    let mut forward = compose(worker, live, &head, body_len, &route, &verdict, &facts, now);
+    forward.close = last;
     let head_len = head.head_len;
     client.note_request(now, total);
     put_in_place(worker, &mut client.inbox, head_len);
@@ -471,7 +473,7 @@ fn compose(
         version: head.version,
         cancel_on_close: verdict.modern || verdict.kind == Kind::Stream,
         safe: verdict.safe,
-        close: !head.keep_alive || worker.is_draining(),
+        close: !head.keep_alive,
         id: verdict.id.clone().map(|id| id.start + out.len()..id.end + out.len()),
         origin: head.get(HeaderId::Origin).map(Box::from),
         started: now,

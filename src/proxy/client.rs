@@ -88,6 +88,10 @@ impl Client {
     /// Keeps a read armed while an exchange runs, to see the client go. Not if the next request is here
     /// already: a client that pipelines is there, and is read no faster than it is served.
     pub fn watch_for_end(&mut self, worker: &Worker, request_len: usize) {
+        // The end that it would read is this side's own, made while the request was on its way.
+        if self.watch.is_deaf() {
+            return;
+        }
         if !self.gone && !self.reader.is_armed() && self.ahead.is_none() && self.inbox.len() == request_len {
             self.reader.arm(worker.take_buf(self.read_bytes));
         }

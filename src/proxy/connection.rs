@@ -71,11 +71,11 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
             match admit::admit(worker, &live, client, now) {
                 Admission::More { total: wanted, in_body, send_continue } => {
                     total = wanted;
-                    // Only reads are cut: a slow client can still be told that it is.
-                    client.watch.until(since + deadline(timeouts, in_body), Direction::Read);
                     if send_continue && !Box::pin(send_100(worker, client)).await {
                         return None;
                     }
+                    // Only reads are cut: a slow client can still be told that it is.
+                    client.watch.until(since + deadline(timeouts, in_body), Direction::Read);
                 }
                 decided => {
                     client.watch.rest();
@@ -106,9 +106,7 @@ async fn send_100(worker: &Worker, client: &mut Client) -> bool {
     let fits = buf.append(CONTINUE);
     debug_assert!(fits);
     client.continued = true;
-    let (result, buf) = client.writer.send(buf).await;
-    worker.give_buf(buf);
-    result.is_ok()
+    send(worker, client, buf, worker.net.now()).await
 }
 
 /// Sends the gateway's own answer.

@@ -17,6 +17,7 @@ const NOT_UPSTREAM: HeaderSet = HeaderSet::HOP_BY_HOP.and(HeaderSet::of(&[
     HeaderId::ContentLength,
     HeaderId::Expect,
     HeaderId::Authorization,
+    HeaderId::XApiKey,
     HeaderId::Cookie,
     HeaderId::Origin,
     HeaderId::Referer,

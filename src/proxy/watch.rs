@@ -12,6 +12,7 @@ pub struct Watch {
     deadline: Cell<Ticks>,
     fired: Cell<bool>,
     idle: Cell<bool>,
+    deaf: Cell<bool>,
     hangup: Rc<dyn Hangup>,
     direction: Cell<Direction>,
 }
@@ -45,7 +46,17 @@ impl Watch {
     pub fn fire(&self) {
         self.fired.set(true);
         self.rest();
-        self.hangup.hang_up(self.direction.get());
+        self.cut(self.direction.get());
+    }
+
+    /// Whether reads, and only they, were cut from this side. Their end says nothing about the peer then.
+    pub fn is_deaf(&self) -> bool {
+        self.deaf.get()
+    }
+
+    fn cut(&self, direction: Direction) {
+        self.deaf.set(direction == Direction::Read);
+        self.hangup.hang_up(direction);
     }
 }
 
@@ -63,6 +74,7 @@ impl Watches {
             deadline: Cell::new(Ticks::NEVER),
             fired: Cell::new(false),
             idle: Cell::new(false),
+            deaf: Cell::new(false),
             hangup,
             direction: Cell::new(Direction::Both),
         });
@@ -88,7 +100,7 @@ impl Watches {
     pub fn cut_idle(&self) {
         self.each(|watch| {
             if watch.idle.get() {
-                watch.hangup.hang_up(Direction::Read);
+                watch.cut(Direction::Read);
             }
         });
     }
@@ -97,7 +109,7 @@ impl Watches {
     pub fn cut_all(&self) {
         self.each(|watch| {
             watch.fired.set(true);
-            watch.hangup.hang_up(Direction::Both);
+            watch.cut(Direction::Both);
         });
     }
 

@@ -96,7 +96,8 @@ impl Call {
         if !self.stream {
             return result.into();
         }
-        let note = format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"of":{}}}}}"#, self.id);
+        let note =
+            format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"of":{}}}}}"#, self.id);
         format!("event: message\ndata: {note}\n\n: {}\n\nid: 7\ndata: {result}\n\n", self.id).into()
     }
 

@@ -22,7 +22,13 @@ const PATIENT: &str = "timeouts: {head: 10m, body: 60m, keep_alive: 1440m, write
 type Client = Task<Vec<(Call, Got)>>;
 
 /// Clients that call at `path` with rests in between, for about `most`.
-fn clients(world: &World, seed: u64, ids: std::ops::Range<u32>, path: &'static str, most: Duration) -> Vec<Client> {
+fn clients(
+    world: &World,
+    seed: u64,
+    ids: std::ops::Range<u32>,
+    path: &'static str,
+    most: Duration,
+) -> Vec<Client> {
     let prng = Rc::new(Prng::new(seed ^ 0xC11E));
     let mut ids: Vec<_> = ids.collect();
     let mut clients = Vec::new();
@@ -99,7 +105,10 @@ fn the_end_of_a_drain_cuts_what_is_left() {
             if visit.request().await.is_some() {
                 // An answer that never ends, or never begins.
                 if visit.number % 2 == 0 {
-                    visit.mouth.say(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n").await;
+                    visit
+                        .mouth
+                        .say(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n: hello\n\n")
+                        .await;
                 }
                 visit.see_the_end().await;
             }
@@ -122,11 +131,14 @@ fn the_end_of_a_drain_cuts_what_is_left() {
 /// Server `a` moves from one endpoint to another, and server `b` is taken out.
 /// Gives how many calls the new endpoint got.
 fn reload(seed: u64, faults: Faults) -> usize {
-    let old = format!("{PATIENT}servers:\n- {{name: b, url: 'http://127.0.0.1:7002/up'}}\n- {{name: a, url: 'http://127.0.0.1:7001/up'}}\n");
+    let old = format!(
+        "{PATIENT}servers:\n- {{name: b, url: 'http://127.0.0.1:7002/up'}}\n- {{name: a, url: 'http://127.0.0.1:7001/up'}}\n"
+    );
     let new = format!("{PATIENT}servers:\n- {{name: a, url: 'http://127.0.0.1:7003/up'}}\n");
     let world = World::new(seed, faults, faults, &old);
-    let [one, two, three] = [("127.0.0.1:7001", seed), ("127.0.0.1:7002", seed + 1), ("127.0.0.1:7003", seed)]
-        .map(|(at, seed)| Server::start(&world, at, truthful(seed, BYTES_MAX)));
+    let [one, two, three] =
+        [("127.0.0.1:7001", seed), ("127.0.0.1:7002", seed + 1), ("127.0.0.1:7003", seed)]
+            .map(|(at, seed)| Server::start(&world, at, truthful(seed, BYTES_MAX)));
     let of_a = clients(&world, seed, 1..15, "/a/mcp", SPAN);
     let of_b = clients(&world, seed + 1, 101..110, "/b/mcp", SPAN);
     world.sim.run_for(Duration::from_millis(world.sim.prng().below(SPAN.as_millis() as u64)));
@@ -165,4 +177,49 @@ fn a_reload_loses_nothing() {
         moved.set(moved.get() + reload(seed, Faults::none()) + reload(seed, Faults::awkward()));
     });
     assert!(moved.get() > 0, "no call came after the change");
+}
+
+/// Bounds that faults run into.
+const FIRM: &str = "timeouts: {head: 1m, body: 1m, keep_alive: 2m, write: 1m, connect: 5s, first_byte: 1m, stream_idle: 1m}\n";
+
+/// All at once: failing paths, a reload, a drain, its end.
+fn turmoil(seed: u64) {
+    let at = |port| format!("{FIRM}servers: [{{name: s, url: 'http://127.0.0.1:{port}/up'}}]\n");
+    let world = World::new(seed, Faults::hostile(), Faults::hostile(), &at(7001));
+    let servers =
+        ["127.0.0.1:7001", "127.0.0.1:7002"].map(|at| Server::start(&world, at, truthful(seed, BYTES_MAX)));
+    let clients = clients(&world, seed, 1..25, "/s/mcp", SPAN);
+    let pass = |most: Duration| {
+        let millis = world.sim.prng().below(most.as_millis() as u64);
+        world.sim.run_for(Duration::from_millis(millis));
+    };
+    pass(SPAN);
+    world.deploy(&at(7002));
+    pass(SPAN);
+    world.shared.stage.advance(Stage::Draining);
+    pass(SPAN * 10);
+    world.shared.stage.advance(Stage::Stopping);
+    if !world.sim.run_until(|| clients.iter().all(Task::is_done), AGES / 12) {
+        world.send_clients_away();
+    }
+    for (call, got) in results(&world, &clients) {
+        let count: usize = servers.iter().map(|server| server.count(call.id)).sum();
+        assert!(count <= if call.safe { 2 } else { 1 }, "{call:?} was sent {count} times");
+        if let Got::Answer(said) = got
+            && said.status() == 200
+        {
+            let unframed = servers.iter().any(|server| server.unframed.borrow().contains(&call.id));
+            let answer = call.answer();
+            assert!(
+                said.body == answer || (unframed && answer.starts_with(&said.body)),
+                "{call:?} got {said:?}"
+            );
+        }
+    }
+    world.assert_nothing_left(|| servers.iter().for_each(|server| server.leave()));
+}
+
+#[test]
+fn nothing_is_left_of_a_turmoil() {
+    seeds::each("nothing_is_left_of_a_turmoil", 60, turmoil);
 }

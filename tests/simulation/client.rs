@@ -70,7 +70,11 @@ pub async fn converse(
         };
         results.push((call, got));
     }
-    assert!(ear.heard().is_empty(), "bytes behind the last answer: {:?}", String::from_utf8_lossy(ear.heard()));
+    assert!(
+        ear.heard().is_empty(),
+        "bytes behind the last answer: {:?}",
+        String::from_utf8_lossy(ear.heard())
+    );
     if over && habit.closes && matches!(results.last(), Some((_, Got::Answer(_)))) {
         assert!(!ear.more().await, "bytes behind the announced end");
     }

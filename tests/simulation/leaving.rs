@@ -72,7 +72,14 @@ fn run(seed: u64, modern: bool, moment: Moment, faults: Faults) {
         // The answer was read to its end, so the connection can serve the next client.
         let next = Call::of(seed, 500, 300);
         let (prng, habit) = (Rc::new(Prng::new(seed)), Habit { pipelines: false, closes: true });
-        let task = world.sim.spawn(converse(world.net(), world.connect(), "/s/mcp", vec![next.clone()], habit, prng));
+        let task = world.sim.spawn(converse(
+            world.net(),
+            world.connect(),
+            "/s/mcp",
+            vec![next.clone()],
+            habit,
+            prng,
+        ));
         assert!(world.sim.run_until(|| task.is_done(), AGES));
         let got = task.take().unwrap().remove(0).1;
         assert!(matches!(&got, Got::Answer(said) if said.body == next.answer()), "{got:?}");
@@ -86,9 +93,12 @@ fn run(seed: u64, modern: bool, moment: Moment, faults: Faults) {
 #[test]
 fn a_modern_client_that_leaves_cancels_and_a_legacy_one_does_not() {
     seeds::each("a_modern_client_that_leaves_cancels_and_a_legacy_one_does_not", 20, |seed| {
-        for (modern, moment) in
-            [(true, Moment::Waiting), (true, Moment::InBody), (false, Moment::Waiting), (false, Moment::InBody)]
-        {
+        for (modern, moment) in [
+            (true, Moment::Waiting),
+            (true, Moment::InBody),
+            (false, Moment::Waiting),
+            (false, Moment::InBody),
+        ] {
             run(seed, modern, moment, Faults::none());
             run(seed, modern, moment, Faults::awkward());
         }

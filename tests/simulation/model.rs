@@ -44,12 +44,14 @@ impl Weather {
 }
 
 const CALM: Weather = Weather { clients: Faults::none(), servers: Faults::none(), bytes_max: 100_000 };
-const AWKWARD: Weather = Weather { clients: Faults::awkward(), servers: Faults::awkward(), bytes_max: 20_000 };
+const AWKWARD: Weather =
+    Weather { clients: Faults::awkward(), servers: Faults::awkward(), bytes_max: 20_000 };
 
 /// Runs one world to its end, and gives the number of its trace.
 fn run(seed: u64, weather: Weather) -> u64 {
     let firm = weather.clients_may_fail() || weather.servers_may_fail();
-    let world = World::new(seed, weather.clients, weather.servers, &config(if firm { FIRM } else { PATIENT }));
+    let world =
+        World::new(seed, weather.clients, weather.servers, &config(if firm { FIRM } else { PATIENT }));
     let server = Server::start(&world, SERVER, truthful(seed, weather.bytes_max));
     let prng = Rc::new(Prng::new(seed ^ 0xC11E));
     let mut id = 0;
@@ -109,14 +111,18 @@ fn judge(call: &Call, got: &Got, server: &Server, weather: Weather) {
             assert!(weather.servers_may_fail(), "{call:?}: {said:?}");
             assert_eq!(said.id(), Some(id), "{said:?}");
         }
-        Got::Answer(said) => assert!(weather.clients_may_fail() && said.status() == 408, "{call:?}: {said:?}"),
+        Got::Answer(said) => {
+            assert!(weather.clients_may_fail() && said.status() == 408, "{call:?}: {said:?}")
+        }
         Got::Cut(cut) if weather.clients_may_fail() => assert_own(call, &cut.begun),
         Got::Cut(cut) => {
             assert!(weather.servers_may_fail(), "{call:?} was cut: {cut:?}");
             assert!(!cut.begun.is_empty(), "{call:?} got nothing, though its own path is good");
             assert_own(call, &cut.begun);
         }
-        Got::Unsent => assert!(weather.clients_may_fail() || weather.servers_may_fail(), "{call:?} was not sent"),
+        Got::Unsent => {
+            assert!(weather.clients_may_fail() || weather.servers_may_fail(), "{call:?} was not sent")
+        }
     }
 }
 

@@ -120,7 +120,10 @@ impl Visit {
 /// A whole answer with a known length and these further header lines.
 pub fn whole_answer(call: &Call, headers: &str) -> Vec<u8> {
     let (body, media) = (call.answer(), call.media());
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {media}\r\ncontent-length: {}\r\n{headers}\r\n",
+        body.len()
+    );
     [head.as_bytes(), &body].concat()
 }
 

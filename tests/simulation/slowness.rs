@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringgate::io::sim::Faults;
+use ringgate::shared::Stage;
 use ringgate::telemetry::Outcome;
 
 use super::call::Call;
@@ -12,7 +13,8 @@ use super::speech::{Cut, Said, ends_of};
 use super::world::{AGES, TICK, World};
 
 const SERVER: &str = "127.0.0.1:7001";
-const CONFIG: &str = "timeouts: {head: 5s, body: 7s, keep_alive: 20s, write: 6s, first_byte: 60s, stream_idle: 60s}
+const CONFIG: &str =
+    "timeouts: {head: 5s, body: 7s, keep_alive: 20s, write: 6s, first_byte: 60s, stream_idle: 60s}
 servers: [{name: s, url: 'http://127.0.0.1:7001/up'}]\n";
 
 const HEAD: Duration = Duration::from_secs(5);
@@ -26,9 +28,16 @@ const LATE: Duration = Duration::from_millis(400);
 
 /// Sends `bytes` with a rest of half a second before each piece of `piece` bytes, and gives the answer and
 /// when it had come.
-fn drip(seed: u64, faults: Faults, bytes: &[u8], whole: usize, piece: usize) -> (Result<Said, Cut>, Duration) {
+fn drip(
+    seed: u64,
+    faults: Faults,
+    bytes: &[u8],
+    whole: usize,
+    piece: usize,
+) -> (Result<Said, Cut>, Duration) {
     let world = World::new(seed, faults, faults, CONFIG);
-    let server = Server::start(&world, SERVER, |_| async { panic!("nothing is whole, so nothing is sent on") });
+    let server =
+        Server::start(&world, SERVER, |_| async { panic!("nothing is whole, so nothing is sent on") });
     let (mut ear, mut mouth, hangup) = ends_of(world.connect());
     let (start, rest) = (bytes[..whole].to_vec(), bytes[whole..].to_vec());
     let (net, begun) = (world.net(), world.sim.now());
@@ -156,5 +165,47 @@ fn an_idle_client_is_let_go() {
             assert!(took + LATE >= KEEP_ALIVE && took < KEEP_ALIVE + TICK + LATE, "{took:?}");
             world.assert_nothing_left(|| server.leave());
         }
+    });
+}
+
+/// A request that arrives in the very moment in which its idle connection is given up, by the end of its
+/// time or by a drain.
+fn last_minute(seed: u64, drain: bool) {
+    let world = World::new(seed, Faults::none(), Faults::none(), CONFIG);
+    let server = Server::start(&world, SERVER, move |mut visit| async move {
+        while let Some((id, _)) = visit.request().await {
+            visit.net.sleep(TICK * 3).await;
+            visit.answer(&Call::of(seed, id, 300)).await;
+        }
+    });
+    let (mut ear, mut mouth, hangup) = ends_of(world.connect());
+    world.sim.run_for(TICK / 2);
+    let call = Call::of(seed, 1, 300);
+    let request = call.request("/s/mcp");
+    let sent = world.sim.spawn(async move { mouth.say(&request).await });
+    assert!(world.sim.run_until(|| sent.is_done(), TICK / 4));
+    let idle = if drain { Duration::ZERO } else { KEEP_ALIVE };
+    if drain {
+        world.shared.stage.advance(Stage::Draining);
+    }
+    world.worker.tick(world.sim.now() + idle);
+    let client = world.sim.spawn(async move {
+        let got = ear.message(true).await;
+        (got, ear.more().await)
+    });
+    assert!(world.sim.run_until(|| client.is_done(), AGES));
+    drop(hangup);
+    let (got, more) = client.take().unwrap();
+    let said =
+        got.unwrap_or_else(|cut| panic!("{call:?} was sent {} times and lost: {cut:?}", server.count(1)));
+    assert_eq!((&said.body, said.field("connection"), more), (&call.answer(), Some("close"), false));
+    world.assert_nothing_left(|| server.leave());
+}
+
+#[test]
+fn a_request_at_the_last_moment_is_served() {
+    seeds::each("a_request_at_the_last_moment_is_served", 8, |seed| {
+        last_minute(seed, true);
+        last_minute(seed, false);
     });
 }

@@ -59,7 +59,16 @@ impl World {
         let ended = Rc::new(Cell::new(false));
         sim.spawn(accept(worker.clone(), listener.clone()));
         sim.spawn(ring_timer(worker.clone(), ended.clone()));
-        Self { sim, worker, shared, client_faults, server_faults, listener, clients: RefCell::default(), ended }
+        Self {
+            sim,
+            worker,
+            shared,
+            client_faults,
+            server_faults,
+            listener,
+            clients: RefCell::default(),
+            ended,
+        }
     }
 
     /// Publishes another configuration; the worker takes it at its next tick.
