@@ -9,11 +9,12 @@ use crate::config::snapshot::{Address, Endpoint, ListenerTls, Roots};
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::link::Deployment;
 
-/// Makes a deployment of a snapshot. A name that does not resolve is no error: it may come back.
+/// Makes a deployment of a snapshot, after `old` if there was one. A name that does not resolve is no error:
+/// it may come back, and until then it keeps what it resolved to in `old`.
 ///
 /// # Errors
 /// A TLS set-up that cannot work, with the option it belongs to.
-pub fn deploy(snapshot: Snapshot) -> Result<Deployment, String> {
+pub fn deploy(snapshot: Snapshot, old: Option<&Deployment>) -> Result<Deployment, String> {
     let listener_tls = snapshot
         .listeners
         .iter()
@@ -23,7 +24,7 @@ pub fn deploy(snapshot: Snapshot) -> Result<Deployment, String> {
     let endpoint_tls = endpoints(&snapshot)
         .map(|(server, endpoint)| endpoint_set_up(server, endpoint))
         .collect::<Result<_, _>>()?;
-    let addresses = resolve(&snapshot, None);
+    let addresses = resolve(&snapshot, old);
     Ok(Deployment { snapshot: Arc::new(snapshot), listener_tls, endpoint_tls, addresses })
 }
 
@@ -70,12 +71,17 @@ fn resolve(snapshot: &Snapshot, old: Option<&Deployment>) -> Box<[Box<[SocketAdd
                 addresses.into()
             });
             if found.is_empty() {
-                let before = old.and_then(|old| old.addresses.get(usize::from(endpoint.id.0)));
-                return before.cloned().unwrap_or_default();
+                return old.and_then(|old| before(old, &endpoint.address)).unwrap_or_default();
             }
             found.clone()
         })
         .collect()
+}
+
+/// What an endpoint at `address` resolved to in `old`.
+fn before(old: &Deployment, address: &Address) -> Option<Box<[SocketAddr]>> {
+    let (_, kept) = endpoints(&old.snapshot).find(|(_, endpoint)| endpoint.address == *address)?;
+    old.addresses.get(usize::from(kept.id.0)).cloned()
 }
 
 fn look_up(server: &str, host: &str, port: u16) -> Vec<SocketAddr> {
@@ -85,5 +91,29 @@ fn look_up(server: &str, host: &str, port: u16) -> Vec<SocketAddr> {
             tracing::warn!(server, host, %error, "the name of a server does not resolve");
             Vec::new()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::check::Flags;
+
+    fn snapshot(servers: &[(&str, &str)]) -> Snapshot {
+        let servers = servers.iter().map(|(name, url)| ((*name).to_owned(), (*url).to_owned())).collect();
+        Snapshot::from_flags(&Flags { servers, ..Flags::default() }).unwrap()
+    }
+
+    #[test]
+    fn a_name_that_stops_resolving_keeps_its_addresses_wherever_its_server_stands() {
+        // A name that never resolves (RFC 6761 section 6.4).
+        let gone = "http://gone.invalid:7/mcp";
+        let mut old = deploy(snapshot(&[("gone", gone)]), None).unwrap();
+        assert!(old.addresses[0].is_empty());
+        old.addresses[0] = [SocketAddr::from(([192, 0, 2, 1], 7))].into();
+        let new = deploy(snapshot(&[("here", "http://127.0.0.1:8/mcp"), ("gone", gone)]), Some(&old)).unwrap();
+        assert_eq!(*new.addresses[0], [SocketAddr::from(([127, 0, 0, 1], 8))]);
+        assert_eq!(new.addresses[1], old.addresses[0]);
     }
 }

@@ -88,7 +88,7 @@ impl Control {
         let deployment = (self.source)(generation).and_then(|mut new| {
             let later = restart_needed(&old.snapshot, &new);
             new.listeners = at_their_sockets(&old.snapshot.listeners, &new.listeners);
-            deploy::deploy(new).map(|deployment| (deployment, later))
+            deploy::deploy(new, Some(&old)).map(|deployment| (deployment, later))
         });
         match deployment {
             Ok((deployment, later)) => {

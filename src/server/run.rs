@@ -44,7 +44,7 @@ pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployme
         bind_tcp(address, false).map_err(|error| format!("cannot listen on the admin address {address}: {error}"))
     });
     let admin = admin.transpose()?;
-    let deployment = Arc::new(deploy(snapshot)?);
+    let deployment = Arc::new(deploy(snapshot, None)?);
     let (shared, wires) = shared_state(deployment.clone(), cpus.len())?;
     let reload = signal_wire(&[SIGHUP])?;
     let stop = signal_wire(&[SIGTERM, SIGINT])?;

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
@@ -11,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::harness::{Client, Gateway, PATIENCE, TempDir, Upstream, echoed, ok};
-use super::scenes::{large_answer, legacy_call, modern_call, wait_until};
+use super::scenes::{SSE, chunk, door, large_answer, legacy_call, modern_call, told, wait_until};
 
 /// An authority, and what it has signed.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -225,4 +226,64 @@ fn a_plain_server_behind_an_https_url_is_a_502() {
     let status = client.ask(&modern_call(1)).status();
     assert!(matches!(status, 502 | 504), "{status}");
     upstream.assert_untouched();
+}
+
+#[test]
+fn streams_pass_over_tls_event_by_event_and_end_with_their_client() {
+    let authority = Authority::new();
+    let (handle, door) = door();
+    let (tell, ended) = channel();
+    let upstream = Upstream::new(move |_, client| {
+        client.send(&[SSE.as_bytes(), &chunk("data: 1\n\n")].concat());
+        door.pass();
+        client.send(&chunk("data: 2\n\n"));
+        tell.send(client.is_at_end()).unwrap();
+        false
+    });
+    let (gateway, _dir) = tls_gateway(&authority, upstream.address);
+    for says_goodbye in [true, false] {
+        let mut client = Client::over(tls_stream(gateway.address, authority.client_config()));
+        client.send(&modern_call(1));
+        assert_eq!(client.head().unwrap().status(), 200);
+        assert_eq!(client.chunk().unwrap(), b"data: 1\n\n");
+        handle.open();
+        assert_eq!(client.chunk().unwrap(), b"data: 2\n\n");
+        if says_goodbye {
+            client.stream.conn.send_close_notify();
+            client.stream.flush().unwrap();
+        }
+        drop(client);
+        assert!(told(&ended, "the server sees the end"), "with close_notify: {says_goodbye}");
+    }
+    gateway.assert_nothing_left();
+}
+
+#[test]
+fn a_proxy_header_stands_before_tls() {
+    let authority = Authority::new();
+    let (chain, key) = authority.sign("localhost");
+    let dir = TempDir::new();
+    let (chain, key) = (dir.file("cert.pem", &chain), dir.file("key.pem", &key));
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(
+        upstream.address,
+        &format!(
+            "listeners:\n  - address: 127.0.0.1:PORT\n    proxy_protocol: any\n    tls: {{certificate: '{}', key: '{}'}}\n",
+            chain.display(),
+            key.display()
+        ),
+    );
+    for whole in [true, false] {
+        let mut stream = tls_stream(gateway.address, authority.client_config());
+        let mut first = b"PROXY TCP4 192.0.2.7 198.51.100.1 51234 443\r\n".to_vec();
+        if whole {
+            // The header and the first bytes of TLS in one piece.
+            stream.conn.write_tls(&mut first).unwrap();
+        }
+        stream.sock.write_all(&first).unwrap();
+        assert_eq!(Client::over(stream).ask(&modern_call(1)).json()["id"], 1);
+    }
+    let mut bare = Tolerant(tls_stream(gateway.address, authority.client_config()));
+    assert!(bare.0.write_all(&modern_call(1)).is_err() || bare.read(&mut [0; 64]).unwrap() == 0);
+    gateway.assert_nothing_left();
 }
