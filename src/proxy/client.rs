@@ -108,6 +108,11 @@ impl Client {
         }
     }
 
+    /// Whether bytes of a next request came during the last exchange.
+    pub fn has_read_ahead(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     /// The request of `len` bytes at the start of the inbox was served: forget it.
     pub fn finish_request(&mut self, worker: &Worker, len: usize) {
         self.inbox.consume(len.min(self.inbox.len()));

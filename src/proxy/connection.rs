@@ -7,7 +7,7 @@ use super::admit::{self, Admission, Refusal};
 use super::client::Client;
 use super::exchange::{Exchange, handle_exchange};
 use super::reply::Reply;
-use super::worker::{Live, Worker};
+use super::worker::{Live, TICK, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Timeouts;
 use crate::io::Direction;
@@ -60,10 +60,11 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
         let live = worker.live();
         let timeouts = &live.deployment.snapshot.timeouts;
         if client.inbox.is_empty() {
-            if worker.is_draining() {
+            // What was read ahead is served, though the process drains.
+            if worker.is_draining() && !client.has_read_ahead() {
                 return None;
             }
-            client.watch.until(worker.net.now() + timeouts.keep_alive, Direction::Read);
+            client.watch.until(worker.recently() + timeouts.keep_alive + TICK, Direction::Read);
             client.watch.set_idle(true);
         } else {
             let now = worker.net.now();

@@ -31,6 +31,8 @@ pub struct Exchange<'w> {
     pub forward: Forward,
     /// What is known of it so far.
     pub record: ExchangeRecord,
+    /// When the head of the answer had come.
+    pub answered_at: Ticks,
 }
 
 /// Why there is no answer to pass on.
@@ -85,7 +87,8 @@ impl<'w> Exchange<'w> {
             first_byte: None,
             attempts: 0,
         };
-        Self { worker, forward, record }
+        let answered_at = forward.started;
+        Self { worker, forward, record, answered_at }
     }
 
     /// Its server.
@@ -124,7 +127,8 @@ impl<'w> Exchange<'w> {
         client.gone && self.forward.cancel_on_close
     }
 
-    async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
+    /// Tells the client that there is no answer, and why.
+    pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
         let (outcome, status, message): (_, _, std::borrow::Cow<'static, str>) = match failure {
             Failure::ClientGone => {
                 self.record.outcome = Outcome::ClientGone;
@@ -185,11 +189,13 @@ async fn obtain_answer(exchange: &mut Exchange<'_>, client: &mut Client) -> Resu
     let mut fresh = false;
     loop {
         let mut conn = checkout(exchange, client, fresh).await?;
-        let sent_at = exchange.worker.net.now();
+        // A pooled connection was had at once; the clock is read again only after a dial.
+        let sent_at = if conn.reused { exchange.forward.started } else { exchange.worker.net.now() };
         let sent = send_request(exchange, client, &mut conn, sent_at).await;
         match relay::await_head(exchange, client, &mut conn, sent).await {
             Ok(answer) => {
-                exchange.record.first_byte = Some(exchange.worker.net.now().since(sent_at));
+                exchange.answered_at = exchange.worker.net.now();
+                exchange.record.first_byte = Some(exchange.answered_at.since(sent_at));
                 return Ok((conn, answer));
             }
             // The server closed the connection while it was idle, or so it seems; only a safe call is sent again.
@@ -276,8 +282,8 @@ async fn send_request(exchange: &mut Exchange<'_>, client: &mut Client, conn: &m
     exchange.record.bytes_up += len as u64;
     client.watch_for_end(exchange.worker, len);
     let deadline = match &result {
-        // From now: the request itself may have taken longer than the answer may.
-        Ok(()) => exchange.deadline(exchange.worker.net.now(), exchange.timeouts().first_byte),
+        // From now, or from the last tick: the request itself may have taken longer than the answer may.
+        Ok(()) => exchange.deadline(now.max(exchange.worker.recently()), exchange.timeouts().first_byte),
         Err(_) => now + LAST_WORDS,
     };
     conn.watch.until(deadline, Direction::Both);

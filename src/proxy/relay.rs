@@ -180,10 +180,22 @@ pub async fn relay_response(
     answer: &mut Answer,
 ) -> Next {
     let worker = exchange.worker;
+    let mut body = Body::new(answer.facts.framing, exchange.forward.version);
+    if answer.facts.names_endpoint {
+        body.rewrite_endpoint(exchange.server(), exchange.limits().sse_event_bytes_max);
+    }
+    let first = match body.pass(worker, &mut answer.buf, answer.facts.head_len) {
+        Ok(first) => first,
+        // Nothing was sent yet, so the client can still be told.
+        Err(what) => {
+            *conn = None;
+            return Box::pin(exchange.fail(client, &Failure::Malformed(what))).await;
+        }
+    };
     exchange.record.status = answer.facts.status;
     // From here on nothing is sent again, so the request can be let go.
     client.finish_request(worker, exchange.forward.request_len);
-    let passed = pass_all(exchange, client, conn, answer).await;
+    let passed = pass_all(exchange, client, conn, answer, &mut body, first).await;
     exchange.record.outcome = match passed {
         Ok(()) => Outcome::Answered,
         Err(_) if worker.stage() == Stage::Stopping => Outcome::Stopped,
@@ -202,20 +214,16 @@ async fn pass_all(
     client: &mut Client,
     conn: &mut Option<UpstreamConn>,
     answer: &mut Answer,
+    body: &mut Body,
+    first: body::Pass,
 ) -> Result<(), Outcome> {
     let Answer { buf, facts } = answer;
     let worker = exchange.worker;
-    let mut body = Body::new(facts.framing, exchange.forward.version);
-    if facts.names_endpoint {
-        body.rewrite_endpoint(exchange.server(), exchange.limits().sse_event_bytes_max);
-    }
-    let mut lead = facts.head_len;
+    let mut pass = first;
+    let mut now = exchange.answered_at;
     let mut deaf = false;
     loop {
-        let now = worker.net.now();
         let fast = buf.free() == 0;
-        let pass = body.pass(worker, buf, lead).map_err(|what| cut(exchange, what))?;
-        lead = 0;
         if pass.done {
             if let Some(keep) = keep_idle(exchange, facts, pass.extra) {
                 let bytes = exchange.record.bytes_down + pass.len as u64;
@@ -237,11 +245,13 @@ async fn pass_all(
             worker.give_buf(taken);
             return if deaf { Err(Outcome::ClientGone) } else { Ok(()) };
         };
-        conn.reader.arm(next_read(worker, taken, fast, &body));
+        conn.reader.arm(next_read(worker, taken, fast, body));
         match next_bytes(exchange, client, conn).await? {
             Some(more) => *buf = more,
-            None => return Box::pin(end_of_stream(exchange, client, &mut body)).await,
+            None => return Box::pin(end_of_stream(exchange, client, body)).await,
         }
+        now = worker.net.now();
+        pass = body.pass(worker, buf, 0).map_err(|what| cut(exchange, what))?;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::upstream::Pool;
 use super::watch::Watches;
@@ -12,6 +13,9 @@ use crate::io::Net;
 use crate::link::{Deployment, Shared, WorkerHandle};
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, WorkerStats};
+
+/// What is due every so often (deadlines, the newest deployment, idle upstream connections) is looked at so often.
+pub const TICK: Duration = Duration::from_millis(100);
 
 /// The state of one worker. Only its own thread touches it.
 pub struct Worker {
@@ -30,6 +34,7 @@ pub struct Worker {
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
+    last_tick: Cell<Ticks>,
 }
 
 /// The deployment as this worker uses it. An exchange keeps the one that admitted it.
@@ -48,6 +53,7 @@ impl Worker {
             shared.deployment.newer_than(0).unwrap_or_else(|| (shared.deployment.load(), 0));
         let live = Live::new(deployment, version, &[]);
         let stats = WorkerStats::new(live.deployment.snapshot.servers.len());
+        let now = net.now();
         Rc::new(Self {
             index,
             net,
@@ -58,6 +64,7 @@ impl Worker {
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
+            last_tick: Cell::new(now),
         })
     }
 
@@ -86,6 +93,12 @@ impl Worker {
         self.stage.get()
     }
 
+    /// The time of the last tick: at most [`TICK`] ago on a worker that keeps up. For deadlines that need not be
+    /// finer; reading the clock costs.
+    pub fn recently(&self) -> Ticks {
+        self.last_tick.get()
+    }
+
     /// Whether connections are to end after their present exchange.
     pub fn is_draining(&self) -> bool {
         self.stage.get() >= Stage::Draining
@@ -98,6 +111,7 @@ impl Worker {
 
     /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.
     pub fn tick(&self, now: Ticks) {
+        self.last_tick.set(now);
         self.watches.sweep(now);
         self.take_newest_deployment();
         self.take_stage();

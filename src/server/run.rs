@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
@@ -18,11 +18,9 @@ use crate::io::bell::{BellWire, bell};
 use crate::io::uring::{TcpListen, UnixListen, UringNet};
 use crate::io::{Listen, Net};
 use crate::link::{Deployment, Message, Shared, WorkerHandle};
+use crate::proxy::worker::TICK;
 use crate::proxy::{Worker, listener};
 use crate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
-
-/// What is due every so often: deadlines, the newest configuration, idle upstream connections.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Messages that a worker may have unread.
 const MAILBOX: usize = 1024;

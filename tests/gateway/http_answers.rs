@@ -131,6 +131,8 @@ fn bytes_behind_an_answer_never_become_the_next_answer() {
 
 #[test]
 fn an_answer_that_breaks_off_is_not_ended() {
+    /// So many of the answers break off; the others are malformed.
+    const BROKEN_OFF: usize = 3;
     let answers = [
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}",
@@ -147,10 +149,13 @@ fn an_answer_that_breaks_off_is_not_ended() {
     for (id, answer) in answers.iter().enumerate() {
         let mut client = probe.gateway.connect();
         client.send(&post(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"x"}}"#), ""));
-        // What was wrong before anything was passed on may also leave the client without a head.
-        if let Some(head) = client.head() {
-            assert_eq!(head.status(), 200, "{answer}");
-            assert_eq!(client.body(&head), None, "{answer}");
+        let head = client.head().unwrap();
+        if id < BROKEN_OFF {
+            assert_eq!((head.status(), client.body(&head)), (200, None), "{answer}");
+        } else {
+            // It came with the head, so nothing had been passed on yet.
+            assert_eq!(head.status(), 502, "{answer}");
+            assert!(client.body(&head).is_some_and(|body| String::from_utf8_lossy(&body).contains("chunk")), "{answer}");
         }
     }
     // A body that lasts until the connection ends is whole with it, and gets an end of its own.

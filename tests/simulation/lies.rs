@@ -74,13 +74,16 @@ enum Due {
     Error(u16),
     /// A part of the answer and the end of the connection; an error if nothing of it had come.
     Part,
+    /// A part of an answer that is visibly cut, or this error.
+    PartOrError(u16),
 }
 
 impl Lie {
     fn due(self) -> Due {
         match self {
             Self::ExtraByte | Self::TwoAnswers | Self::StrayAnswerLater | Self::BodyOfNoContent => Due::Truth,
-            Self::CloseInBody | Self::ResetInBody | Self::BadChunk | Self::SilenceInBody => Due::Part,
+            Self::CloseInBody | Self::ResetInBody | Self::SilenceInBody => Due::Part,
+            Self::BadChunk => Due::PartOrError(502),
             Self::Silence | Self::EndlessInterim | Self::DrippingHead => Due::Error(504),
             _ => Due::Error(502),
         }
@@ -191,7 +194,9 @@ fn run(seed: u64, lie: Lie, faults: Faults) {
         (Due::Error(status), Got::Answer(said)) => {
             assert_eq!((said.status(), said.id()), (status, Some(2)), "{lie:?}: {said:?}");
         }
-        (Due::Part, Got::Cut(..)) => {}
+        (Due::Part | Due::PartOrError(_), Got::Cut(..)) => {}
+        // What is wrong came with the head: nothing was passed on yet.
+        (Due::PartOrError(status), Got::Answer(said)) => assert_eq!((said.status(), said.id()), (status, Some(2))),
         (due, got) => panic!("{lie:?}: {due:?} was due, got {got:?}"),
     }
     let next = Call::of(seed, 3, 500);
