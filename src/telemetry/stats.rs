@@ -37,7 +37,7 @@ pub struct WorkerStats {
 }
 
 /// The statuses that refusals are counted under; others count under the last.
-pub const REFUSAL_STATUSES: [u16; 14] = [400, 403, 404, 405, 406, 408, 411, 413, 414, 415, 417, 431, 503, 500];
+pub const REFUSAL_STATUSES: [u16; 15] = [400, 403, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505, 500];
 
 /// What one worker counted for one server.
 #[derive(Clone, Debug)]

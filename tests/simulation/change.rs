@@ -71,7 +71,7 @@ fn drain(seed: u64, faults: Faults) -> (usize, usize) {
             }
             Got::Unsent => turned_away += 1,
             // It may call again elsewhere, without fear that it is done twice.
-            Got::Cut(cut) => {
+            Got::Cut(cut, _) => {
                 assert_eq!((server.count(call.id), cut.begun.len()), (0, 0), "{call:?} is lost");
                 turned_away += 1;
             }
@@ -93,7 +93,8 @@ fn a_drain_lets_exchanges_end() {
             turned_away.set(turned_away.get() + others);
         }
     });
-    assert!(served.get() > 0 && turned_away.get() > 0, "the drain comes in the middle");
+    let both = served.get() > 0 && turned_away.get() > 0;
+    assert!(both || seeds::replaying(), "no drain came in the middle");
 }
 
 #[test]
@@ -155,7 +156,7 @@ fn reload(seed: u64, faults: Faults) -> usize {
             Got::Answer(said) if said.status() == 200 => assert_eq!(two.count(call.id), 1, "{call:?}"),
             Got::Answer(said) => assert_eq!((said.status(), two.count(call.id)), (404, 0), "{call:?}"),
             // The 404 ends the connection: its body is not waited for.
-            Got::Unsent | Got::Cut(_) => assert_eq!(two.count(call.id), 0, "{call:?}"),
+            Got::Unsent | Got::Cut(..) => assert_eq!(two.count(call.id), 0, "{call:?}"),
         }
     }
     if faults == Faults::none() {
@@ -176,7 +177,7 @@ fn a_reload_loses_nothing() {
     seeds::each("a_reload_loses_nothing", 50, |seed| {
         moved.set(moved.get() + reload(seed, Faults::none()) + reload(seed, Faults::awkward()));
     });
-    assert!(moved.get() > 0, "no call came after the change");
+    assert!(moved.get() > 0 || seeds::replaying(), "no call came after the change");
 }
 
 /// Bounds that faults run into.

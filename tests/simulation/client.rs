@@ -12,8 +12,9 @@ use super::speech::{Cut, Mouth, Said, ends_of, hang_up};
 #[derive(Debug)]
 pub enum Got {
     Answer(Said),
-    /// It was sent, and the connection ended.
-    Cut(Cut),
+    /// It was sent, and the connection ended. If more was sent behind it, a reset may have taken what was
+    /// under way.
+    Cut(Cut, bool),
     /// The connection ended before it was sent, or was announced to end.
     Unsent,
 }
@@ -65,7 +66,7 @@ pub async fn converse(
             }
             Err(cut) => {
                 over = true;
-                Got::Cut(cut)
+                Got::Cut(cut, habit.pipelines)
             }
         };
         results.push((call, got));

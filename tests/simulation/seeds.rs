@@ -21,6 +21,11 @@ pub fn each(test: &str, count: u64, run: impl Fn(u64)) {
     }
 }
 
+/// Whether only one seed runs, which need not show all that many seeds together do.
+pub fn replaying() -> bool {
+    number(REPLAY).is_some()
+}
+
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))

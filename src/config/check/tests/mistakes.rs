@@ -25,7 +25,7 @@ fn each_mistake_is_found_where_it_stands() {
         // Scalars.
         (
             with("limits: {headers_max: many}\n"),
-            "f:4:23: limits.headers_max: `many` is not understood (write a whole number from 8 to 256",
+            "f:4:23: limits.headers_max: `many` is not understood (write a whole number from 8 to 64",
         ),
         (with("limits: {headers_max: \"64\"}\n"), "limits.headers_max: `64` is not understood"),
         (with("limits: {headers_max: 7}\n"), "limits.headers_max: `7` is too small"),
