@@ -1,10 +1,13 @@
 //! The life of the process: run, reload, drain, stop.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::{admin, deploy};
@@ -33,6 +36,8 @@ pub enum Ending {
     Drained,
     /// The drain deadline cut some.
     Cut,
+    /// A second signal came while draining: whoever sent it does not want to wait.
+    AtOnce,
 }
 
 /// The control thread's state.
@@ -69,10 +74,19 @@ impl Control {
             self.net.spawn(Box::pin(admin::serve(self.clone(), listen)));
         }
         self.shared.stage.advance(Stage::Running);
-        if stop.heard().await.is_ok() {
-            self.net.spawn(Box::pin(end_at_once(stop)));
-        }
-        self.drain().await
+        let heard = stop.heard().await.is_ok();
+        let mut drain = pin!(self.drain());
+        let mut again = pin!(async {
+            if !heard || stop.heard().await.is_err() {
+                // No signal can come any more.
+                std::future::pending().await
+            }
+        });
+        poll_fn(|cx| match drain.as_mut().poll(cx) {
+            Poll::Ready(ending) => Poll::Ready(ending),
+            Poll::Pending => again.as_mut().poll(cx).map(|()| Ending::AtOnce),
+        })
+        .await
     }
 
     async fn reload_on_signal(self: Rc<Self>, mut signal: Sleeper) {
@@ -172,14 +186,6 @@ impl Control {
 fn at_their_sockets(old: &[Listener], new: &[Listener]) -> Box<[Listener]> {
     let rules = |kept: &Listener| new.iter().find(|listener| listener.address == kept.address).cloned();
     old.iter().map(|kept| rules(kept).unwrap_or_else(|| kept.clone())).collect()
-}
-
-/// A second signal: whoever sends it does not want to wait.
-async fn end_at_once(mut stop: Sleeper) {
-    if stop.heard().await.is_ok() {
-        tracing::warn!("second signal; ending at once");
-        std::process::exit(1);
-    }
 }
 
 /// Rings `bell` whenever one of `signals` comes in.

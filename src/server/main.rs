@@ -99,6 +99,8 @@ fn exit_code(ended: Result<Ending, run::Failure>) -> ExitCode {
     match ended {
         // A drain that met its deadline did what it was told to.
         Ok(Ending::Drained | Ending::Cut) => ExitCode::SUCCESS,
+        // The caller ends the process, and the workers with it.
+        Ok(Ending::AtOnce) => ExitCode::from(FAILED),
         Err(what) => fail(&format!("ringgate: {what}")),
     }
 }

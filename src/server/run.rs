@@ -69,6 +69,10 @@ pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployme
         };
         Ok::<_, Failure>(control.run(signals, admin).await)
     })?;
+    if ending == Ending::AtOnce {
+        tracing::warn!("second signal; ending at once");
+        return Ok(ending);
+    }
     for worker in workers {
         // A worker that panicked has said so.
         let _ = worker.join();

@@ -13,9 +13,17 @@ use std::time::{Duration, Instant};
 /// Nothing in these tests takes longer, unless it is broken.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, and that no other call gives. Below those that the system gives to
+/// outgoing connections, which could take it before a gateway listens there.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    loop {
+        let turn = std::process::id() as usize * 211 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(12_000 + turn % 20_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A directory that is removed with this value.

@@ -172,7 +172,7 @@ fn a_drain_ends_what_is_idle_and_lets_the_rest_finish() {
     assert_eq!(stream.chunk().unwrap(), b"");
     assert!(stream.is_at_end());
     assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
-    assert!(gateway.log().contains("drained"), "{}", gateway.log());
+    wait_until("the log says so", || gateway.log().contains("drained"));
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn the_drain_deadline_cuts_what_is_left() {
     assert_eq!(stream.chunk(), None, "an unfinished answer has no last chunk");
     assert!(told(&ended, "the server sees the end"));
     assert_eq!(gateway.wait(), Some(0));
-    assert!(gateway.log().contains("drain deadline"), "{}", gateway.log());
+    wait_until("the log says so", || gateway.log().contains("drain deadline"));
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_second_signal_ends_at_once() {
     wait_until("draining", || gateway.admin_get("/readyz").is_some_and(|(status, _)| status == 503));
     gateway.signal("TERM");
     assert_eq!(gateway.wait(), Some(1));
-    assert!(gateway.log().contains("second signal"), "{}", gateway.log());
+    wait_until("the log says why", || gateway.log().contains("second signal"));
 }
 
 fn run(arguments: &[&str], dir: &TempDir) -> Output {
