@@ -107,7 +107,8 @@ async fn metrics(control: &Rc<Control>) -> Answer {
     let (stats, answered) = report::collect(control).await;
     let deployment = control.shared.deployment.load();
     let names: Vec<&str> = deployment.snapshot.servers.iter().map(|server| &*server.name).collect();
-    let connections: Vec<usize> = control.shared.workers.iter().map(|worker| worker.connections.count()).collect();
+    let connections: Vec<usize> =
+        control.shared.workers.iter().map(|worker| worker.connections.count()).collect();
     let body = prometheus::render(&Facts {
         stats: &stats,
         servers: &names,

@@ -40,7 +40,10 @@ pub fn refresh(old: &Deployment) -> Option<Deployment> {
 }
 
 fn endpoints(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Endpoint)> {
-    snapshot.servers.iter().flat_map(|server| server.endpoints.iter().map(|endpoint| (&*server.name, endpoint)))
+    snapshot
+        .servers
+        .iter()
+        .flat_map(|server| server.endpoints.iter().map(|endpoint| (&*server.name, endpoint)))
 }
 
 fn listener_set_up(index: usize, tls: &ListenerTls) -> Result<TlsServer, String> {
@@ -112,7 +115,8 @@ mod tests {
         let mut old = deploy(snapshot(&[("gone", gone)]), None).unwrap();
         assert!(old.addresses[0].is_empty());
         old.addresses[0] = [SocketAddr::from(([192, 0, 2, 1], 7))].into();
-        let new = deploy(snapshot(&[("here", "http://127.0.0.1:8/mcp"), ("gone", gone)]), Some(&old)).unwrap();
+        let new =
+            deploy(snapshot(&[("here", "http://127.0.0.1:8/mcp"), ("gone", gone)]), Some(&old)).unwrap();
         assert_eq!(*new.addresses[0], [SocketAddr::from(([127, 0, 0, 1], 8))]);
         assert_eq!(new.addresses[1], old.addresses[0]);
     }

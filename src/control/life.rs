@@ -134,7 +134,11 @@ impl Control {
 
     async fn drain(&self) -> Ending {
         let bound = self.shared.deployment.load().snapshot.timeouts.drain;
-        tracing::info!(seconds = bound.as_secs_f64(), open = self.connections(), "draining; a second signal ends at once");
+        tracing::info!(
+            seconds = bound.as_secs_f64(),
+            open = self.connections(),
+            "draining; a second signal ends at once"
+        );
         self.shared.stage.advance(Stage::Draining);
         self.ring_all();
         if self.empty_within(bound).await {

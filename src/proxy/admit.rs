@@ -141,7 +141,11 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         BodyLen::Known(length) => length,
         BodyLen::Unwrap => {
             if head.expect_continue && !client.continued {
-                return Ok(Judged::Admission(Admission::More { total: 0, in_body: true, send_continue: true }));
+                return Ok(Judged::Admission(Admission::More {
+                    total: 0,
+                    in_body: true,
+                    send_continue: true,
+                }));
             }
             return Ok(Judged::Chunked { head_len: head.head_len });
         }
@@ -163,7 +167,11 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
 }
 
 fn head_limits(limits: &Limits) -> HeadLimits {
-    HeadLimits { head_bytes: limits.head_bytes_max, target_bytes: limits.uri_bytes_max, headers: limits.headers_max }
+    HeadLimits {
+        head_bytes: limits.head_bytes_max,
+        target_bytes: limits.uri_bytes_max,
+        headers: limits.headers_max,
+    }
 }
 
 fn json_limits(limits: &Limits) -> JsonLimits {
@@ -187,7 +195,15 @@ struct Refuser<'b> {
 
 impl<'b> Refuser<'b> {
     fn new(worker: &'b Worker) -> Self {
-        Self { worker, origin: None, request_len: 0, close: true, head_only: false, server: None, kind: Kind::Unknown }
+        Self {
+            worker,
+            origin: None,
+            request_len: 0,
+            close: true,
+            head_only: false,
+            server: None,
+            kind: Kind::Unknown,
+        }
     }
 
     fn refuse(&self, reply: Reply<'_>) -> Refusal {
@@ -343,7 +359,12 @@ fn too_large() -> Reply<'static> {
 
 /// Unwraps what has come of a chunked body. `true` when it is whole: then head and payload stand together
 /// in the inbox, and what follows is the next request.
-fn unwrap_chunks(worker: &Worker, live: &Live, client: &mut Client, head_len: usize) -> Result<bool, Refusal> {
+fn unwrap_chunks(
+    worker: &Worker,
+    live: &Live,
+    client: &mut Client,
+    head_len: usize,
+) -> Result<bool, Refusal> {
     let body_bytes_max = live.deployment.snapshot.limits.body_bytes_max;
     let body = client.chunked.get_or_insert_with(|| ChunkedBody {
         unwrapper: InPlace::new(body_bytes_max),
@@ -396,16 +417,24 @@ fn judge_message(
         _ => {}
     }
     let (all, length) = inbox.padded(head.head_len..head.head_len + body_len);
-    let body = Padded::new(all, length).ok_or_else(|| refuser.refuse(Reply::status(500, "internal error")))?;
+    let body =
+        Padded::new(all, length).ok_or_else(|| refuser.refuse(Reply::status(500, "internal error")))?;
     let message = jsonrpc::extract_envelope(body, &json_limits(limits))
         .map_err(|fault| refuser.fault(&McpFault::from(fault)))?;
     refuser.kind = kind_of(&message);
     if route.rest.is_some() {
         // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
         let id = id_range(&message, all);
-        return Ok(Verdict { kind: refuser.kind, mirror: Mirror::Unverified, modern: false, safe: false, id });
+        return Ok(Verdict {
+            kind: refuser.kind,
+            mirror: Mirror::Unverified,
+            modern: false,
+            safe: false,
+            id,
+        });
     }
-    let post = mcp::check_post(facts, &message, &PostRules::default()).map_err(|fault| refuser.fault(&fault))?;
+    let post =
+        mcp::check_post(facts, &message, &PostRules::default()).map_err(|fault| refuser.fault(&fault))?;
     Ok(Verdict {
         kind: refuser.kind,
         mirror: post.mirror,

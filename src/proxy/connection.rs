@@ -98,8 +98,19 @@ fn deadline(timeouts: &Timeouts, in_body: bool) -> Duration {
 }
 
 fn timed_out(worker: &Worker, _live: &Live) -> Refusal {
-    let reply = Reply::status(408, "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body").closing();
-    Refusal { buf: reply.render(worker, false), status: 408, close: true, request_len: usize::MAX, server: None, kind: Kind::Unknown }
+    let reply = Reply::status(
+        408,
+        "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body",
+    )
+    .closing();
+    Refusal {
+        buf: reply.render(worker, false),
+        status: 408,
+        close: true,
+        request_len: usize::MAX,
+        server: None,
+        kind: Kind::Unknown,
+    }
 }
 
 async fn send_100(worker: &Worker, client: &mut Client) -> bool {
@@ -145,7 +156,13 @@ pub(super) async fn send(worker: &Worker, client: &mut Client, buf: Buf, now: Ti
 }
 
 /// Sends the first `len` bytes of `buf` to the client, within the time it may take.
-pub(super) async fn send_first(worker: &Worker, client: &mut Client, buf: Buf, len: usize, now: Ticks) -> bool {
+pub(super) async fn send_first(
+    worker: &Worker,
+    client: &mut Client,
+    buf: Buf,
+    len: usize,
+    now: Ticks,
+) -> bool {
     let write = worker.live().deployment.snapshot.timeouts.write;
     client.watch.until(now + write, Direction::Both);
     let (result, buf) = client.writer.send_first(buf, len).await;

@@ -135,11 +135,15 @@ impl<'w> Exchange<'w> {
                 return Next::Drop;
             }
             Failure::Dial(error) => dial_failure(error),
-            Failure::Closed => (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into()),
-            Failure::Timeout => (Outcome::UpstreamTimeout, 504, "the server did not answer in time".into()),
-            Failure::Malformed(what) => {
-                (Outcome::UpstreamFailed, 502, format!("the server's answer is not valid HTTP: {what}").into())
+            Failure::Closed => {
+                (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
             }
+            Failure::Timeout => (Outcome::UpstreamTimeout, 504, "the server did not answer in time".into()),
+            Failure::Malformed(what) => (
+                Outcome::UpstreamFailed,
+                502,
+                format!("the server's answer is not valid HTTP: {what}").into(),
+            ),
         };
         self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };
         self.record.status = status;
@@ -162,11 +166,18 @@ impl<'w> Exchange<'w> {
 
 fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
     match error {
-        DialError::Full => {
-            (Outcome::Unreachable, 503, "all connections to the server are busy: try again, or raise limits.upstream_connections_max".into())
+        DialError::Full => (
+            Outcome::Unreachable,
+            503,
+            "all connections to the server are busy: try again, or raise limits.upstream_connections_max"
+                .into(),
+        ),
+        DialError::Unresolved => {
+            (Outcome::Unreachable, 502, "the name of the server does not resolve".into())
         }
-        DialError::Unresolved => (Outcome::Unreachable, 502, "the name of the server does not resolve".into()),
-        DialError::Timeout => (Outcome::Unreachable, 504, "the server did not accept a connection in time".into()),
+        DialError::Timeout => {
+            (Outcome::Unreachable, 504, "the server did not accept a connection in time".into())
+        }
         // The system's words go to the log only: they may name addresses that are none of the client's business.
         DialError::Io(error) => {
             tracing::warn!(%error, "dial failed");
@@ -185,7 +196,10 @@ impl Drop for Exchange<'_> {
 }
 
 /// Sends the request until the head of an answer has come.
-async fn obtain_answer(exchange: &mut Exchange<'_>, client: &mut Client) -> Result<(UpstreamConn, Answer), Failure> {
+async fn obtain_answer(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+) -> Result<(UpstreamConn, Answer), Failure> {
     let mut fresh = false;
     loop {
         let mut conn = checkout(exchange, client, fresh).await?;
@@ -209,7 +223,11 @@ async fn obtain_answer(exchange: &mut Exchange<'_>, client: &mut Client) -> Resu
 }
 
 /// An idle connection to the chosen endpoint, or a new one, or one to the next endpoint.
-async fn checkout(exchange: &mut Exchange<'_>, client: &mut Client, fresh: bool) -> Result<UpstreamConn, Failure> {
+async fn checkout(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    fresh: bool,
+) -> Result<UpstreamConn, Failure> {
     let mut tried = 1;
     loop {
         let pool = exchange.pool().clone();
@@ -242,8 +260,14 @@ fn readdress(exchange: &mut Exchange<'_>, client: &mut Client, endpoint: usize) 
     let target = head::Target { message_path: None, query };
     let old_target = exchange.server().endpoints[exchange.forward.endpoint].target.clone();
     // The query that the client sent is what follows the old endpoint's own target.
-    let target = head::Target { query: target.query.and_then(|query| own_query(&old_target, query)), ..target };
-    let new = head::write_front(&mut front, exchange.forward.method, &exchange.server().endpoints[endpoint], &target);
+    let target =
+        head::Target { query: target.query.and_then(|query| own_query(&old_target, query)), ..target };
+    let new = head::write_front(
+        &mut front,
+        exchange.forward.method,
+        &exchange.server().endpoints[endpoint],
+        &target,
+    );
     client.inbox.consume(old);
     if !client.inbox.prepend(&front) {
         let mut larger = worker.take_buf(front.len() + client.inbox.len());
@@ -272,7 +296,12 @@ fn own_query<'q>(target: &str, query: &'q [u8]) -> Option<&'q [u8]> {
 }
 
 /// Sends the request. A failure is not final: the server may have answered before it closed.
-async fn send_request(exchange: &mut Exchange<'_>, client: &mut Client, conn: &mut UpstreamConn, now: Ticks) -> bool {
+async fn send_request(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    conn: &mut UpstreamConn,
+    now: Ticks,
+) -> bool {
     let len = exchange.forward.request_len;
     conn.watch.until(now + exchange.timeouts().write, Direction::Both);
     let inbox = std::mem::replace(&mut client.inbox, Buf::none());

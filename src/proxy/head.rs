@@ -189,7 +189,9 @@ pub fn preflight(worker: &Worker, head: &RequestHead<'_>, close: bool) -> Buf {
     if let Some(origin) = head.get(HeaderId::Origin) {
         write_cors(&mut out, origin);
     }
-    out.extend_from_slice(b"access-control-allow-methods: POST, GET, DELETE\r\naccess-control-max-age: 600\r\n");
+    out.extend_from_slice(
+        b"access-control-allow-methods: POST, GET, DELETE\r\naccess-control-max-age: 600\r\n",
+    );
     if let Some(wanted) = head.get(HeaderId::AccessControlRequestHeaders) {
         push_header(&mut out, b"access-control-allow-headers", wanted);
     }

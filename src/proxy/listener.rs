@@ -168,11 +168,16 @@ fn is_trusted(listener: &Listener, peer: Peer) -> bool {
         // Who may open a Unix socket is decided by its mode.
         Peer::Unix => return true,
     };
-    listener.trusted_sources.is_empty() || listener.trusted_sources.iter().any(|network| network.contains(address))
+    listener.trusted_sources.is_empty()
+        || listener.trusted_sources.iter().any(|network| network.contains(address))
 }
 
 /// Reads the PROXY header, and gives the client's address and what came behind.
-async fn read_preface(worker: &Worker, conn: &mut Conn, expected: ProxyProtocol) -> Result<(Peer, Buf), Opening> {
+async fn read_preface(
+    worker: &Worker,
+    conn: &mut Conn,
+    expected: ProxyProtocol,
+) -> Result<(Peer, Buf), Opening> {
     let mut buf = worker.take_buf(V2_BYTES_MAX);
     loop {
         conn.reader.arm(buf);

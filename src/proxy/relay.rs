@@ -14,7 +14,7 @@ use crate::config::snapshot::Transport;
 use crate::io::Direction;
 use crate::shared::Stage;
 use crate::telemetry::Outcome;
-use crate::wire::http1::{HeadLimits, HeadScan, HEADERS_MAX, Parsed, ResponseFraming, parse_response_head};
+use crate::wire::http1::{HEADERS_MAX, HeadLimits, HeadScan, Parsed, ResponseFraming, parse_response_head};
 
 use body::Body;
 
@@ -112,7 +112,11 @@ fn grown(worker: &Worker, mut buf: Buf) -> Buf {
 
 /// Turns a complete head at the start of `buf` into the client's. Interim heads are dropped: a client that
 /// waits for a 100 has got one from the gateway.
-fn take_head(exchange: &mut Exchange<'_>, buf: &mut Buf, scan: &mut HeadScan) -> Result<Option<Facts>, &'static str> {
+fn take_head(
+    exchange: &mut Exchange<'_>,
+    buf: &mut Buf,
+    scan: &mut HeadScan,
+) -> Result<Option<Facts>, &'static str> {
     let worker = exchange.worker;
     let limits = HeadLimits {
         head_bytes: exchange.limits().response_head_bytes_max,
@@ -337,7 +341,11 @@ async fn next_bytes(
 }
 
 /// The server closed: the end of a body that has no other, and a cut for any other.
-async fn end_of_stream(exchange: &mut Exchange<'_>, client: &mut Client, body: &mut Body) -> Result<(), Outcome> {
+async fn end_of_stream(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    body: &mut Body,
+) -> Result<(), Outcome> {
     let pass = body.finish().ok_or_else(|| cut(exchange, "the connection ended within the body"))?;
     let now = exchange.worker.net.now();
     let sent = send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
@@ -358,6 +366,7 @@ fn keep_idle(exchange: &Exchange<'_>, facts: &Facts, extra: bool) -> Option<Dura
         return None;
     }
     let own = exchange.timeouts().upstream_idle;
-    let keep = facts.keep_alive_timeout.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
+    let keep =
+        facts.keep_alive_timeout.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
     (!keep.is_zero()).then_some(keep)
 }

@@ -31,7 +31,16 @@ pub struct Reply<'a> {
 impl<'a> Reply<'a> {
     /// A refusal whose code is its status.
     pub fn status(status: u16, message: &'a str) -> Self {
-        Self { status, code: i64::from(status), message, data: None, id: None, headers: "", origin: None, close: false }
+        Self {
+            status,
+            code: i64::from(status),
+            message,
+            data: None,
+            id: None,
+            headers: "",
+            origin: None,
+            close: false,
+        }
     }
 
     /// The same, and the connection ends after it.

@@ -139,7 +139,12 @@ impl Pool {
     ///
     /// # Errors
     /// See [`DialError`].
-    pub async fn dial(&self, worker: &Worker, timeouts: &Timeouts, limits: &Limits) -> Result<UpstreamConn, DialError> {
+    pub async fn dial(
+        &self,
+        worker: &Worker,
+        timeouts: &Timeouts,
+        limits: &Limits,
+    ) -> Result<UpstreamConn, DialError> {
         if self.open.get() >= limits.upstream_connections_max {
             return Err(DialError::Full);
         }
@@ -147,7 +152,8 @@ impl Pool {
         let open = OpenGuard(self.open.clone());
         worker.stats.borrow_mut().dials += 1;
         let connecting = pin!(self.connect(worker));
-        let dialled = within(worker.net.sleep(timeouts.connect), connecting).await.unwrap_or(Err(DialError::Timeout));
+        let dialled =
+            within(worker.net.sleep(timeouts.connect), connecting).await.unwrap_or(Err(DialError::Timeout));
         let conn = match dialled {
             Ok(conn) => conn,
             Err(error) => {
@@ -160,7 +166,14 @@ impl Pool {
         let watch = worker.watches.watch(conn.hangup.clone());
         let mut reader = conn.reader;
         reader.arm(worker.take_buf(CLASSES[0]));
-        Ok(UpstreamConn { reader, writer: conn.writer, watch, reused: false, idle_until: Ticks::NEVER, _open: open })
+        Ok(UpstreamConn {
+            reader,
+            writer: conn.writer,
+            watch,
+            reused: false,
+            idle_until: Ticks::NEVER,
+            _open: open,
+        })
     }
 
     async fn connect(&self, worker: &Worker) -> Result<Conn, DialError> {
@@ -168,7 +181,8 @@ impl Pool {
         let conn = worker.net.dial(&address).await.map_err(DialError::Io)?;
         match (&self.tls, &self.endpoint.tls) {
             (Some(client), Some(set_up)) => {
-                let (conn, _) = tls::connect(client, conn, &set_up.server_name).await.map_err(DialError::Io)?;
+                let (conn, _) =
+                    tls::connect(client, conn, &set_up.server_name).await.map_err(DialError::Io)?;
                 Ok(conn)
             }
             _ => Ok(conn),

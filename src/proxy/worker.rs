@@ -127,7 +127,8 @@ impl Worker {
         if Rc::ptr_eq(&now, live) {
             return Some(server.0);
         }
-        index_of(&live.deployment.snapshot.server(server).name, &now).and_then(|index| u16::try_from(index).ok())
+        index_of(&live.deployment.snapshot.server(server).name, &now)
+            .and_then(|index| u16::try_from(index).ok())
     }
 
     fn take_newest_deployment(&self) {

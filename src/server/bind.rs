@@ -34,7 +34,8 @@ pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Vec<Vec<Bound>
                 let mut address = *address;
                 claim(address).map_err(|error| explain(&address.to_string(), &error))?;
                 for worker in &mut sockets {
-                    let bound = bind_tcp(address, workers > 1).map_err(|error| explain(&address.to_string(), &error))?;
+                    let bound = bind_tcp(address, workers > 1)
+                        .map_err(|error| explain(&address.to_string(), &error))?;
                     // Port 0 is chosen by the first, and shared by the others.
                     address = bound.local_addr().map_err(|error| explain(&address.to_string(), &error))?;
                     worker.push(Bound::Tcp(bound));
@@ -89,7 +90,10 @@ pub fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "a file that is no socket is in the way"));
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "a file that is no socket is in the way",
+            ));
         }
         if UnixStream::connect(path).is_ok() {
             return Err(io::ErrorKind::AddrInUse.into());
@@ -108,7 +112,9 @@ fn explain(address: &str, error: &io::Error) -> String {
     let hint = match error.kind() {
         io::ErrorKind::AddrInUse => ": another process listens there; stop it or choose another address",
         io::ErrorKind::AddrNotAvailable => ": this host does not have that address",
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need CAP_NET_BIND_SERVICE, sockets a writable directory",
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 need CAP_NET_BIND_SERVICE, sockets a writable directory"
+        }
         _ => "",
     };
     format!("cannot listen on {address}: {error}{hint}")

@@ -244,7 +244,10 @@ mod tests {
 
     #[test]
     fn commands_are_understood() {
-        let flags = |servers: &[(&str, &str)], listen: Option<&str>, workers: Option<&str>, line_admin: Option<&str>| {
+        let flags = |servers: &[(&str, &str)],
+                     listen: Option<&str>,
+                     workers: Option<&str>,
+                     line_admin: Option<&str>| {
             let servers = servers.iter().map(|(name, url)| ((*name).to_owned(), (*url).to_owned())).collect();
             Command::Serve(Source::Flags(Flags {
                 servers,

@@ -77,7 +77,9 @@ struct Request {
 async fn read_request(conn: &mut Conn, mut buf: Buf) -> Option<(Request, Buf)> {
     let mut scan = HeadScan::new();
     loop {
-        if let Parsed::Complete(head) = parse_request_head(buf.filled(), &HeadLimits::default(), &mut scan).ok()? {
+        if let Parsed::Complete(head) =
+            parse_request_head(buf.filled(), &HeadLimits::default(), &mut scan).ok()?
+        {
             let length = match head.framing {
                 BodyFraming::None => 0,
                 BodyFraming::Length(length) => usize::try_from(length).ok()?,

@@ -9,9 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::cli::{self, Command};
 use super::{demo, doctor, run};
-use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
 use crate::config::check::{self, Flags};
 use crate::config::schema;
+use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
 use crate::control::Ending;
 use crate::control::life::Source;
 use crate::link::Deployment;
@@ -90,7 +90,11 @@ fn reader(source: cli::Source) -> Source {
 fn serve(snapshot: Snapshot, source: Source) -> ExitCode {
     let _flushed_at_the_end = set_up_log(snapshot.log);
     let ended = run::serve(snapshot, source, |deployment| {
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving. {}", check::summary(&deployment.snapshot));
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            "serving. {}",
+            check::summary(&deployment.snapshot)
+        );
     });
     exit_code(ended)
 }
@@ -108,8 +112,10 @@ fn exit_code(ended: Result<Ending, run::Failure>) -> ExitCode {
 /// Sets the log up. Lines are written by a thread of their own, so that a full pipe never stops a worker; when
 /// too many wait, the newest are dropped. What waits is written when the guard is dropped.
 fn set_up_log(log: Log) -> WorkerGuard {
-    let (writer, guard) =
-        NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LOG_LINES_MAX).finish(std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LOG_LINES_MAX)
+        .finish(std::io::stderr());
     let level = match log.level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
@@ -148,7 +154,8 @@ fn start_demo(listen: &str) -> Result<ExitCode, String> {
 }
 
 fn show_demo(deployment: &Deployment) {
-    let Some(ListenAddress::Tcp(address)) = deployment.snapshot.listeners.first().map(|listener| &listener.address)
+    let Some(ListenAddress::Tcp(address)) =
+        deployment.snapshot.listeners.first().map(|listener| &listener.address)
     else {
         return;
     };
@@ -162,10 +169,13 @@ fn show_demo(deployment: &Deployment) {
          -H 'content-type: application/json' -H 'accept: application/json, text/event-stream' \\\n    \
          -d '{call}'\n\n\
          Metrics: {}. Ctrl-C ends.\n",
-        deployment.snapshot.admin.address.map_or_else(|| "off".to_owned(), |admin| format!("http://{admin}/metrics")),
+        deployment
+            .snapshot
+            .admin
+            .address
+            .map_or_else(|| "off".to_owned(), |admin| format!("http://{admin}/metrics")),
     );
     // Without a reader on standard output there is nobody to show it to.
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
 }
-

@@ -33,13 +33,18 @@ pub type Failure = String;
 ///
 /// # Errors
 /// When it cannot start; nothing was served then.
-pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployment)) -> Result<Ending, Failure> {
+pub fn serve(
+    snapshot: Snapshot,
+    source: Source,
+    announce: impl FnOnce(&Deployment),
+) -> Result<Ending, Failure> {
     let start = Instant::now();
     let driver = usable_driver(snapshot.driver)?;
     let cpus = choose_cpus(&snapshot.workers)?;
     let sockets = bind_all(&snapshot.listeners, cpus.len())?;
     let admin = snapshot.admin.address.map(|address| {
-        bind_tcp(address, false).map_err(|error| format!("cannot listen on the admin address {address}: {error}"))
+        bind_tcp(address, false)
+            .map_err(|error| format!("cannot listen on the admin address {address}: {error}"))
     });
     let admin = admin.transpose()?;
     let deployment = Arc::new(deploy(snapshot, None)?);
@@ -62,7 +67,8 @@ pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployme
             started,
         });
         let listen = |error: std::io::Error| format!("control thread: {error}");
-        let signals = Signals { reload: reload.listen().map_err(listen)?, stop: stop.listen().map_err(listen)? };
+        let signals =
+            Signals { reload: reload.listen().map_err(listen)?, stop: stop.listen().map_err(listen)? };
         let admin = match admin {
             Some(socket) => Some(Rc::new(TcpListen::new(socket).map_err(listen)?) as Rc<dyn Listen>),
             None => None,
@@ -84,7 +90,9 @@ pub fn serve(snapshot: Snapshot, source: Source, announce: impl FnOnce(&Deployme
 fn usable_driver(wanted: Driver) -> Result<Driver, Failure> {
     match (wanted, doctor::why_no_ring()) {
         (Driver::Epoll, _) | (_, None) => Ok(wanted),
-        (Driver::IoUring, Some(finding)) => Err(format!("driver: io_uring: {}; {}", finding.what, finding.fix)),
+        (Driver::IoUring, Some(finding)) => {
+            Err(format!("driver: io_uring: {}; {}", finding.what, finding.fix))
+        }
         (Driver::Auto, Some(finding)) => {
             let (what, cost, fix) = (finding.what, finding.cost, finding.fix);
             tracing::warn!(%what, %cost, %fix, "no io_uring, so the workers use epoll");
@@ -117,7 +125,10 @@ fn choose_cpus(workers: &Workers) -> Result<Vec<Option<core_affinity::CoreId>>, 
     }
 }
 
-fn shared_state(deployment: Arc<Deployment>, workers: usize) -> Result<(Arc<Shared>, Vec<BellWire>), Failure> {
+fn shared_state(
+    deployment: Arc<Deployment>,
+    workers: usize,
+) -> Result<(Arc<Shared>, Vec<BellWire>), Failure> {
     let mut handles = Vec::with_capacity(workers);
     let mut wires = Vec::with_capacity(workers);
     for _ in 0..workers {
@@ -158,7 +169,9 @@ fn spawn_workers(
                     event_loop.block_on(work(index, shared, sockets, wire, start, ready));
                 }
                 Err(error) => {
-                    let _ = ready.send(Err(format!("worker {index} has no event loop: {error}; see `ringgate doctor`")));
+                    let _ = ready.send(Err(format!(
+                        "worker {index} has no event loop: {error}; see `ringgate doctor`"
+                    )));
                 }
             }
         });

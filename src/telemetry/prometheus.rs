@@ -13,8 +13,24 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Upper bounds of the latency buckets, in microseconds.
 const BUCKETS_MICROS: [u64; 18] = [
-    50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-    2_500_000, 10_000_000, 60_000_000, 600_000_000,
+    50,
+    100,
+    250,
+    500,
+    1_000,
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    10_000_000,
+    60_000_000,
+    600_000_000,
 ];
 
 /// What is to be shown.
@@ -51,9 +67,19 @@ pub fn render(facts: &Facts<'_>) -> String {
 fn process(page: &mut Page, facts: &Facts<'_>) {
     page.family("ringgate_build_info", "gauge", "Always 1; the version is a label.");
     page.value("ringgate_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    page.single("ringgate_uptime_seconds", "gauge", "Seconds since the process started.", facts.uptime.as_secs());
+    page.single(
+        "ringgate_uptime_seconds",
+        "gauge",
+        "Seconds since the process started.",
+        facts.uptime.as_secs(),
+    );
     page.single("ringgate_draining", "gauge", "1 while the process drains.", u64::from(facts.draining));
-    page.single("ringgate_config_generation", "gauge", "Number of the configuration in force.", facts.generation);
+    page.single(
+        "ringgate_config_generation",
+        "gauge",
+        "Number of the configuration in force.",
+        facts.generation,
+    );
     page.single("ringgate_config_reloads_total", "counter", "Reloads that were taken.", facts.reloads);
     page.single(
         "ringgate_config_reloads_failed_total",
@@ -78,18 +104,44 @@ fn connections(page: &mut Page, facts: &Facts<'_>) {
     }
     let counters = [
         ("ringgate_connections_accepted_total", "Client connections accepted.", stats.connections_accepted),
-        ("ringgate_connections_refused_total", "Client connections closed at once: limits.connections_max.", stats.connections_refused),
-        ("ringgate_connections_handed_over_total", "Client connections placed on another worker.", stats.connections_handed_over),
-        ("ringgate_handshakes_failed_total", "Client connections that failed in TLS or the PROXY header.", stats.handshakes_failed),
+        (
+            "ringgate_connections_refused_total",
+            "Client connections closed at once: limits.connections_max.",
+            stats.connections_refused,
+        ),
+        (
+            "ringgate_connections_handed_over_total",
+            "Client connections placed on another worker.",
+            stats.connections_handed_over,
+        ),
+        (
+            "ringgate_handshakes_failed_total",
+            "Client connections that failed in TLS or the PROXY header.",
+            stats.handshakes_failed,
+        ),
         ("ringgate_upstream_dials_total", "Connections dialled to servers.", stats.dials),
         ("ringgate_upstream_dials_failed_total", "Of these, failed ones.", stats.dials_failed),
-        ("ringgate_upstream_retries_total", "Safe requests sent again after an idle connection was found dead.", stats.retries),
+        (
+            "ringgate_upstream_retries_total",
+            "Safe requests sent again after an idle connection was found dead.",
+            stats.retries,
+        ),
     ];
     for (name, help, value) in counters {
         page.single(name, "counter", help, value);
     }
-    page.single("ringgate_upstream_connections", "gauge", "Open connections to servers.", stats.upstream_open);
-    page.single("ringgate_exchanges_open", "gauge", "Exchanges under way, streams included.", stats.exchanges_open);
+    page.single(
+        "ringgate_upstream_connections",
+        "gauge",
+        "Open connections to servers.",
+        stats.upstream_open,
+    );
+    page.single(
+        "ringgate_exchanges_open",
+        "gauge",
+        "Exchanges under way, streams included.",
+        stats.exchanges_open,
+    );
     page.family("ringgate_refusals_total", "counter", "Requests the gateway refused itself, by status.");
     for (status, count) in REFUSAL_STATUSES.iter().zip(stats.refused_by_status) {
         page.value("ringgate_refusals_total", &[("status", &status.to_string())], count);
@@ -171,7 +223,11 @@ impl Page {
             below += histogram.count_between(from, to);
             // Values that a bucket of the histogram cannot tell apart are counted once.
             from = histogram.highest_equivalent(to) + 1;
-            let _ = writeln!(self.0, "{name}_bucket{{server=\"{server}\",le=\"{}\"}} {below}", micros as f64 / 1e6);
+            let _ = writeln!(
+                self.0,
+                "{name}_bucket{{server=\"{server}\",le=\"{}\"}} {below}",
+                micros as f64 / 1e6
+            );
         }
         let count = histogram.len();
         let sum = histogram.mean() * count as f64 / 1e9;

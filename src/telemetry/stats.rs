@@ -37,7 +37,8 @@ pub struct WorkerStats {
 }
 
 /// The statuses that refusals are counted under; others count under the last.
-pub const REFUSAL_STATUSES: [u16; 15] = [400, 403, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505, 500];
+pub const REFUSAL_STATUSES: [u16; 15] =
+    [400, 403, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505, 500];
 
 /// What one worker counted for one server.
 #[derive(Clone, Debug)]
@@ -71,7 +72,8 @@ impl Default for ServerStats {
 
 fn histogram() -> Histogram<u64> {
     // Two digits (1 %) in constant memory, allocated here and never again.
-    Histogram::new_with_bounds(1_000, LONGEST_NANOS, 2).unwrap_or_else(|_| unreachable!("constant bounds are valid"))
+    Histogram::new_with_bounds(1_000, LONGEST_NANOS, 2)
+        .unwrap_or_else(|_| unreachable!("constant bounds are valid"))
 }
 
 impl WorkerStats {

@@ -127,7 +127,9 @@ impl Gateway {
     pub fn metric(&self, name: &str, label: &str) -> f64 {
         let (_, page) = self.admin_get("/metrics").unwrap();
         page.lines()
-            .filter(|line| line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']) && line.contains(label))
+            .filter(|line| {
+                line.starts_with(name) && line[name.len()..].starts_with(['{', ' ']) && line.contains(label)
+            })
             .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
             .sum()
     }
@@ -153,7 +155,8 @@ impl Gateway {
 
     /// Sends it a signal by name, such as `HUP`.
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(status.success());
     }
 
@@ -270,7 +273,14 @@ impl<S: Read + Write> Client<S> {
                 self.buffer.extend_from_slice(&chunk[..count]);
                 true
             }
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe) => false,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe
+                ) =>
+            {
+                false
+            }
             Err(error) => panic!("read: {error}; so far: {}", String::from_utf8_lossy(&self.buffer)),
         }
     }
@@ -392,7 +402,11 @@ pub const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"20
 
 /// A 200 answer with this JSON body.
 pub fn ok(body: &str) -> Vec<u8> {
-    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// What an upstream does with one request on one connection. `false` closes the connection.
@@ -448,7 +462,8 @@ impl Upstream {
 pub fn echoed(request: &Message) -> String {
     let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let id = body.get("id").cloned().unwrap_or_default();
-    serde_json::json!({"jsonrpc": "2.0", "id": id, "result": {"start": request.start, "asked": body}}).to_string()
+    serde_json::json!({"jsonrpc": "2.0", "id": id, "result": {"start": request.start, "asked": body}})
+        .to_string()
 }
 
 fn serve(stream: TcpStream, script: &Script, sender: &Sender<Message>) {

@@ -155,7 +155,10 @@ fn an_answer_that_breaks_off_is_not_ended() {
         } else {
             // It came with the head, so nothing had been passed on yet.
             assert_eq!(head.status(), 502, "{answer}");
-            assert!(client.body(&head).is_some_and(|body| String::from_utf8_lossy(&body).contains("chunk")), "{answer}");
+            assert!(
+                client.body(&head).is_some_and(|body| String::from_utf8_lossy(&body).contains("chunk")),
+                "{answer}"
+            );
         }
     }
     // A body that lasts until the connection ends is whole with it, and gets an end of its own.

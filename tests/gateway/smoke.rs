@@ -8,7 +8,8 @@ fn a_call_goes_through_and_comes_back() {
     let gateway = Gateway::before(upstream.address, "");
     let mut client = gateway.connect();
     for id in 1..=3 {
-        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
+        let body =
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
         let answer = client.ask(&post(&body, &modern("tools/call", "x")));
         assert_eq!(answer.status(), 200, "{answer:?}");
         assert_eq!(answer.json()["id"], id);

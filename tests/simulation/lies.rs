@@ -196,7 +196,9 @@ fn run(seed: u64, lie: Lie, faults: Faults) {
         }
         (Due::Part | Due::PartOrError(_), Got::Cut(..)) => {}
         // What is wrong came with the head: nothing was passed on yet.
-        (Due::PartOrError(status), Got::Answer(said)) => assert_eq!((said.status(), said.id()), (status, Some(2))),
+        (Due::PartOrError(status), Got::Answer(said)) => {
+            assert_eq!((said.status(), said.id()), (status, Some(2)))
+        }
         (due, got) => panic!("{lie:?}: {due:?} was due, got {got:?}"),
     }
     let next = Call::of(seed, 3, 500);

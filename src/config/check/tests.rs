@@ -199,7 +199,9 @@ fn flags_go_through_the_same_door_and_findings_name_the_flag() {
     assert!(snapshot.route(b"/a/mcp").is_some());
 
     let servers = [pair("a", "http://a"), pair("a", "http://b"), pair("c", "nope")];
-    let found = Snapshot::from_flags(&Flags { admin: Some("z".into()), ..flags(&servers, "x", "y") }).unwrap_err().to_string();
+    let found = Snapshot::from_flags(&Flags { admin: Some("z".into()), ..flags(&servers, "x", "y") })
+        .unwrap_err()
+        .to_string();
     for part in [
         "--listen: `x` is not an address and port (",
         "--workers: `y` is not understood (",

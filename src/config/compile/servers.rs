@@ -76,6 +76,14 @@ fn server(
     let endpoints = endpoints(section, place, endpoints_before, context, findings);
     let (headers, header_names) = headers(&section.headers, context, findings);
     let transport = transport(section, findings);
+    if let (Transport::Sse { .. }, 2..) = (&transport, endpoints.len()) {
+        // A message belongs to the stream it answers on, and only one replica holds that.
+        findings.add(
+            place,
+            "has several endpoints with `transport: sse`",
+            "give each replica a server of its own",
+        );
+    }
     let name = &section.name.as_ref()?.value;
     let path = section.path.as_ref().map_or_else(|| format!("/{name}/mcp"), |path| path.value.clone());
     Some(Server {

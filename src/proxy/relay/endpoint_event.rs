@@ -40,10 +40,8 @@ impl EndpointEvents {
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
         let mut out = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
-        while let Some(end) = self
-            .scanner
-            .next_end(rest)
-            .map_err(|_| "an event is larger than limits.sse_event_bytes_max")?
+        while let Some(end) =
+            self.scanner.next_end(rest).map_err(|_| "an event is larger than limits.sse_event_bytes_max")?
         {
             self.partial.extend_from_slice(&rest[..end]);
             rest = &rest[end..];
@@ -68,7 +66,8 @@ impl EndpointEvents {
         )?;
         let query = query.map_or(String::new(), |query| format!("?{query}"));
         let ours = format!("{}{SUB_ROUTE}{path}{query}", self.path);
-        write_endpoint(out, &event, ours.as_bytes()).map_err(|_| "the endpoint event's URI holds a line break")
+        write_endpoint(out, &event, ours.as_bytes())
+            .map_err(|_| "the endpoint event's URI holds a line break")
     }
 
     /// Path and query of a URI on the server itself (MCP.md 1.6: require the same origin).
@@ -83,8 +82,10 @@ impl EndpointEvents {
             }
             Some(_) => return None,
         };
-        let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let clean = query.is_none_or(|query| query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
+        let (path, query) =
+            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let clean =
+            query.is_none_or(|query| query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
         (clean && self.message_paths.iter().any(|allowed| **allowed == *path)).then_some((path, query))
     }
 }

@@ -112,7 +112,8 @@ fn countdown(id: &Value, from: u64, token: &Value, modern: bool) -> Answer {
     if !token.is_null() {
         messages.extend((0..from).map(|step| {
             let message = format!("{}", from - step);
-            let params = json!({"progressToken": token, "progress": step + 1, "total": from, "message": message});
+            let params =
+                json!({"progressToken": token, "progress": step + 1, "total": from, "message": message});
             json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}).to_string()
         }));
     }
@@ -160,10 +161,13 @@ mod tests {
 
     #[test]
     fn a_legacy_and_a_modern_client_both_get_on() {
-        let init = ask(&json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}));
+        let init = ask(
+            &json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": "2025-06-18"}}),
+        );
         assert_eq!(init["result"]["protocolVersion"], "2025-06-18");
         let meta = json!({VERSION_KEY: MODERN});
-        let list = ask(&json!({"jsonrpc": "2.0", "id": "x", "method": "tools/list", "params": {"_meta": meta}}));
+        let list =
+            ask(&json!({"jsonrpc": "2.0", "id": "x", "method": "tools/list", "params": {"_meta": meta}}));
         assert_eq!(list["id"], "x");
         assert_eq!(list["result"]["resultType"], "complete");
         assert_eq!(list["result"]["tools"].as_array().unwrap().len(), 3);
@@ -183,9 +187,14 @@ mod tests {
         for body in ["", "{", "[]", "null", "{\"method\":7,\"id\":1}"] {
             answer(body.as_bytes());
         }
-        let call = |params: Value| ask(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}));
+        let call = |params: Value| {
+            ask(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}))
+        };
         assert_eq!(call(json!({"name": "nope"}))["error"]["code"], -32602);
         assert_eq!(call(json!({"name": "add", "arguments": {"a": "x"}}))["result"]["isError"], true);
-        assert_eq!(call(json!({"name": "countdown", "arguments": {"from": 1000}}))["result"]["isError"], true);
+        assert_eq!(
+            call(json!({"name": "countdown", "arguments": {"from": 1000}}))["result"]["isError"],
+            true
+        );
     }
 }

@@ -287,7 +287,8 @@ fn missing_meta(message: &'static str) -> McpFault<'static> {
 /// A request that describes itself can only be sent again in a revision whose requests do: those are
 /// listed, as a server lists them in its answer to `server/discover`.
 fn unsupported_modern(requested: &[u8], rules: &PostRules<'_>) -> McpFault<'static> {
-    let modern: Vec<Revision> = rules.supported.iter().copied().filter(|revision| revision.is_modern()).collect();
+    let modern: Vec<Revision> =
+        rules.supported.iter().copied().filter(|revision| revision.is_modern()).collect();
     McpFault::unsupported_version(requested, if modern.is_empty() { rules.supported } else { &modern })
 }
 

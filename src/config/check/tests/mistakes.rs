@@ -179,6 +179,10 @@ fn each_mistake_is_found_where_it_stands() {
             server_with("message_paths: [/m]"),
             "servers[0].message_paths: has no effect without `transport: sse`",
         ),
+        (
+            "servers: [{name: a, transport: sse, endpoints: ['http://b', 'http://c']}]\n".to_owned(),
+            "servers[0]: has several endpoints with `transport: sse`",
+        ),
         (server_with("transport: stdio"), "servers[0].transport: `stdio` is not known"),
         (server_with("tls: {insecure: true}"), "servers[0].tls.insecure: is not an option"),
         (server_with("tls: {ca: key.pem}"), "servers[0].tls.ca: holds no PEM certificate"),
