@@ -47,7 +47,7 @@ section! {
         workers: Workers = WORKERS, default "auto";
         /// Which worker serves a new connection: `kernel` lets the kernel spread connections by hash;
         /// `balanced` gives each to the worker with the fewest, for few and long-lived connections.
-        placement: Placement = Choice(&[("kernel", Placement::Kernel), ("balanced", Placement::Balanced)]), default "kernel";
+        placement: Placement = Choice(&[("kernel", Placement::Kernel), ("balanced", Placement::Balanced)]), default "balanced";
         /// How workers talk to the kernel. `auto` takes io_uring, or epoll with a warning where
         /// io_uring is not permitted; `io_uring` does not start without it.
         driver: Driver = Choice(&[("auto", Driver::Auto), ("io_uring", Driver::IoUring), ("epoll", Driver::Epoll)]), default "auto";

@@ -23,6 +23,8 @@ use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Field, JsonLimits, Message};
 use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, Mirror, PostRules};
 
+mod compose;
+
 /// What is to be done with the bytes in the inbox.
 pub enum Admission {
     /// Not a whole request yet: read on.
@@ -158,11 +160,11 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.request_len = total;
     refuser.close = last;
     let verdict = judge_message(&client.inbox, &head, body_len, &facts, &route, limits, &mut refuser)?;
-    let mut forward = compose(worker, live, &head, body_len, &route, &verdict, &facts, now);
+    let mut forward = compose::compose(worker, live, &head, body_len, &route, &verdict, &facts, now);
     forward.close = last;
     let head_len = head.head_len;
     client.note_request(now, total);
-    put_in_place(worker, &mut client.inbox, head_len);
+    compose::put_in_place(worker, &mut client.inbox, head_len);
     Ok(Judged::Admission(Admission::Forward(forward)))
 }
 
@@ -464,60 +466,4 @@ fn is_idempotent_tool(message: &Message<'_>, route: &Route<'_>) -> bool {
     !tools.is_empty()
         && envelope.text(Field::Method).is_some_and(|method| method.eq(b"tools/call"))
         && envelope.text(Field::Name).is_some_and(|name| tools.iter().any(|tool| name.eq(tool.as_bytes())))
-}
-
-/// Composes the upstream's head in the worker's scratch.
-#[allow(clippy::too_many_arguments)]
-fn compose(
-    worker: &Worker,
-    live: &Rc<Live>,
-    head: &RequestHead<'_>,
-    body_len: usize,
-    route: &Route<'_>,
-    verdict: &Verdict,
-    facts: &HeaderFacts<'_>,
-    now: Ticks,
-) -> Forward {
-    let server = route.server;
-    let bound = facts.session_id.and_then(head::split_session).map(|(endpoint, _)| endpoint);
-    let (endpoint, bound) = match bound {
-        Some(endpoint) if server.endpoints.len() > 1 && endpoint < server.endpoints.len() => (endpoint, true),
-        _ => (live.choose(server, now), false),
-    };
-    let mut out = worker.scratch.borrow_mut();
-    out.clear();
-    let target = head::Target { message_path: route.rest, query: head.query };
-    let front_len = head::write_front(&mut out, head.method, &server.endpoints[endpoint], &target);
-    let body = (head.method == Method::Post).then_some(body_len);
-    head::write_request_fields(&mut out, head, server, verdict.mirror, body);
-    Forward {
-        live: live.clone(),
-        server: server.id,
-        endpoint,
-        bound: bound || route.rest.is_some(),
-        request_len: out.len() + body_len,
-        front_len,
-        kind: verdict.kind,
-        method: head.method,
-        version: head.version,
-        cancel_on_close: verdict.modern || verdict.kind == Kind::Stream,
-        safe: verdict.safe,
-        close: !head.keep_alive,
-        id: verdict.id.clone().map(|id| id.start + out.len()..id.end + out.len()),
-        origin: head.get(HeaderId::Origin).map(Box::from),
-        started: now,
-    }
-}
-
-/// Puts the head in the worker's scratch in the place of the client's own, right before the body.
-fn put_in_place(worker: &Worker, inbox: &mut Buf, head_len: usize) {
-    let head = worker.scratch.borrow();
-    inbox.consume(head_len);
-    if inbox.prepend(&head) {
-        return;
-    }
-    let mut larger = worker.take_buf(head.len() + inbox.len());
-    let fits = larger.append(&head) && larger.append(inbox.filled());
-    debug_assert!(fits, "the buffer was asked for by this length");
-    worker.give_buf(std::mem::replace(inbox, larger));
 }

@@ -177,7 +177,7 @@ fn only_what_workers_hold_open_needs_a_restart() {
         ("listeners: [{address: '127.0.0.1:8080', proxy_protocol: v1}]\n", vec![]),
         ("listeners: [{address: '127.0.0.1:8081'}]\n", vec!["listeners"]),
         (
-            "workers: 2\nplacement: balanced\ndriver: epoll\nadmin: {address: off}\n",
+            "workers: 2\nplacement: kernel\ndriver: epoll\nadmin: {address: off}\n",
             vec!["workers", "placement", "driver", "admin"],
         ),
     ] {
