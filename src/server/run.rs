@@ -194,8 +194,8 @@ fn report(
     if let (0, Some(error)) = (index, fallback) {
         tracing::warn!(%error, "no io_uring: the workers use epoll, at about a third more CPU a request; run `ringgate doctor`");
     }
-    let cpu = cpu.filter(|_| pinned).map(|cpu| cpu.id);
-    tracing::debug!(worker = index, ?cpu, driver = event_loop.label(), "worker started");
+    let cpu = cpu.filter(|_| pinned).map_or_else(|| "any".to_owned(), |cpu| cpu.id.to_string());
+    tracing::info!(worker = index, %cpu, driver = event_loop.label(), "worker started");
 }
 
 /// The life of one worker.
