@@ -151,14 +151,21 @@ struct Window {
     to: usize,
 }
 
-// SAFETY: the pointer is into the heap block that `Buf` owns, which neither moves nor is freed while the
-// operation holds the `Window`, and `from..to` lies within its filled, initialised part.
+impl Window {
+    /// Panics if more is to be sent than is filled: whoever asked for that is mistaken, and the kernel would not know.
+    fn bytes(&self) -> &[u8] {
+        &self.buf.filled()[self.from..self.to]
+    }
+}
+
+// SAFETY: pointer and length are those of one slice of the filled, initialised part of the heap block that `Buf`
+// owns, which neither moves nor is freed while the operation holds the `Window`.
 unsafe impl IoBuf for Window {
     fn read_ptr(&self) -> *const u8 {
-        self.buf.filled()[self.from..].as_ptr()
+        self.bytes().as_ptr()
     }
     fn bytes_init(&self) -> usize {
-        self.to - self.from
+        self.bytes().len()
     }
 }
 
