@@ -79,7 +79,9 @@ pub async fn await_head(
             }
         };
         match take_head(exchange, &mut buf, &mut scan) {
-            Ok(Some(facts)) => {
+            Ok(Some(mut facts)) => {
+                // Behind a request that broke off, another would be read as the rest of its body.
+                facts.keep_alive &= sent;
                 // What follows is the client's time, not the server's.
                 conn.watch.rest();
                 return Ok(Answer { buf, facts });
