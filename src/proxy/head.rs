@@ -87,7 +87,7 @@ pub fn write_request_fields(
         let left_out = NOT_UPSTREAM.contains(field.id)
             || (mirror == Mirror::Unverified && matches!(field.id, HeaderId::McpMethod | HeaderId::McpName))
             || (named && head.is_named_by_connection(field.name))
-            || server.header_names.iter().any(|name| field.name.eq_ignore_ascii_case(name.as_bytes()));
+            || server.header_names.iter().any(|name| reads_as(field.name, name.as_bytes()));
         if left_out {
             continue;
         }
@@ -99,6 +99,13 @@ pub fn write_request_fields(
         push_header(out, field.name, value);
     }
     push_end(out);
+}
+
+/// Whether a server may take a field called `name` for `configured`: letter case does not count, and servers in the
+/// manner of CGI read `_` as `-`. A client must not stand in for a header that the configuration sets.
+fn reads_as(name: &[u8], configured: &[u8]) -> bool {
+    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.len() == configured.len() && name.iter().zip(configured).all(|(&a, &b)| plain(a) == plain(b))
 }
 
 /// The endpoint that a session lives on, and the server's own id of it, of a server with several endpoints.
@@ -208,6 +215,16 @@ pub fn preflight(worker: &Worker, head: &RequestHead<'_>, close: bool) -> Buf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clients_header_does_not_stand_in_for_a_configured_one() {
+        for name in ["x-team-key", "X-Team-Key", "X_Team_Key", "x-team_key"] {
+            assert!(reads_as(name.as_bytes(), b"x-team-key"), "{name}");
+        }
+        for name in ["x-team-keys", "x-team-kex", "x.team.key", ""] {
+            assert!(!reads_as(name.as_bytes(), b"x-team-key"), "{name}");
+        }
+    }
 
     #[test]
     fn a_session_names_its_endpoint_only_in_the_gateways_own_form() {
