@@ -2,7 +2,7 @@
 //! messages. Behind a gateway that must be a URI of the gateway's own.
 
 use crate::config::snapshot::{Server, Transport};
-use crate::wire::sse::{Event, Scanner, write_endpoint};
+use crate::wire::sse::{Event, Scanner, without_bom, write_endpoint};
 
 /// Stands between the server's path and the path of its message endpoint; the route table reads it back.
 const SUB_ROUTE: &str = "/~";
@@ -12,6 +12,8 @@ pub struct EndpointEvents {
     scanner: Scanner,
     /// An event whose end is to come.
     partial: Vec<u8>,
+    /// No event has ended yet: readers skip a byte order mark here, and only here.
+    at_start: bool,
     path: Box<str>,
     message_paths: Box<[Box<str>]>,
     authorities: Box<[Box<str>]>,
@@ -27,6 +29,7 @@ impl EndpointEvents {
         Self {
             scanner: Scanner::new(event_bytes_max),
             partial: Vec::new(),
+            at_start: true,
             path: server.path.clone(),
             message_paths,
             authorities: server.endpoints.iter().map(|endpoint| endpoint.authority.clone()).collect(),
@@ -52,8 +55,9 @@ impl EndpointEvents {
         Ok(out)
     }
 
-    fn pass(&self, out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), &'static str> {
-        let event = Event::parse(bytes);
+    fn pass(&mut self, out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), &'static str> {
+        let at_start = std::mem::replace(&mut self.at_start, false);
+        let event = Event::parse(if at_start { without_bom(bytes) } else { bytes });
         if !event.is_endpoint() {
             out.extend_from_slice(bytes);
             return Ok(());
@@ -73,8 +77,10 @@ impl EndpointEvents {
     /// Path and query of a URI on the server itself (MCP.md 1.6: require the same origin).
     fn own_target<'u>(&self, uri: &'u str) -> Option<(&'u str, Option<&'u str>)> {
         let target = match uri.split_once("://") {
-            None if uri.starts_with("//") => return None,
+            _ if uri.starts_with("//") => return None,
             None => uri,
+            // A URI within the query of a relative one.
+            Some((start, _)) if start.contains(['/', '?']) => uri,
             Some(("http" | "https", rest)) => {
                 let start = rest.find('/')?;
                 let same = self.authorities.iter().any(|own| own.eq_ignore_ascii_case(&rest[..start]));
@@ -99,6 +105,7 @@ mod tests {
         EndpointEvents {
             scanner: Scanner::new(1000),
             partial: Vec::new(),
+            at_start: true,
             path: "/old/mcp".into(),
             message_paths: ["/message".into(), "/messages/".into()].into(),
             authorities: ["up:3001".into()].into(),
@@ -121,6 +128,14 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_hides_no_endpoint() {
+        let stream = b"\xEF\xBB\xBFevent: endpoint\ndata: /message\n\n";
+        let text = String::from_utf8(events().push(stream).unwrap()).unwrap();
+        assert!(text.contains("data: /old/mcp/~/message\n"), "{text}");
+        assert!(events().push(b"\xEF\xBB\xBFevent: endpoint\ndata: http://evil/\n\n").is_err());
+    }
+
+    #[test]
     fn only_the_servers_own_message_paths_pass() {
         for (uri, passes) in [
             ("/messages/?session_id=1", true),
@@ -129,6 +144,9 @@ mod tests {
             ("http://evil:3001/message", false),
             ("//evil/message", false),
             ("/admin", false),
+            ("/message?back=http://evil/", true),
+            ("/admin?back=http://up:3001/message", false),
+            ("//evil/message?back=http://up:3001/message", false),
             ("/message/../admin", false),
             ("ftp://up:3001/message", false),
             ("/message?a=#b", false),
