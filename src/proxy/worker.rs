@@ -113,12 +113,18 @@ impl Worker {
     pub fn tick(&self, now: Ticks) {
         self.last_tick.set(now);
         self.watches.sweep(now);
-        self.take_newest_deployment();
-        self.take_stage();
+        self.take_news();
         let live = self.live();
         for pool in &live.pools {
             pool.prune(now);
         }
+    }
+
+    /// What control may have changed: the deployment and the stage. Cheap if it did not, so it may be asked whenever
+    /// the bell rings, which with balanced placement is as often as a connection comes in.
+    pub fn take_news(&self) {
+        self.take_newest_deployment();
+        self.take_stage();
     }
 
     /// The index in the deployment of now of a server of `live`, for counters.

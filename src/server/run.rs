@@ -223,7 +223,7 @@ async fn work(
     worker.net.spawn(Box::pin(async move {
         while sleeper.heard().await.is_ok() {
             // The newest configuration first: a report is read under it.
-            hearing.tick(hearing.net.now());
+            hearing.take_news();
             read_mail(&hearing);
         }
     }));
