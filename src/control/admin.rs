@@ -1,6 +1,9 @@
 //! The operator's listener: health, readiness, metrics. Plain HTTP/1.1, one request a connection.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::life::Control;
@@ -35,14 +38,18 @@ pub async fn serve(control: Rc<Control>, listen: Rc<dyn Listen>) {
 
 async fn serve_one(control: &Rc<Control>, accepted: Accepted) {
     let Ok(mut conn) = uring::adopt(accepted) else { return };
-    let hangup = conn.hangup.clone();
-    let limit = control.net.sleep(PATIENCE);
-    // A peer that says nothing is cut; one that was served is gone long before.
-    control.net.spawn(Box::pin(async move {
-        limit.await;
-        hangup.hang_up(crate::io::Direction::Both);
-    }));
-    let Some(path) = read_path(&mut conn).await else { return };
+    let mut limit = control.net.sleep(PATIENCE);
+    let mut served = pin!(answer_one(control, &mut conn));
+    // A peer that says or takes nothing is dropped; one that was served, right after its answer.
+    poll_fn(|cx| match served.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(()),
+        Poll::Pending => limit.as_mut().poll(cx),
+    })
+    .await;
+}
+
+async fn answer_one(control: &Rc<Control>, conn: &mut Conn) {
+    let Some(path) = read_path(conn).await else { return };
     let answer = answer(control, &path).await;
     let mut head = Vec::with_capacity(128);
     push_status_line(&mut head, answer.status);
