@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use crate::config::Snapshot;
 use crate::config::snapshot::{Address, Endpoint, ListenerTls, Roots};
+use crate::io::bell::bell;
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::link::Deployment;
+use crate::shared::Mailbox;
 
 /// Makes a deployment of a snapshot, after `old` if there was one. A name that does not resolve is no error:
 /// it may come back, and until then it keeps what it resolved to in `old`.
@@ -37,6 +39,28 @@ pub fn refresh(old: &Deployment) -> Option<Deployment> {
         endpoint_tls: old.endpoint_tls.clone(),
         addresses,
     })
+}
+
+/// Starts a thread for one piece of work that blocks, or fails for want of one.
+pub type Aside = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
+
+/// [`refresh`], on a thread that lives only for it: a name server that does not answer holds up neither signals nor
+/// health checks. `None` also when no thread or descriptor is to be had: the next time may be better.
+pub async fn refresh_aside(old: Arc<Deployment>, aside: Aside) -> Option<Deployment> {
+    let (bell, wire) = bell().ok()?;
+    let mut sleeper = wire.listen().ok()?;
+    let found = Arc::new(Mailbox::new(1));
+    let theirs = found.clone();
+    let resolve = move || {
+        if let Some(newer) = refresh(&old) {
+            let _ = theirs.post(newer);
+        }
+        bell.ring();
+    };
+    aside(Box::new(resolve)).ok()?;
+    // An error means that the thread is gone, and has left nothing.
+    let _ = sleeper.heard().await;
+    found.take()
 }
 
 fn endpoints(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Endpoint)> {

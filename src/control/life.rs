@@ -48,6 +48,8 @@ pub struct Control {
     pub net: Rc<dyn Net>,
     /// Where the configuration comes from.
     pub source: Source,
+    /// How work that blocks for long gets a thread of its own.
+    pub aside: deploy::Aside,
     /// Reloads that were refused.
     pub reloads_failed: Cell<u64>,
     /// Reloads that were taken.
@@ -124,7 +126,11 @@ impl Control {
     async fn resolve_now_and_then(self: Rc<Self>) {
         loop {
             self.net.sleep(RESOLVE_EVERY).await;
-            if let Some(newer) = deploy::refresh(&self.shared.deployment.load()) {
+            let old = self.shared.deployment.load();
+            let newer = deploy::refresh_aside(old.clone(), self.aside).await;
+            // A reload in the meantime has resolved for itself.
+            let is_current = Arc::ptr_eq(&old, &self.shared.deployment.load());
+            if let Some(newer) = newer.filter(|_| is_current) {
                 tracing::info!("the addresses of a server changed");
                 self.shared.deployment.store(Arc::new(newer));
                 self.ring_all();

@@ -62,6 +62,7 @@ pub fn serve(
             shared: shared.clone(),
             net,
             source,
+            aside,
             reloads_failed: std::cell::Cell::new(0),
             reloads: std::cell::Cell::new(0),
             started,
@@ -99,6 +100,11 @@ fn usable_driver(wanted: Driver) -> Result<Driver, Failure> {
             Ok(Driver::Epoll)
         }
     }
+}
+
+/// Resolving names is the one thing that control does not wait for itself.
+fn aside(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
+    thread::Builder::new().name("resolver".to_owned()).spawn(work).map(drop)
 }
 
 /// The CPUs to run on, one a worker; `None` where a worker is not pinned.
@@ -267,5 +273,28 @@ async fn tick_until_drained(worker: &Rc<Worker>, listeners: &[Rc<dyn Listen>]) {
         if worker.stage() == Stage::Stopping {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::check::Flags;
+    use crate::control::deploy::refresh_aside;
+
+    #[test]
+    fn names_are_resolved_beside_the_event_loop() {
+        let flags =
+            Flags { servers: vec![("s".into(), "http://127.0.0.1:8/mcp".into())], ..Flags::default() };
+        let resolved = deploy(Snapshot::from_flags(&flags).unwrap(), None).unwrap();
+        let mut stale = deploy(Snapshot::from_flags(&flags).unwrap(), Some(&resolved)).unwrap();
+        stale.addresses[0] = Box::default();
+        let (event_loop, _) = event_loop(Driver::Epoll).unwrap();
+        let (same, newer) = event_loop.block_on(async {
+            (refresh_aside(Arc::new(resolved), aside).await, refresh_aside(Arc::new(stale), aside).await)
+        });
+        assert!(same.is_none(), "nothing changed");
+        assert_eq!(*newer.unwrap().addresses[0], [([127, 0, 0, 1], 8).into()]);
     }
 }
