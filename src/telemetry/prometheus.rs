@@ -152,7 +152,7 @@ fn exchanges(page: &mut Page, facts: &Facts<'_>) {
     let servers = || {
         let last = facts.stats.servers.len().saturating_sub(1);
         facts.stats.servers.iter().enumerate().map(move |(index, stats)| {
-            let name = facts.servers.get(index).copied().filter(|_| index < last || last == 0);
+            let name = facts.servers.get(index).copied().filter(|_| index < last);
             (name.unwrap_or("none"), stats)
         })
     };
@@ -246,6 +246,23 @@ mod tests {
     use super::*;
     use crate::base::Ticks;
     use crate::telemetry::ExchangeRecord;
+
+    #[test]
+    fn what_no_worker_reported_is_said_of_no_server() {
+        let page = render(&Facts {
+            stats: &WorkerStats::new(0),
+            servers: &["here"],
+            worker_connections: &[0],
+            workers_answered: 0,
+            generation: 1,
+            reloads: 0,
+            reloads_failed: 0,
+            draining: false,
+            uptime: Duration::ZERO,
+        });
+        assert!(page.contains("ringgate_workers_reporting 0"), "{page}");
+        assert!(!page.contains("server=\"here\""), "{page}");
+    }
 
     #[test]
     fn counts_are_shown_under_their_server_and_buckets_add_up() {
