@@ -211,6 +211,8 @@ section! {
         call: Option<Duration> = CALL, default "off";
         /// How long an idle connection to a server is kept. Keep it below what the server itself allows.
         upstream_idle: Duration = UPSTREAM_IDLE, default "55s";
+        /// How long a connection to a server is used at the most, so that a busy one follows a change of addresses.
+        upstream_max_age: Duration = time(Ms(1_000), Minutes(24 * 60)), default "10m";
         /// When stopping: how long exchanges and streams may go on.
         drain: Duration = time(Ms(0), Minutes(60)), default "30s";
     }

@@ -287,6 +287,8 @@ pub struct Timeouts {
     pub write: Duration,
     /// How long an idle upstream connection is kept.
     pub upstream_idle: Duration,
+    /// How long an upstream connection is used at the most; an exchange under way is not cut.
+    pub upstream_max_age: Duration,
     /// From the signal to stop to the end of the last exchange.
     pub drain: Duration,
 }

@@ -9,12 +9,15 @@ use std::time::Duration;
 use super::life::Control;
 use super::report;
 use crate::base::Buf;
-use crate::io::{Accepted, Conn, Listen, uring};
+use crate::config::snapshot::HostPolicy;
+use crate::io::{Accepted, Conn, Listen, Peer, uring};
 use crate::shared::Stage;
 use crate::telemetry::prometheus::{self, Facts};
 use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
 use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_head};
 
+/// Stands for the path of a request that is not for this machine. No path looks like it.
+const FOREIGN: &str = "foreign host";
 /// Bytes of a request head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 /// A request must be whole within this time.
@@ -70,6 +73,9 @@ async fn read_path(conn: &mut Conn) -> Option<String> {
     let mut buf = Buf::with_capacity(HEAD_BYTES_MAX);
     loop {
         match parse_request_head(buf.filled(), &limits, &mut scan) {
+            Ok(Parsed::Complete(head)) if !is_for_us(conn.peer, head.host) => {
+                return Some(FOREIGN.to_owned());
+            }
             Ok(Parsed::Complete(head)) if head.method == Method::Get => {
                 return Some(String::from_utf8_lossy(head.path).into_owned());
             }
@@ -83,6 +89,14 @@ async fn read_path(conn: &mut Conn) -> Option<String> {
             return None;
         }
     }
+}
+
+/// Whether a request to the loopback interface names this machine. One that does not comes from a web page whose
+/// name was made to resolve to it (DNS rebinding).
+fn is_for_us(peer: Peer, host: Option<&[u8]>) -> bool {
+    let local = matches!(peer, Peer::Tcp(address) if address.ip().is_loopback());
+    let policy = HostPolicy { any: !local, loopback: true, listed: Box::default() };
+    host.is_none_or(|host| policy.allows(host))
 }
 
 struct Answer {
@@ -99,6 +113,7 @@ impl Answer {
 
 async fn answer(control: &Rc<Control>, path: &str) -> Answer {
     match path {
+        FOREIGN => Answer::text(403, "ask for localhost, 127.0.0.1 or [::1]"),
         "/healthz" => Answer::text(200, "ok"),
         "/readyz" => match control.shared.stage.now() {
             Stage::Running => Answer::text(200, "ready"),
@@ -128,4 +143,23 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         uptime: control.net.now().since(control.started),
     });
     Answer { status: 200, content_type: prometheus::CONTENT_TYPE, body }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+
+    #[test]
+    fn a_page_whose_name_was_rebound_to_loopback_is_told_nothing() {
+        let from = |ip: [u8; 4]| Peer::Tcp(SocketAddr::from((ip, 40_000)));
+        for (ip, host, allowed) in [
+            ([127, 0, 0, 1], "localhost:9090", true),
+            ([127, 0, 0, 1], "127.0.0.1", true),
+            ([127, 0, 0, 1], "evil.example:9090", false),
+            ([10, 0, 0, 7], "gateway.internal:9090", true),
+        ] {
+            assert_eq!(is_for_us(from(ip), Some(host.as_bytes())), allowed, "{host}");
+        }
+    }
 }

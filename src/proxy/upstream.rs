@@ -37,6 +37,8 @@ pub struct UpstreamConn {
     /// Whether it has served an exchange before: it may die between two of them.
     pub reused: bool,
     idle_until: Ticks,
+    /// From here on it is not pooled any more.
+    old_at: Ticks,
     // Dropped last, so that the count of open connections is right.
     _open: OpenGuard,
 }
@@ -172,6 +174,7 @@ impl Pool {
             watch,
             reused: false,
             idle_until: Ticks::NEVER,
+            old_at: worker.net.now() + timeouts.upstream_max_age,
             _open: open,
         })
     }
@@ -215,7 +218,10 @@ impl Pool {
         // Puts the standing read on the ring; an end that has come already is seen here.
         poll_fn(|cx| {
             let Some(mut conn) = returned.take() else { return Poll::Ready(()) };
-            if self.retired.get() || self.idle.borrow().len() >= limits.upstream_idle_max {
+            if self.retired.get()
+                || conn.old_at <= now
+                || self.idle.borrow().len() >= limits.upstream_idle_max
+            {
                 return Poll::Ready(());
             }
             if !conn.reader.is_armed() {
@@ -224,7 +230,7 @@ impl Pool {
             }
             if conn.reader.poll_read(cx).is_pending() {
                 conn.reused = true;
-                conn.idle_until = now + keep;
+                conn.idle_until = conn.old_at.min(now + keep);
                 conn.watch.rest();
                 self.idle.borrow_mut().push(conn);
             }

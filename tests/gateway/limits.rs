@@ -251,6 +251,18 @@ fn upstream_idle_max() {
 }
 
 #[test]
+fn upstream_max_age() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(upstream.address, "workers: 1\ntimeouts:\n  upstream_max_age: 1s");
+    let mut client = gateway.connect();
+    assert_eq!(client.ask(&post(PING, "")).status(), 200);
+    // It may be idle for much longer, but is too old to be used again.
+    gateway.await_metric("ringgate_upstream_connections", "", 0.0);
+    assert_eq!(client.ask(&post(PING, "")).status(), 200);
+    assert_eq!(gateway.metric("ringgate_upstream_dials_total", ""), 2.0);
+}
+
+#[test]
 fn response_head_bytes_max() {
     let upstream = Upstream::new(|request, client| {
         // The id says how many bytes the head has.

@@ -101,6 +101,7 @@ fn timeouts(section: &TimeoutsSection) -> Timeouts {
         call: section.call.value,
         write: section.write.value,
         upstream_idle: section.upstream_idle.value,
+        upstream_max_age: section.upstream_max_age.value,
         drain: section.drain.value,
     }
 }

@@ -311,6 +311,7 @@ fn with_overrides(all: &Timeouts, own: &ServerTimeoutsSection) -> Timeouts {
         stream_idle: or_off(&own.stream_idle, all.stream_idle),
         call: or_off(&own.call, all.call),
         upstream_idle: or(&own.upstream_idle, all.upstream_idle),
+        upstream_max_age: all.upstream_max_age,
         ..all.clone()
     }
 }
