@@ -21,7 +21,7 @@ use crate::wire::http1::{
 };
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Field, JsonLimits, Message};
-use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, Mirror, PostRules};
+use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, McpHeader, Mirror, PostRules};
 
 mod compose;
 
@@ -276,21 +276,18 @@ fn check_target<'l, 'b>(
 fn header_facts<'b>(head: &RequestHead<'b>) -> HeaderFacts<'b> {
     let mut facts = HeaderFacts::default();
     for field in head.headers() {
-        let of_interest = matches!(
-            field.id,
-            HeaderId::McpProtocolVersion
-                | HeaderId::McpMethod
-                | HeaderId::McpName
-                | HeaderId::McpSessionId
-                | HeaderId::McpParam
-                | HeaderId::LastEventId
-                | HeaderId::ContentType
-                | HeaderId::ContentEncoding
-                | HeaderId::Accept
-        );
-        if of_interest {
-            facts.note(field.name, field.value);
-        }
+        let known = match field.id {
+            HeaderId::Accept => McpHeader::Accept,
+            HeaderId::ContentEncoding => McpHeader::ContentEncoding,
+            HeaderId::ContentType => McpHeader::ContentType,
+            HeaderId::LastEventId => McpHeader::LastEventId,
+            HeaderId::McpMethod => McpHeader::Method,
+            HeaderId::McpName => McpHeader::Name,
+            HeaderId::McpProtocolVersion => McpHeader::ProtocolVersion,
+            HeaderId::McpSessionId => McpHeader::SessionId,
+            _ => continue,
+        };
+        facts.note_known(known, field.value);
     }
     facts
 }

@@ -32,24 +32,50 @@ impl<'a> HeaderFacts<'a> {
     /// Takes note of one header field; those without a meaning here are ignored. Names compare
     /// case-insensitively; `value` may still have whitespace around it.
     pub fn note(&mut self, name: &[u8], value: &'a [u8]) {
-        if name.eq_ignore_ascii_case(b"accept") {
-            return self.accept.add(value);
-        }
-        let value = trim(value);
-        let (slot, list) = match name.len() {
-            8 if name.eq_ignore_ascii_case(b"mcp-name") => (&mut self.name, false),
-            10 if name.eq_ignore_ascii_case(b"mcp-method") => (&mut self.method, true),
-            12 if name.eq_ignore_ascii_case(b"content-type") => (&mut self.content_type, false),
-            13 if name.eq_ignore_ascii_case(b"last-event-id") => (&mut self.last_event_id, false),
-            14 if name.eq_ignore_ascii_case(b"mcp-session-id") => (&mut self.session_id, true),
-            16 if name.eq_ignore_ascii_case(b"content-encoding") => (&mut self.content_encoding, false),
-            20 if name.eq_ignore_ascii_case(b"mcp-protocol-version") => (&mut self.protocol_version, true),
+        let field = match name.len() {
+            6 if name.eq_ignore_ascii_case(b"accept") => McpHeader::Accept,
+            8 if name.eq_ignore_ascii_case(b"mcp-name") => McpHeader::Name,
+            10 if name.eq_ignore_ascii_case(b"mcp-method") => McpHeader::Method,
+            12 if name.eq_ignore_ascii_case(b"content-type") => McpHeader::ContentType,
+            13 if name.eq_ignore_ascii_case(b"last-event-id") => McpHeader::LastEventId,
+            14 if name.eq_ignore_ascii_case(b"mcp-session-id") => McpHeader::SessionId,
+            16 if name.eq_ignore_ascii_case(b"content-encoding") => McpHeader::ContentEncoding,
+            20 if name.eq_ignore_ascii_case(b"mcp-protocol-version") => McpHeader::ProtocolVersion,
             _ => return,
         };
+        self.note_known(field, trim(value));
+    }
+
+    /// As [`HeaderFacts::note`], for who knows already which field it is. `value` has no whitespace around it.
+    pub fn note_known(&mut self, field: McpHeader, value: &'a [u8]) {
+        let (slot, list) = match field {
+            McpHeader::Accept => return self.accept.add(value),
+            McpHeader::Name => (&mut self.name, false),
+            McpHeader::Method => (&mut self.method, true),
+            McpHeader::ContentType => (&mut self.content_type, false),
+            McpHeader::LastEventId => (&mut self.last_event_id, false),
+            McpHeader::SessionId => (&mut self.session_id, true),
+            McpHeader::ContentEncoding => (&mut self.content_encoding, false),
+            McpHeader::ProtocolVersion => (&mut self.protocol_version, true),
+        };
         // A name may hold a comma of its own; where it is a joined list it equals no body.
-        self.duplicates |= slot.is_some() || (list && value.contains(&b','));
+        self.duplicates |= slot.is_some() || (list && memchr::memchr(b',', value).is_some());
         *slot = Some(value);
     }
+}
+
+/// A header field that MCP gives a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum McpHeader {
+    Accept,
+    ContentEncoding,
+    ContentType,
+    LastEventId,
+    Method,
+    Name,
+    ProtocolVersion,
+    SessionId,
 }
 
 /// Takes optional whitespace (RFC 9110 section 5.5) off both ends.

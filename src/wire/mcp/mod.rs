@@ -13,7 +13,7 @@ mod revision;
 mod stream;
 
 pub use fault::McpFault;
-pub use headers::{HeaderFacts, Mirror};
+pub use headers::{HeaderFacts, McpHeader, Mirror};
 pub use media::Accept;
 pub use method::{METHOD_COUNT, METHODS, Method, MethodId, Object, method};
 pub use origin::{OriginRules, check_origin};
