@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -183,11 +182,6 @@ impl Control {
         for worker in &self.shared.workers {
             worker.bell.ring();
         }
-    }
-
-    /// Where the operator's listener is, as configured.
-    pub fn admin_address(&self) -> Option<SocketAddr> {
-        self.shared.deployment.load().snapshot.admin.address
     }
 }
 

@@ -423,7 +423,7 @@ fn judge_message(
     refuser.kind = kind_of(&message);
     if route.rest.is_some() {
         // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
-        let id = id_range(&message, all);
+        let id = id_range(&message);
         return Ok(Verdict {
             kind: refuser.kind,
             mirror: Mirror::Unverified,
@@ -439,7 +439,7 @@ fn judge_message(
         mirror: post.mirror,
         modern: matches!(post.era, Era::Modern(_)),
         safe: post.method.is_some_and(|method| method.safe) || is_idempotent_tool(&message, route),
-        id: id_range(&message, all),
+        id: id_range(&message),
     })
 }
 
@@ -451,7 +451,7 @@ fn kind_of(message: &Message<'_>) -> Kind {
     if asks { Kind::Request } else { Kind::Message }
 }
 
-fn id_range(message: &Message<'_>, _all: &[u8]) -> Option<Range<usize>> {
+fn id_range(message: &Message<'_>) -> Option<Range<usize>> {
     let Message::Single(envelope) = message else { return None };
     let span = envelope.parts().span(Field::Id)?;
     Some(span.start as usize..span.end as usize)

@@ -7,7 +7,7 @@ use super::admit::{self, Admission, Refusal};
 use super::client::Client;
 use super::exchange::{Exchange, handle_exchange};
 use super::reply::Reply;
-use super::worker::{Live, TICK, Worker};
+use super::worker::{TICK, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Timeouts;
 use crate::io::Direction;
@@ -88,7 +88,7 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
         client.watch.set_idle(false);
         if !more {
             let too_slow = client.watch.fired() && !client.inbox.is_empty();
-            return too_slow.then(|| Admission::Refuse(timed_out(worker, &live)));
+            return too_slow.then(|| Admission::Refuse(timed_out(worker)));
         }
     }
 }
@@ -97,7 +97,7 @@ fn deadline(timeouts: &Timeouts, in_body: bool) -> Duration {
     if in_body { timeouts.head + timeouts.body } else { timeouts.head }
 }
 
-fn timed_out(worker: &Worker, _live: &Live) -> Refusal {
+fn timed_out(worker: &Worker) -> Refusal {
     let reply = Reply::status(
         408,
         "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body",

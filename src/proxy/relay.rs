@@ -190,7 +190,7 @@ pub async fn relay_response(
     if answer.facts.names_endpoint {
         body.rewrite_endpoint(exchange.server(), exchange.limits().sse_event_bytes_max);
     }
-    let first = match body.pass(worker, &mut answer.buf, answer.facts.head_len) {
+    let first = match body.pass(&mut answer.buf, answer.facts.head_len) {
         Ok(first) => first,
         // Nothing was sent yet, so the client can still be told.
         Err(what) => {
@@ -257,7 +257,7 @@ async fn pass_all(
             None => return Box::pin(end_of_stream(exchange, client, body)).await,
         }
         now = worker.net.now();
-        pass = body.pass(worker, buf, 0).map_err(|what| cut(exchange, what))?;
+        pass = body.pass(buf, 0).map_err(|what| cut(exchange, what))?;
     }
 }
 

@@ -6,7 +6,6 @@
 use super::endpoint_event::EndpointEvents;
 use crate::base::Buf;
 use crate::config::snapshot::Server;
-use crate::proxy::worker::Worker;
 use crate::wire::http1::chunked::{Decoder, LAST_CHUNK, Step, Verbatim, write_chunk};
 use crate::wire::http1::{ResponseFraming, Version};
 
@@ -71,7 +70,7 @@ impl Body {
     ///
     /// # Errors
     /// What is wrong with the body, in words for the log.
-    pub fn pass(&mut self, worker: &Worker, buf: &mut Buf, lead: usize) -> Result<Pass, &'static str> {
+    pub fn pass(&mut self, buf: &mut Buf, lead: usize) -> Result<Pass, &'static str> {
         let here = buf.len() - lead;
         let whole = |len: usize, done: bool, extra: bool| Pass { len, frames: None, done, extra };
         match &mut self.input {
@@ -89,9 +88,9 @@ impl Body {
                     return Ok(whole(len, pass.done, pass.done && buf.len() > len));
                 }
                 self.input = Input::Chunked(verbatim.decoder());
-                self.reframe(worker, buf, len)
+                self.reframe(buf, len)
             }
-            Input::Chunked(_) | Input::UntilClose => self.reframe(worker, buf, lead),
+            Input::Chunked(_) | Input::UntilClose => self.reframe(buf, lead),
         }
     }
 
@@ -103,7 +102,7 @@ impl Body {
         })
     }
 
-    fn reframe(&mut self, _worker: &Worker, buf: &mut Buf, lead: usize) -> Result<Pass, &'static str> {
+    fn reframe(&mut self, buf: &mut Buf, lead: usize) -> Result<Pass, &'static str> {
         let mut frames = Vec::new();
         let mut rest = &buf.filled()[lead..];
         let mut done = false;
