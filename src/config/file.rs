@@ -16,6 +16,14 @@ use super::snapshot::{
 use super::text::{self, AllowedOrigin, HeaderValue, Reference};
 use super::url::{self, EndpointUrl, Origin};
 
+pub mod access;
+pub mod authentication;
+pub mod outbound;
+
+use access::AccessSection;
+use authentication::AuthenticationSection;
+use outbound::OutboundSection;
+
 section! {
     /// One YAML file configures the gateway. Unknown keys, duplicate keys and values that break a rule
     /// are errors, and `ringgate check FILE` names all of them at once. Sizes are written `16KiB`,
@@ -51,6 +59,12 @@ section! {
         /// How workers talk to the kernel. `auto` takes io_uring, or epoll with a warning where
         /// io_uring is not permitted; `io_uring` does not start without it.
         driver: Driver = Choice(&[("auto", Driver::Auto), ("io_uring", Driver::IoUring), ("epoll", Driver::Epoll)]), default "auto";
+        /// Who may call at all. When this is not given, everybody may.
+        authentication: AuthenticationSection = sub::<AuthenticationSection>(), optional;
+        /// What a caller may do. When this is not given, every caller may do everything.
+        access: AccessSection = sub::<AccessSection>(), optional;
+        /// What the gateway fetches for itself, and how.
+        outbound: OutboundSection = sub::<OutboundSection>(), default "{}";
         /// The operator's own listener.
         admin: AdminSection = sub::<AdminSection>(), default "{}";
         /// Logging, to standard error.
@@ -145,6 +159,13 @@ section! {
         headers: Vec<(At<String>, HeaderValue)> = MapOf { value: HEADER_VALUE, max: 32 }, default "{}";
         /// How the server's certificate is checked, for `https` URLs. There is no way not to check it.
         tls: UpstreamTlsSection = sub::<UpstreamTlsSection>(), optional;
+        /// Serve callers without a credential too, although there is `authentication`. What they may do is for `access` to say.
+        anonymous: bool = Flag, default "false";
+        /// The audiences of tokens for this server (`aud`): a token must name one. When not given: the URL clients use,
+        /// `public_url` and the path. Give each server audiences of its own, for a token for one is good for all that share it.
+        audiences: Vec<At<String>> = list(AUDIENCE, 1, 16), optional;
+        /// Scopes that every request to this server needs. Clients learn of them from the challenge and the metadata.
+        scopes: Vec<At<String>> = list(SCOPE, 0, 64), default "[]";
         /// Times that differ from `timeouts` for this server.
         timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";
         /// Tools that may safely be called a second time when the first call failed half way.
@@ -315,6 +336,13 @@ const ENDPOINT_URL: Text<EndpointUrl> = Text {
 };
 const TLS_NAME: Text<String> =
     Text { wanted: "a host name", pattern: Some("^[^/?#@ ]+$"), parse: url::tls_name };
+const AUDIENCE: Text<String> =
+    Text { wanted: "a URL or another identifier", pattern: None, parse: text::audience };
+const SCOPE: Text<String> = Text {
+    wanted: "a scope: printable characters without blanks, quotes and backslashes",
+    pattern: Some("^[!#-\\[\\]-~]+$"),
+    parse: text::scope,
+};
 const TOOL_NAME: Text<String> = Text { wanted: "the name of a tool", pattern: None, parse: text::tool_name };
 
 const fn list<R>(item: R, min: usize, max: usize) -> List<R> {

@@ -13,7 +13,6 @@ pub mod file;
 pub mod finding;
 pub mod rule;
 pub mod schema;
-pub mod secret;
 pub mod section;
 pub mod snapshot;
 mod text;
@@ -22,7 +21,7 @@ mod url;
 pub mod world;
 pub mod yaml;
 
+pub use crate::base::Secret;
 pub use check::load;
 pub use finding::Findings;
-pub use secret::Secret;
 pub use snapshot::{Endpoint, Limits, Listener, Route, Server, ServerId, Snapshot, Timeouts, restart_needed};

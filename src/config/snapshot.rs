@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::secret::Secret;
+use crate::base::Secret;
+use crate::policy::authn::Authn;
+use crate::policy::authz::Rules;
+use crate::policy::propagate::{Assertion, Credentials, Signer};
 
 pub use origin::{HostPolicy, OriginPolicy};
 pub use route::{Route, RouteTable};
@@ -18,7 +21,7 @@ mod origin;
 mod route;
 
 /// Everything that was configured, compiled. See the module.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Snapshot {
     /// Counts the configurations of this process: 1 for the first, one more with each reload.
     pub generation: u64,
@@ -44,6 +47,18 @@ pub struct Snapshot {
     pub origins: OriginPolicy,
     /// Which `Host` values are served.
     pub hosts: HostPolicy,
+    /// Who may call at all; `None`: everybody.
+    pub authn: Option<Authn>,
+    /// What a caller may do.
+    pub access: Access,
+    /// What the gateway fetches for itself, and how.
+    pub outbound: Outbound,
+    /// The key that the gateway signs assertions with, if any server gets them.
+    pub signer: Option<Signer>,
+    /// The key that legacy session ids are bound to their principal with; `None`: one made at the start.
+    pub session_key: Option<Secret>,
+    /// Files that the configuration refers to. When one changes, they are all read again.
+    pub files: Box<[PathBuf]>,
     /// The MCP servers, by [`ServerId`].
     pub servers: Box<[Server]>,
     /// Path to server; see [`Snapshot::route`].
@@ -293,8 +308,40 @@ pub struct Timeouts {
     pub drain: Duration,
 }
 
+/// What a caller may do.
+#[derive(Debug, Default, PartialEq)]
+pub struct Access {
+    /// The rules; `None`: every caller may do everything.
+    pub rules: Option<Rules>,
+    /// A denied call is told that it is denied, with 403, and not that what it names does not exist.
+    pub forbidden: bool,
+}
+
+/// What the gateway fetches for itself (keys, metadata, introspection, tokens), and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outbound {
+    /// `http` URLs are permitted.
+    pub allow_http: bool,
+}
+
+/// Who may call a server, and how clients learn of it.
+#[derive(Debug, Default, PartialEq)]
+pub struct Protection {
+    /// Callers without a credential are served too.
+    pub anonymous: bool,
+    /// What a token must be for: its `aud` names one of these.
+    pub audiences: Box<[Box<str>]>,
+    /// Scopes that every request needs, sorted.
+    pub scopes: Box<[Box<str>]>,
+    /// The `WWW-Authenticate` line of a request without a credential, up to its `error`: `www-authenticate: Bearer
+    /// resource_metadata="...", scope="..."`, without the line's end (MCP 2026-07-28, authorization; RFC 9728 section 5.1).
+    pub challenge: Box<str>,
+    /// The metadata document of RFC 9728, if there is an issuer that it can name.
+    pub metadata: Option<Box<str>>,
+}
+
 /// One MCP server behind the gateway.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub struct Server {
     /// Its index.
     pub id: ServerId,
@@ -314,6 +361,12 @@ pub struct Server {
     pub timeouts: Timeouts,
     /// Tools that may be called again after a failure.
     pub idempotent_tools: Box<[Box<str>]>,
+    /// Who may call it. Without [`Snapshot::authn`] this counts for nothing.
+    pub protection: Protection,
+    /// What it is shown besides [`Server::headers`].
+    pub credentials: Credentials,
+    /// How it is told who calls, if it is.
+    pub assertion: Option<Assertion>,
 }
 
 /// How an MCP server is spoken to.
@@ -358,12 +411,14 @@ pub enum Address {
 }
 
 /// How an upstream's certificate is checked. Plain data; `io` makes a TLS client of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamTls {
     /// The name asked for (SNI) and expected in the certificate.
     pub server_name: Box<str>,
     /// What it must chain to.
     pub roots: Roots,
+    /// The certificate chain and key in PEM that the gateway shows, if it shows one.
+    pub identity: Option<(Arc<[u8]>, Secret)>,
 }
 
 /// Trust anchors.

@@ -5,10 +5,10 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use super::finding::Problem;
-use super::secret::Secret;
 use super::snapshot::{ListenAddress, Network, Workers};
 use super::units::shorten;
 use super::url::{Origin, origin};
+use crate::base::Secret;
 
 /// Where the bytes of a certificate or key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +186,24 @@ const PATH_BYTES_MAX: usize = 512;
 pub fn tool_name(text: &str) -> Result<String, Problem> {
     if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
         return Err(Problem::new("cannot be the name of a tool", "write the name as `tools/list` shows it"));
+    }
+    Ok(text.to_owned())
+}
+
+/// An audience: a URL or another identifier (RFC 7519 section 4.1.3).
+pub fn audience(text: &str) -> Result<String, Problem> {
+    if text.is_empty() || text.len() > 512 || text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(Problem::new("cannot be an audience", "write it as the issuer puts it in `aud`"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A scope (RFC 6749 section 3.3).
+pub fn scope(text: &str) -> Result<String, Problem> {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    if text.is_empty() || text.len() > 256 || !text.bytes().all(allowed) {
+        let fix = "write one scope as the issuer knows it; several are elements of the list";
+        return Err(Problem::new(format!("`{}` cannot be a scope", shorten(text)), fix));
     }
     Ok(text.to_owned())
 }

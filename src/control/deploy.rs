@@ -9,6 +9,7 @@ use crate::config::snapshot::{Address, Endpoint, ListenerTls, Roots};
 use crate::io::bell::bell;
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::link::Deployment;
+use crate::policy::authn::{KeySet, KeySource};
 use crate::shared::Mailbox;
 
 /// Makes a deployment of a snapshot, after `old` if there was one. A name that does not resolve is no error:
@@ -27,7 +28,8 @@ pub fn deploy(snapshot: Snapshot, old: Option<&Deployment>) -> Result<Deployment
         .map(|(server, endpoint)| endpoint_set_up(server, endpoint))
         .collect::<Result<_, _>>()?;
     let addresses = resolve(&snapshot, old);
-    Ok(Deployment { snapshot: Arc::new(snapshot), listener_tls, endpoint_tls, addresses })
+    let keys = keys(&snapshot);
+    Ok(Deployment { snapshot: Arc::new(snapshot), listener_tls, endpoint_tls, addresses, keys })
 }
 
 /// The deployment with its names resolved anew; `None` if nothing changed.
@@ -38,7 +40,18 @@ pub fn refresh(old: &Deployment) -> Option<Deployment> {
         listener_tls: old.listener_tls.clone(),
         endpoint_tls: old.endpoint_tls.clone(),
         addresses,
+        keys: old.keys.clone(),
     })
+}
+
+/// The keys of each issuer, as far as they were read with the configuration.
+fn keys(snapshot: &Snapshot) -> Box<[Option<Arc<KeySet>>]> {
+    let issuers = snapshot.authn.iter().flat_map(|authn| &authn.issuers);
+    let given = issuers.map(|issuer| match &issuer.source {
+        KeySource::Given(keys) => Some(keys.clone()),
+        KeySource::Discovery | KeySource::Url(_) => None,
+    });
+    given.collect()
 }
 
 /// Starts a thread for one piece of work that blocks, or fails for want of one.

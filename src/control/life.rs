@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{admin, deploy};
+use super::{admin, deploy, errands};
 use crate::base::Ticks;
 use crate::config::Snapshot;
 use crate::config::snapshot::{Listener, restart_needed};
@@ -63,12 +63,15 @@ pub struct Signals {
     pub reload: Sleeper,
     /// SIGTERM and SIGINT.
     pub stop: Sleeper,
+    /// A worker has an errand.
+    pub orders: Sleeper,
 }
 
 impl Control {
     /// Runs until the process has drained. `admin` is the operator's listener.
     pub async fn run(self: Rc<Self>, signals: Signals, admin: Option<Rc<dyn Listen>>) -> Ending {
-        let Signals { reload, mut stop } = signals;
+        let Signals { reload, mut stop, orders } = signals;
+        self.net.spawn(Box::pin(errands::run(self.clone(), orders)));
         self.net.spawn(Box::pin(self.clone().reload_on_signal(reload)));
         self.net.spawn(Box::pin(self.clone().resolve_now_and_then()));
         if let Some(listen) = admin {

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod deploy;
+pub mod errands;
 pub mod life;
 mod report;
 

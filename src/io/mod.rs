@@ -38,6 +38,8 @@ pub enum Address {
 pub trait Net {
     /// The monotonic clock.
     fn now(&self) -> Ticks;
+    /// The time of day, in seconds since 1970 (UTC). May step back; [`Net::now`] does not.
+    fn wall(&self) -> u64;
     /// Runs `task` on this thread until it ends.
     fn spawn(&self, task: LocalFuture<'static, ()>);
     /// Ends after `duration`.

@@ -35,6 +35,12 @@ impl Net for UringNet {
         Ticks(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
+    fn wall(&self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        // A clock before 1970 is not set: nothing has begun to be valid then.
+        since.map_or(0, |since| since.as_secs())
+    }
+
     fn spawn(&self, task: LocalFuture<'static, ()>) {
         monoio::spawn(task);
     }

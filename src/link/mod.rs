@@ -6,10 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::config::Snapshot;
+use crate::base::Secret;
+use crate::config::{ServerId, Snapshot};
 use crate::io::Accepted;
 use crate::io::bell::Bell;
 use crate::io::tls::{TlsClient, TlsServer};
+use crate::policy::authn::KeySet;
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
 use crate::telemetry::WorkerStats;
 
@@ -24,6 +26,8 @@ pub struct Deployment {
     pub endpoint_tls: Box<[Option<TlsClient>]>,
     /// For each endpoint with a TCP address, what its name resolved to; empty if it did not resolve.
     pub addresses: Box<[Box<[SocketAddr]>]>,
+    /// For each issuer, its keys; `None` while they were not fetched yet.
+    pub keys: Box<[Option<Arc<KeySet>>]>,
 }
 
 /// A message to one worker.
@@ -32,6 +36,51 @@ pub enum Message {
     Connection(Accepted, usize),
     /// Send a copy of your counters there, then ring.
     Report(Arc<Mailbox<WorkerStats>>, Arc<Bell>),
+    /// The errand with this number was run.
+    Errand(u64, Answer),
+}
+
+/// What a worker cannot do itself, because it waits for somebody outside: control does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Fetch the keys of the issuer with this index, unless that was done a moment ago.
+    Keys(usize),
+    /// Ask the introspection endpoint about a token.
+    Introspect(Secret),
+    /// Get a token for a server: one of the gateway's own, or in exchange for the caller's.
+    Token(ServerId, Option<Secret>),
+}
+
+/// An errand, and whom to tell.
+pub struct Order {
+    /// The deployment that the errand's indices are of.
+    pub deployment: Arc<Deployment>,
+    /// What is to be done.
+    pub errand: Errand,
+    /// The worker that waits for it.
+    pub worker: usize,
+    /// Its number for this errand.
+    pub number: u64,
+}
+
+/// What became of an errand.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The newest keys are in the deployment, if any were to be had: ask again under it.
+    Keys,
+    /// The body of the introspection endpoint's 200.
+    Introspected(Secret),
+    /// A token for a server.
+    Token {
+        /// As it goes into `Authorization`, behind `Bearer `.
+        token: Secret,
+        /// When it ends, in seconds since 1970 (UTC).
+        expires: u64,
+    },
+    /// The issuer refuses the caller: no retry will help.
+    Refused,
+    /// Nothing came of it, now. The reason was logged.
+    Failed,
 }
 
 /// What other threads know of a worker.
@@ -52,4 +101,8 @@ pub struct Shared {
     pub stage: StageCell,
     /// The workers, by index.
     pub workers: Box<[WorkerHandle]>,
+    /// Errands for control.
+    pub orders: Mailbox<Order>,
+    /// Wakes control when there is an errand.
+    pub orders_bell: Bell,
 }

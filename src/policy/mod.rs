@@ -1,1 +1,10 @@
-//! TBD
+//! Pure decisions: facts and `now` in, a verdict out. No I/O, no clock, no lock, and nothing of a worker.
+#![forbid(unsafe_code)]
+
+pub mod authn;
+pub mod authz;
+pub mod listing;
+pub mod principal;
+pub mod propagate;
+
+pub use principal::{Principal, Proof};

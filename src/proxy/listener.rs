@@ -54,7 +54,9 @@ fn place(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
             worker.handle().connections.up();
             start(worker, accepted, listener);
         }
-        Err(Message::Report(..)) => unreachable!("the mailbox gives back what it was given"),
+        Err(Message::Report(..) | Message::Errand(..)) => {
+            unreachable!("the mailbox gives back what it was given")
+        }
     }
 }
 

@@ -24,6 +24,8 @@ use crate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
 
 /// Messages that a worker may have unread.
 const MAILBOX: usize = 1024;
+/// Errands that may wait for control.
+const ORDERS: usize = 4096;
 
 /// Why the gateway could not start, in words for the operator.
 pub type Failure = String;
@@ -48,7 +50,7 @@ pub fn serve(
     });
     let admin = admin.transpose()?;
     let deployment = Arc::new(deploy(snapshot, None)?);
-    let (shared, wires) = shared_state(deployment.clone(), cpus.len())?;
+    let (shared, wires, orders) = shared_state(deployment.clone(), cpus.len())?;
     let reload = signal_wire(&[SIGHUP])?;
     let stop = signal_wire(&[SIGTERM, SIGINT])?;
     let workers = spawn_workers(&shared, sockets, wires, &cpus, driver, start)?;
@@ -68,8 +70,11 @@ pub fn serve(
             started,
         });
         let listen = |error: std::io::Error| format!("control thread: {error}");
-        let signals =
-            Signals { reload: reload.listen().map_err(listen)?, stop: stop.listen().map_err(listen)? };
+        let signals = Signals {
+            reload: reload.listen().map_err(listen)?,
+            stop: stop.listen().map_err(listen)?,
+            orders: orders.listen().map_err(listen)?,
+        };
         let admin = match admin {
             Some(socket) => Some(Rc::new(TcpListen::new(socket).map_err(listen)?) as Rc<dyn Listen>),
             None => None,
@@ -134,7 +139,7 @@ fn choose_cpus(workers: &Workers) -> Result<Vec<Option<core_affinity::CoreId>>, 
 fn shared_state(
     deployment: Arc<Deployment>,
     workers: usize,
-) -> Result<(Arc<Shared>, Vec<BellWire>), Failure> {
+) -> Result<(Arc<Shared>, Vec<BellWire>, BellWire), Failure> {
     let mut handles = Vec::with_capacity(workers);
     let mut wires = Vec::with_capacity(workers);
     for _ in 0..workers {
@@ -142,9 +147,16 @@ fn shared_state(
         handles.push(WorkerHandle { mailbox: Mailbox::new(MAILBOX), bell, connections: Gauge::default() });
         wires.push(wire);
     }
-    let shared =
-        Shared { deployment: Slot::new(deployment), stage: StageCell::default(), workers: handles.into() };
-    Ok((Arc::new(shared), wires))
+    let (orders_bell, orders_wire) =
+        bell().map_err(|error| format!("no descriptors left at start: {error}"))?;
+    let shared = Shared {
+        deployment: Slot::new(deployment),
+        stage: StageCell::default(),
+        workers: handles.into(),
+        orders: Mailbox::new(ORDERS),
+        orders_bell,
+    };
+    Ok((Arc::new(shared), wires, orders_wire))
 }
 
 fn signal_wire(signals: &[i32]) -> Result<BellWire, Failure> {
@@ -249,6 +261,7 @@ fn read_mail(worker: &Rc<Worker>) {
     while let Some(message) = worker.handle().mailbox.take() {
         match message {
             Message::Connection(accepted, listener) => listener::start(worker, accepted, listener),
+            Message::Errand(..) => {}
             Message::Report(answers, bell) => {
                 // Full only if somebody answered twice, which nobody does.
                 let _ = answers.post(worker.report());

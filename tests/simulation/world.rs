@@ -48,11 +48,15 @@ impl World {
         let (bell, wire) = bell().unwrap();
         // Nobody listens: messages between workers are tried elsewhere.
         drop(wire);
+        let (orders_bell, orders_wire) = ringgate::io::bell::bell().unwrap();
+        drop(orders_wire);
         let handle = WorkerHandle { mailbox: Mailbox::new(8), bell, connections: Gauge::default() };
         let shared = Arc::new(Shared {
             deployment: Slot::new(deployment(config, 1)),
             stage: StageCell::default(),
             workers: [handle].into(),
+            orders: Mailbox::new(8),
+            orders_bell,
         });
         let worker = Worker::new(0, sim.net(), shared.clone());
         let listener = Rc::new(sim.listen(&address(GATEWAY)).unwrap());
@@ -162,7 +166,13 @@ fn deployment(config: &str, generation: u64) -> Arc<Deployment> {
     let addresses = endpoints().map(|endpoint| resolve(&endpoint.address)).collect();
     let endpoint_tls = endpoints().map(|_| None).collect();
     let listener_tls = snapshot.listeners.iter().map(|_| None).collect();
-    Arc::new(Deployment { snapshot: Arc::new(snapshot), listener_tls, endpoint_tls, addresses })
+    Arc::new(Deployment {
+        snapshot: Arc::new(snapshot),
+        listener_tls,
+        endpoint_tls,
+        addresses,
+        keys: Box::default(),
+    })
 }
 
 fn resolve(address: &Configured) -> Box<[SocketAddr]> {

@@ -4,7 +4,11 @@ use super::house::{House, fault, floor};
 use super::tokens::Token;
 
 /// Crates of which the gateway has a say where they are used, and the floors that may.
-const CRATES: [(&[&str], &[&str]); 8] = [
+const CRATES: [(&[&str], &[&str]); 12] = [
+    (&["ureq"], &["control"]),
+    (&["cel"], &["policy"]),
+    (&["x509_parser"], &["policy"]),
+    (&["ring"], &["policy"]),
     (&["monoio", "io_uring"], &["io", "server"]),
     (&["core_affinity"], &["server"]),
     (&["rustls", "webpki"], &["io"]),

@@ -1,9 +1,9 @@
 //! `listeners`.
 
 use super::{Context, material};
+use crate::base::Secret;
 use crate::config::file::{File, ListenerSection, ListenerTlsSection};
 use crate::config::finding::{At, Findings};
-use crate::config::secret::Secret;
 use crate::config::snapshot::{ListenAddress, Listener, ListenerTls, ProxyProtocol};
 
 /// The listeners. Those whose address is wrong are left out, after a finding.

@@ -8,9 +8,13 @@ use super::finding::{At, Findings};
 use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
 use super::world::World;
 
+mod access;
+mod authentication;
 mod listeners;
 mod material;
 mod origins;
+mod outbound;
+mod protection;
 mod servers;
 
 /// What compiling needs besides the file itself.
@@ -41,6 +45,12 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         origins,
         hosts,
         routes: RouteTable::new(&servers),
+        authn: authentication::compile(file, context, findings),
+        access: access::compile(file, &servers, context, findings),
+        outbound: outbound::compile(file, context, findings),
+        signer: None,
+        session_key: None,
+        files: Box::default(),
         listeners: listeners.into(),
         servers: servers.into(),
     }

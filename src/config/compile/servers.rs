@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::{Context, material};
+use super::{Context, material, protection};
+use crate::base::Secret;
 use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
 use crate::config::finding::{At, Findings, Place, Problem};
-use crate::config::secret::Secret;
 use crate::config::snapshot::{
     Endpoint, EndpointId, Roots, Server, ServerId, Timeouts, Transport, UpstreamTls,
 };
 use crate::config::text::{HeaderValue, check_header_bytes};
 use crate::config::units::shorten;
 use crate::config::url::EndpointUrl;
+use crate::policy::propagate::Credentials;
 
 /// The servers. Those without a usable name are left out, after a finding.
 pub fn compile(
@@ -24,7 +25,7 @@ pub fn compile(
     let mut twins = Twins::default();
     let mut endpoints_before = 0_usize;
     for section in file.servers.iter().flat_map(|list| &list.value) {
-        let server = server(section, servers.len(), endpoints_before, timeouts, context, findings);
+        let server = server(file, section, servers.len(), endpoints_before, timeouts, context, findings);
         let Some(server) = server else { continue };
         twins.refuse(section, &server, findings);
         endpoints_before += server.endpoints.len();
@@ -65,7 +66,9 @@ impl<'a> Twins<'a> {
     }
 }
 
+#[allow(clippy::too_many_arguments)]
 fn server(
+    file: &File,
     At { value: section, place }: &At<ServerSection>,
     index: usize,
     endpoints_before: usize,
@@ -89,6 +92,9 @@ fn server(
     Some(Server {
         id: ServerId(u16::try_from(index).ok()?),
         name: name.as_str().into(),
+        protection: protection::compile(file, section, &path),
+        credentials: Credentials::None,
+        assertion: None,
         path: path.into(),
         transport,
         endpoints: endpoints.into(),
@@ -179,6 +185,7 @@ fn endpoint(url: &EndpointUrl, id: EndpointId, transport: TransportWord, tls: &T
     let tls = url.tls.then(|| UpstreamTls {
         server_name: tls.server_name.clone().unwrap_or(host),
         roots: tls.roots.clone(),
+        identity: None,
     });
     Endpoint {
         id,

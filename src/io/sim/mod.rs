@@ -38,6 +38,9 @@ pub use prng::Prng;
 pub use remote::Remote;
 use trace::What;
 
+/// The time of day when a world begins, in seconds since 1970.
+pub const WALL_AT_START: u64 = 1_800_000_000;
+
 /// One simulated world. Dropping it drops all its tasks.
 pub struct Sim {
     seed: u64,
@@ -254,6 +257,10 @@ struct SimNet(Rc<World>);
 impl Net for SimNet {
     fn now(&self) -> Ticks {
         self.0.executor.now()
+    }
+
+    fn wall(&self) -> u64 {
+        WALL_AT_START + self.0.executor.now().0 / 1_000_000_000
     }
 
     fn spawn(&self, task: LocalFuture<'static, ()>) {

@@ -19,6 +19,24 @@ impl Secret {
     }
 }
 
+impl Secret {
+    /// Whether the bytes are these, in a time that depends on the lengths alone.
+    pub fn is(&self, other: &[u8]) -> bool {
+        same(&self.0, other)
+    }
+}
+
+/// Whether two byte strings are equal, in a time that depends on their lengths alone: what a guess has right
+/// is not told by how long its refusal takes.
+pub fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let difference = one.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
+    // Not known to the optimizer, so that the loop is not left at the first difference.
+    std::hint::black_box(difference) == 0
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
@@ -41,5 +59,6 @@ mod tests {
         assert_eq!(format!("{secret} {secret:?} {:#?}", Some(&secret)).matches("***").count(), 3);
         assert!(!format!("{secret} {secret:?} {secret:#?}").contains("hunter2"));
         assert_eq!(secret.reveal(), b"hunter2");
+        assert!(secret.is(b"hunter2") && !secret.is(b"hunter3") && !secret.is(b"hunter") && !secret.is(b""));
     }
 }
