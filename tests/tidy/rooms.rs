@@ -8,7 +8,8 @@ const CRATES: [(&[&str], &[&str]); 12] = [
     (&["ureq"], &["control"]),
     (&["cel"], &["policy"]),
     (&["x509_parser"], &["policy"]),
-    (&["ring"], &["policy"]),
+    // `server` has a module of that name.
+    (&["ring"], &["policy", "server"]),
     (&["monoio", "io_uring"], &["io", "server"]),
     (&["core_affinity"], &["server"]),
     (&["rustls", "webpki"], &["io"]),
