@@ -8,8 +8,8 @@ const CRATES: [(&[&str], &[&str]); 12] = [
     (&["ureq"], &["control"]),
     (&["cel"], &["policy"]),
     (&["x509_parser"], &["policy"]),
-    // `server` has a module of that name.
-    (&["ring"], &["policy", "server"]),
+    // `server` has a module of that name, and rustls calls its provider so.
+    (&["ring"], &["policy", "server", "io"]),
     (&["monoio", "io_uring"], &["io", "server"]),
     (&["core_affinity"], &["server"]),
     (&["rustls", "webpki"], &["io"]),
