@@ -63,6 +63,8 @@ section! {
         authentication: AuthenticationSection = sub::<AuthenticationSection>(), optional;
         /// What a caller may do. When this is not given, every caller may do everything.
         access: AccessSection = sub::<AccessSection>(), optional;
+        /// Sessions of the older revisions of MCP.
+        sessions: SessionsSection = sub::<SessionsSection>(), default "{}";
         /// What the gateway fetches for itself, and how.
         outbound: OutboundSection = sub::<OutboundSection>(), default "{}";
         /// The operator's own listener.
@@ -105,6 +107,16 @@ section! {
         key: Reference = REFERENCE, required;
         /// Ask for client certificates, and serve only those that chain to these (PEM): a reference.
         client_ca: Reference = REFERENCE, optional;
+    }
+}
+
+section! {
+    /// Sessions of the revisions up to 2025-11-25. With `authentication`, a session id serves only the caller it was
+    /// given to.
+    SessionsSection {
+        /// What binds ids to callers: at least 32 bytes that nobody can guess, a reference. Give all gateways behind one
+        /// load balancer the same. When not given, one is made at the start, and sessions end with the process.
+        key: Reference = REFERENCE, optional;
     }
 }
 

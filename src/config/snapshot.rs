@@ -333,9 +333,8 @@ pub struct Protection {
     pub audiences: Box<[Box<str>]>,
     /// Scopes that every request needs, sorted.
     pub scopes: Box<[Box<str>]>,
-    /// The `WWW-Authenticate` line of a request without a credential, up to its `error`: `www-authenticate: Bearer
-    /// resource_metadata="...", scope="..."`, without the line's end (MCP 2026-07-28, authorization; RFC 9728 section 5.1).
-    pub challenge: Box<str>,
+    /// Where clients learn how to get a token: the URL of [`Protection::metadata`].
+    pub metadata_url: Option<Box<str>>,
     /// The metadata document of RFC 9728, if there is an issuer that it can name.
     pub metadata: Option<Box<str>>,
 }

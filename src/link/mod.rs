@@ -12,6 +12,7 @@ use crate::io::Accepted;
 use crate::io::bell::Bell;
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::policy::authn::KeySet;
+use crate::policy::session::SessionKey;
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
 use crate::telemetry::WorkerStats;
 
@@ -101,6 +102,8 @@ pub struct Shared {
     pub stage: StageCell,
     /// The workers, by index.
     pub workers: Box<[WorkerHandle]>,
+    /// What binds session ids to callers where the configuration has no key for that: made at the start.
+    pub session_key: SessionKey,
     /// Errands for control.
     pub orders: Mailbox<Order>,
     /// Wakes control when there is an errand.

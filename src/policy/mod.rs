@@ -6,5 +6,6 @@ pub mod authz;
 pub mod listing;
 pub mod principal;
 pub mod propagate;
+pub mod session;
 
 pub use principal::{Principal, Proof};

@@ -8,22 +8,33 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::caller::Caller;
 use super::client::Client;
-use super::head;
 use super::reply::Reply;
 use super::worker::{Live, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::{Limits, Route, ServerId, Transport};
+use crate::link::Errand;
+use crate::policy::listing::Keep;
 use crate::telemetry::Kind;
 use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
     BodyFraming, HeadLimits, HeaderId, Method, Parsed, RequestHead, Version, parse_request_head,
 };
-use crate::wire::json::Padded;
-use crate::wire::jsonrpc::{self, Field, JsonLimits, Message};
-use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, McpHeader, Mirror, PostRules};
+use crate::wire::jsonrpc::JsonLimits;
+use crate::wire::mcp::{self, HeaderFacts, McpHeader};
 
 mod compose;
+mod identify;
+mod message;
+mod permit;
+mod refuser;
+mod shown;
+
+pub use identify::Brought;
+use identify::Stop;
+use permit::Ask;
+use refuser::Refuser;
 
 /// What is to be done with the bytes in the inbox.
 pub enum Admission {
@@ -36,6 +47,8 @@ pub enum Admission {
         /// The client waits for a 100 before it sends the body.
         send_continue: bool,
     },
+    /// Have control run this first, and ask again with what it brings.
+    Wait(Errand),
     /// Send it to the server. The inbox starts with the upstream's request now.
     Forward(Forward),
     /// Answer it here.
@@ -72,6 +85,12 @@ pub struct Forward {
     pub id: Option<Range<usize>>,
     /// The page that asked, if one did.
     pub origin: Option<Box<[u8]>>,
+    /// Who calls, where that is asked.
+    pub caller: Option<Rc<Caller>>,
+    /// What of lists the caller may see, where the answer may hold one.
+    pub filter: Option<Box<dyn Keep>>,
+    /// A stream is ended here at the latest.
+    pub ends: Ticks,
     /// When the request was whole.
     pub started: Ticks,
 }
@@ -137,6 +156,28 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.close = last || head.framing != BodyFraming::None;
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
+    let certificate = client.certificate.as_deref();
+    let caller = if head.method == Method::Options {
+        // A preflight shows no credential (Fetch, CORS protocol), and nothing else is served here by OPTIONS.
+        None
+    } else {
+        match identify::identify(
+            worker,
+            live,
+            &head,
+            certificate,
+            &mut client.brought,
+            route.server,
+            &refuser,
+        ) {
+            Ok(caller) => caller,
+            Err(Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
+            Err(Stop::Refuse(refusal)) => return Err(refusal),
+        }
+    };
+    if let Some(caller) = &caller {
+        permit::check_scopes(caller, route.server, &refuser)?;
+    }
     let facts = header_facts(&head);
     check_method(&head, &facts, &route, &refuser)?;
     let body_len = match body_len(&head, client, limits.body_bytes_max, &refuser)? {
@@ -159,9 +200,31 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     }
     refuser.request_len = total;
     refuser.close = last;
-    let verdict = judge_message(&client.inbox, &head, body_len, &facts, &route, limits, &mut refuser)?;
-    let mut forward = compose::compose(worker, live, &head, body_len, &route, &verdict, &facts, now);
+    let source = permit::source(client.peer);
+    let ask = caller.as_deref().map(|caller| Ask {
+        worker,
+        live,
+        caller,
+        server: route.server,
+        head: &head,
+        source,
+        modern: false,
+    });
+    let request = message::Request { head: &head, body_len, route: &route, facts: &facts, limits };
+    let verdict = message::judge(&client.inbox, &request, ask, &mut refuser)?;
+    let shown =
+        match shown::to_server(worker, live, &head, caller.as_deref(), &mut client.brought, route.server) {
+            Ok(shown) => shown,
+            Err(shown::Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
+            Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
+        };
+    let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
+        .map_err(|reply| refuser.refuse(reply))?;
     forward.close = last;
+    if let Some(caller) = caller.as_ref().filter(|_| verdict.lists) {
+        forward.filter = permit::keeper(worker, live, caller, route.server, source);
+    }
+    forward.caller = caller;
     let head_len = head.head_len;
     client.note_request(now, total);
     compose::put_in_place(worker, &mut client.inbox, head_len);
@@ -184,69 +247,6 @@ fn json_limits(limits: &Limits) -> JsonLimits {
     }
 }
 
-/// Makes refusals: knows what every answer to this request has in common.
-struct Refuser<'b> {
-    worker: &'b Worker,
-    origin: Option<&'b [u8]>,
-    request_len: usize,
-    close: bool,
-    head_only: bool,
-    server: Option<ServerId>,
-    kind: Kind,
-}
-
-impl<'b> Refuser<'b> {
-    fn new(worker: &'b Worker) -> Self {
-        Self {
-            worker,
-            origin: None,
-            request_len: 0,
-            close: true,
-            head_only: false,
-            server: None,
-            kind: Kind::Unknown,
-        }
-    }
-
-    fn refuse(&self, reply: Reply<'_>) -> Refusal {
-        let close = self.close || reply.close;
-        Refusal {
-            buf: Reply { close, origin: self.origin, ..reply }.render(self.worker, self.head_only),
-            status: reply.status,
-            close,
-            request_len: self.request_len,
-            server: self.server,
-            kind: self.kind,
-        }
-    }
-
-    /// What a browser asks before it lets a page call (Fetch, CORS preflight). The origin was checked.
-    fn preflight(&self, head: &RequestHead<'_>) -> Refusal {
-        let buf = head::preflight(self.worker, head, self.close);
-        Refusal {
-            buf,
-            status: 204,
-            close: self.close,
-            request_len: self.request_len,
-            server: self.server,
-            kind: self.kind,
-        }
-    }
-
-    fn fault(&self, fault: &McpFault<'_>) -> Refusal {
-        self.refuse(Reply {
-            status: fault.status,
-            code: fault.code,
-            message: fault.message,
-            data: fault.data.as_deref(),
-            id: fault.id,
-            headers: if fault.status == 405 { "allow: POST\r\n" } else { "" },
-            origin: None,
-            close: false,
-        })
-    }
-}
-
 /// Path, host and origin.
 fn check_target<'l, 'b>(
     live: &'l Live,
@@ -264,6 +264,11 @@ fn check_target<'l, 'b>(
             return Err(refuser.refuse(Reply::status(403, message)));
         }
         refuser.origin = Some(origin);
+    }
+    if head.path.starts_with(identify::METADATA_PATH)
+        && let Some(document) = identify::metadata(snapshot, head, refuser)
+    {
+        return Err(document);
     }
     let Some(route) = snapshot.route(head.path) else {
         return Err(refuser.refuse(Reply::status(404, "no MCP server at this path")));
@@ -387,80 +392,4 @@ fn unwrap_chunks(
     client.inbox.filled_mut().copy_within(..head_len + unwrapped.payload, waste);
     client.inbox.consume(waste);
     Ok(true)
-}
-
-/// What was found about a message that passed.
-struct Verdict {
-    kind: Kind,
-    mirror: Mirror,
-    modern: bool,
-    safe: bool,
-    /// The raw id, as offsets into the body.
-    id: Option<Range<usize>>,
-}
-
-/// The body of a POST: JSON-RPC, era, headers against body. GET and DELETE have none.
-fn judge_message(
-    inbox: &Buf,
-    head: &RequestHead<'_>,
-    body_len: usize,
-    facts: &HeaderFacts<'_>,
-    route: &Route<'_>,
-    limits: &Limits,
-    refuser: &mut Refuser<'_>,
-) -> Result<Verdict, Refusal> {
-    let bodiless = |kind| Verdict { kind, mirror: Mirror::Unverified, modern: false, safe: true, id: None };
-    match head.method {
-        Method::Get => return Ok(bodiless(Kind::Stream)),
-        Method::Delete => return Ok(bodiless(Kind::Delete)),
-        _ => {}
-    }
-    let (all, length) = inbox.padded(head.head_len..head.head_len + body_len);
-    let body =
-        Padded::new(all, length).ok_or_else(|| refuser.refuse(Reply::status(500, "internal error")))?;
-    let message = jsonrpc::extract_envelope(body, &json_limits(limits))
-        .map_err(|fault| refuser.fault(&McpFault::from(fault)))?;
-    refuser.kind = kind_of(&message);
-    if route.rest.is_some() {
-        // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
-        let id = id_range(&message);
-        return Ok(Verdict {
-            kind: refuser.kind,
-            mirror: Mirror::Unverified,
-            modern: false,
-            safe: false,
-            id,
-        });
-    }
-    let post =
-        mcp::check_post(facts, &message, &PostRules::default()).map_err(|fault| refuser.fault(&fault))?;
-    Ok(Verdict {
-        kind: refuser.kind,
-        mirror: post.mirror,
-        modern: matches!(post.era, Era::Modern(_)),
-        safe: post.method.is_some_and(|method| method.safe) || is_idempotent_tool(&message, route),
-        id: id_range(&message),
-    })
-}
-
-fn kind_of(message: &Message<'_>) -> Kind {
-    let asks = match message {
-        Message::Single(envelope) => envelope.kind() == jsonrpc::Kind::Request,
-        Message::Batch(facts) => facts.requests > 0,
-    };
-    if asks { Kind::Request } else { Kind::Message }
-}
-
-fn id_range(message: &Message<'_>) -> Option<Range<usize>> {
-    let Message::Single(envelope) = message else { return None };
-    let span = envelope.parts().span(Field::Id)?;
-    Some(span.start as usize..span.end as usize)
-}
-
-fn is_idempotent_tool(message: &Message<'_>, route: &Route<'_>) -> bool {
-    let tools = &route.server.idempotent_tools;
-    let Message::Single(envelope) = message else { return false };
-    !tools.is_empty()
-        && envelope.text(Field::Method).is_some_and(|method| method.eq(b"tools/call"))
-        && envelope.text(Field::Name).is_some_and(|name| tools.iter().any(|tool| name.eq(tool.as_bytes())))
 }

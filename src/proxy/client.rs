@@ -31,6 +31,10 @@ pub struct Client {
     pub hangup: Rc<dyn Hangup>,
     /// Who it is: the peer, or whom the PROXY header names.
     pub peer: Peer,
+    /// The certificate that TLS has verified, in DER.
+    pub certificate: Option<Box<[u8]>>,
+    /// What errands have brought for the request in the inbox.
+    pub brought: super::admit::Brought,
     /// The request being read or served, from its first byte, and what came behind it.
     pub inbox: Buf,
     /// How far the head in the inbox was searched for its end.
@@ -56,6 +60,8 @@ impl Client {
             watch,
             hangup: conn.hangup,
             peer,
+            certificate: None,
+            brought: Default::default(),
             inbox: already_read,
             scan: HeadScan::new(),
             chunked: None,
@@ -119,6 +125,7 @@ impl Client {
         self.scan = HeadScan::new();
         self.chunked = None;
         self.continued = false;
+        self.brought = Default::default();
         if self.inbox.is_empty() {
             worker.give_buf(std::mem::replace(&mut self.inbox, Buf::none()));
         }

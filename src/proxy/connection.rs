@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::admit::{self, Admission, Refusal};
 use super::client::Client;
+use super::errands;
 use super::exchange::{Exchange, handle_exchange};
 use super::reply::Reply;
 use super::worker::{TICK, Worker};
@@ -42,7 +43,7 @@ pub async fn serve_connection(worker: &Rc<Worker>, client: &mut Client) {
                 handle_exchange(&mut exchange, client).await
             }
             Some(Admission::Refuse(refusal)) => Box::pin(refuse(worker, client, refusal)).await,
-            Some(Admission::More { .. }) | None => Next::Drop,
+            Some(Admission::More { .. } | Admission::Wait(_)) | None => Next::Drop,
         };
         match next {
             Next::Keep if !client.gone => {}
@@ -77,6 +78,13 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
                     }
                     // Only reads are cut: a slow client can still be told that it is.
                     client.watch.until(since + deadline(timeouts, in_body), Direction::Read);
+                }
+                Admission::Wait(errand) => {
+                    // The request is here; what follows is the issuer's time, which control bounds.
+                    client.watch.rest();
+                    let answer = Box::pin(errands::run(worker, &live, errand.clone())).await;
+                    client.brought.note(&errand, answer);
+                    continue;
                 }
                 decided => {
                     client.watch.rest();
@@ -133,7 +141,11 @@ async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next 
         ended: worker.net.now(),
         server: server.map(|id| id.0),
         kind,
-        outcome: if sent { Outcome::Refused } else { Outcome::ClientGone },
+        outcome: match (sent, status) {
+            (false, _) => Outcome::ClientGone,
+            (true, 200 | 204) if kind == Kind::Unknown => Outcome::Answered,
+            (true, _) => Outcome::Refused,
+        },
         status,
         bytes_up: 0,
         bytes_down: if sent { length as u64 } else { 0 },

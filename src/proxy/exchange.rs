@@ -119,7 +119,7 @@ impl<'w> Exchange<'w> {
             Some(call) if self.forward.kind != crate::telemetry::Kind::Stream => self.forward.started + call,
             _ => Ticks::NEVER,
         };
-        bound.min(call)
+        bound.min(call).min(self.forward.ends)
     }
 
     /// Whether the answer still goes anywhere.

@@ -3,6 +3,7 @@
 use super::worker::Worker;
 use crate::base::Buf;
 use crate::config::snapshot::{Endpoint, Server};
+use crate::policy::session::SessionKey;
 use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
 use crate::wire::http1::{HeaderId, HeaderSet, Method, RequestHead, ResponseFraming, ResponseHead, Version};
 use crate::wire::mcp::Mirror;
@@ -70,33 +71,42 @@ pub struct Target<'a> {
     pub query: Option<&'a [u8]>,
 }
 
-/// Writes the rest of an upstream request's head, behind its front.
+/// What of an upstream request's head is not as the client sent it.
+pub struct RequestFields<'a> {
+    /// What the mirrored headers are worth.
+    pub mirror: Mirror,
+    /// Bytes of the body, if the method has one.
+    pub body_len: Option<usize>,
+    /// The server's own id of the session, if the request belongs to one.
+    pub session: Option<&'a [u8]>,
+}
+
+/// Writes the rest of an upstream request's head, behind its front and the lines that change with the caller.
 pub fn write_request_fields(
     out: &mut Vec<u8>,
     head: &RequestHead<'_>,
     server: &Server,
-    mirror: Mirror,
-    body_len: Option<usize>,
+    fields: &RequestFields<'_>,
 ) {
-    if let Some(length) = body_len {
+    if let Some(length) = fields.body_len {
         push_content_length(out, length as u64);
     }
     out.extend_from_slice(server.headers.reveal());
     let named = head.fields.present().contains(HeaderId::Connection);
     for field in head.headers() {
         let left_out = NOT_UPSTREAM.contains(field.id)
-            || (mirror == Mirror::Unverified && matches!(field.id, HeaderId::McpMethod | HeaderId::McpName))
+            || (fields.mirror == Mirror::Unverified
+                && matches!(field.id, HeaderId::McpMethod | HeaderId::McpName))
             || (named && head.is_named_by_connection(field.name))
             || server.header_names.iter().any(|name| reads_as(field.name, name.as_bytes()));
         if left_out {
             continue;
         }
-        let value = if field.id == HeaderId::McpSessionId && server.endpoints.len() > 1 {
-            split_session(field.value).map_or(field.value, |(_, own)| own)
-        } else {
-            field.value
-        };
-        push_header(out, field.name, value);
+        match (field.id, fields.session) {
+            (HeaderId::McpSessionId, Some(own)) => push_header(out, field.name, own),
+            (HeaderId::McpSessionId, None) => {}
+            _ => push_header(out, field.name, field.value),
+        }
     }
     push_end(out);
 }
@@ -128,6 +138,39 @@ pub struct Delivery<'a> {
     pub endpoint: Option<usize>,
     /// The page that asked, if one did and may.
     pub origin: Option<&'a [u8]>,
+    /// What binds session ids to the caller, where callers are known.
+    pub binding: Option<Binding<'a>>,
+}
+
+/// What a session id is bound to.
+#[derive(Clone, Copy)]
+pub struct Binding<'a> {
+    /// By this key,
+    pub key: &'a SessionKey,
+    /// to the principal with this identity,
+    pub identity: &'a [u8],
+    /// and to the server at this path.
+    pub path: &'a str,
+}
+
+/// Writes the session id of an answer as the client is to know it.
+fn write_session(out: &mut Vec<u8>, name: &[u8], own: &[u8], delivery: &Delivery<'_>) {
+    let tagged;
+    let own = match delivery.endpoint {
+        Some(endpoint) => {
+            tagged = [format!("{endpoint}~").as_bytes(), own].concat();
+            &tagged[..]
+        }
+        None => own,
+    };
+    match delivery.binding {
+        Some(Binding { key, identity, path }) => {
+            let mut bound = Vec::with_capacity(own.len() + 24);
+            key.bind(identity, path, own, &mut bound);
+            push_header(out, name, &bound);
+        }
+        None => push_header(out, name, own),
+    }
 }
 
 /// Writes the head of an answer.
@@ -141,11 +184,8 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
         if left_out {
             continue;
         }
-        match (field.id, delivery.endpoint) {
-            (HeaderId::McpSessionId, Some(endpoint)) => {
-                let tagged = [format!("{endpoint}~").as_bytes(), field.value].concat();
-                push_header(out, field.name, &tagged);
-            }
+        match field.id {
+            HeaderId::McpSessionId => write_session(out, field.name, field.value, delivery),
             _ => push_header(out, field.name, field.value),
         }
     }
@@ -206,6 +246,29 @@ pub fn preflight(worker: &Worker, head: &RequestHead<'_>, close: bool) -> Buf {
         out.extend_from_slice(b"connection: close\r\n");
     }
     push_end(&mut out);
+    let mut buf = worker.take_buf(out.len());
+    let fits = buf.append(&out);
+    debug_assert!(fits, "the buffer was asked for by this length");
+    buf
+}
+
+/// A document of the gateway's own, in JSON.
+pub fn document(worker: &Worker, document: &str, origin: Option<&[u8]>, close: bool, head_only: bool) -> Buf {
+    let mut out = worker.scratch.borrow_mut();
+    out.clear();
+    push_status_line(&mut out, 200);
+    out.extend_from_slice(b"content-type: application/json\r\ncache-control: max-age=300\r\n");
+    push_content_length(&mut out, document.len() as u64);
+    if let Some(origin) = origin {
+        write_cors(&mut out, origin);
+    }
+    if close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    push_end(&mut out);
+    if !head_only {
+        out.extend_from_slice(document.as_bytes());
+    }
     let mut buf = worker.take_buf(out.len());
     let fits = buf.append(&out);
     debug_assert!(fits, "the buffer was asked for by this length");

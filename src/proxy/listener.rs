@@ -122,7 +122,11 @@ async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option
     let watch = worker.watches.watch(conn.hangup.clone());
     watch.until(worker.net.now() + live.deployment.snapshot.timeouts.head, Direction::Both);
     match open(worker, &live, conn, listener).await {
-        Ok((conn, peer, already_read)) => Some(Box::new(Client::new(worker, conn, peer, already_read))),
+        Ok((conn, peer, already_read, certificate)) => {
+            let mut client = Box::new(Client::new(worker, conn, peer, already_read));
+            client.certificate = certificate;
+            Some(client)
+        }
         Err(Opening::Gone) => None,
         Err(Opening::Failed(reason)) => {
             worker.stats.borrow_mut().handshakes_failed += 1;
@@ -143,7 +147,7 @@ async fn open(
     live: &Live,
     mut conn: Conn,
     listener: usize,
-) -> Result<(Conn, Peer, Buf), Opening> {
+) -> Result<(Conn, Peer, Buf, Option<Box<[u8]>>), Opening> {
     let deployment = &live.deployment;
     let mut peer = conn.peer;
     let mut already_read = Buf::none();
@@ -157,10 +161,10 @@ async fn open(
     match deployment.listener_tls.get(listener) {
         Some(Some(server)) => {
             let accepted = tls::accept(server, conn, already_read).await;
-            let (conn, _) = accepted.map_err(|error| Opening::Failed(error.to_string()))?;
-            Ok((conn, peer, Buf::none()))
+            let (conn, info) = accepted.map_err(|error| Opening::Failed(error.to_string()))?;
+            Ok((conn, peer, Buf::none(), info.client_cert_der.map(Into::into)))
         }
-        _ => Ok((conn, peer, already_read)),
+        _ => Ok((conn, peer, already_read, None)),
     }
 }
 

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+pub mod caller;
 pub mod client;
 pub mod connection;
+pub mod errands;
 pub mod exchange;
 mod head;
 pub mod listener;

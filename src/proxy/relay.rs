@@ -144,7 +144,13 @@ fn take_head(
             && exchange.forward.version == crate::wire::http1::Version::Http10;
         let close = exchange.forward.close || worker.is_draining() || unframed;
         let several = exchange.server().endpoints.len() > 1;
+        let binding = exchange.forward.caller.as_deref().zip(exchange.forward.live.session_key.as_ref());
         let delivery = Delivery {
+            binding: binding.map(|(caller, key)| head::Binding {
+                key,
+                identity: &caller.identity,
+                path: &exchange.server().path,
+            }),
             version: exchange.forward.version,
             close,
             endpoint: several.then_some(exchange.forward.endpoint),

@@ -5,12 +5,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::caller::Callers;
+use super::errands::Errands;
 use super::upstream::Pool;
 use super::watch::Watches;
 use crate::base::{Buf, BufPool, Ticks};
 use crate::config::snapshot::{EndpointId, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Deployment, Shared, WorkerHandle};
+use crate::policy::session::SessionKey;
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, WorkerStats};
 
@@ -31,16 +34,23 @@ pub struct Worker {
     pub stats: RefCell<WorkerStats>,
     /// Where heads are composed before they are put in front of a body. Never borrowed over an await.
     pub scratch: RefCell<Vec<u8>>,
+    /// Exchanges that wait for control.
+    pub errands: Errands,
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
     last_tick: Cell<Ticks>,
+    wall: Cell<u64>,
 }
 
 /// The deployment as this worker uses it. An exchange keeps the one that admitted it.
 pub struct Live {
     /// What control published.
     pub deployment: Arc<Deployment>,
+    /// Who was verified under it.
+    pub callers: Rc<Callers>,
+    /// What binds session ids to callers, where callers are known.
+    pub session_key: Option<SessionKey>,
     version: u64,
     pools: Box<[Rc<Pool>]>,
     turns: Box<[Cell<usize>]>,
@@ -51,9 +61,9 @@ impl Worker {
     pub fn new(index: usize, net: Rc<dyn Net>, shared: Arc<Shared>) -> Rc<Self> {
         let (deployment, version) =
             shared.deployment.newer_than(0).unwrap_or_else(|| (shared.deployment.load(), 0));
-        let live = Live::new(deployment, version, &[]);
+        let live = Live::new(deployment, version, None, &shared.session_key);
         let stats = WorkerStats::new(live.deployment.snapshot.servers.len());
-        let now = net.now();
+        let (now, wall) = (net.now(), net.wall());
         Rc::new(Self {
             index,
             net,
@@ -61,10 +71,12 @@ impl Worker {
             watches: Rc::default(),
             stats: RefCell::new(stats),
             scratch: RefCell::new(Vec::with_capacity(4096)),
+            errands: Errands::default(),
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
             last_tick: Cell::new(now),
+            wall: Cell::new(wall),
         })
     }
 
@@ -99,6 +111,11 @@ impl Worker {
         self.last_tick.get()
     }
 
+    /// The time of day as of the last tick, in seconds since 1970 (UTC): what credentials are judged by.
+    pub fn wall(&self) -> u64 {
+        self.wall.get()
+    }
+
     /// Whether connections are to end after their present exchange.
     pub fn is_draining(&self) -> bool {
         self.stage.get() >= Stage::Draining
@@ -112,6 +129,7 @@ impl Worker {
     /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.
     pub fn tick(&self, now: Ticks) {
         self.last_tick.set(now);
+        self.wall.set(self.net.wall());
         self.watches.sweep(now);
         self.take_news();
         let live = self.live();
@@ -140,7 +158,7 @@ impl Worker {
     fn take_newest_deployment(&self) {
         let old = self.live();
         let Some((deployment, version)) = self.shared.deployment.newer_than(old.version) else { return };
-        let new = Live::new(deployment, version, &old.pools);
+        let new = Live::new(deployment, version, Some(&old), &self.shared.session_key);
         for pool in old.pools.iter().filter(|pool| !new.pools.iter().any(|kept| Rc::ptr_eq(kept, pool))) {
             pool.retire();
         }
@@ -162,6 +180,7 @@ impl Worker {
 
     /// A copy of the counters, with the gauges filled in.
     pub fn report(&self) -> WorkerStats {
+        self.stats.borrow_mut().credentials_known += self.live().callers.take_hits();
         let mut stats = self.stats.borrow().clone();
         stats.upstream_open = self.live().pools.iter().map(|pool| pool.open() as u64).sum();
         stats
@@ -180,8 +199,14 @@ fn index_of(name: &str, live: &Live) -> Option<usize> {
 }
 
 impl Live {
-    /// Keeps the pools of `old` whose endpoint is unchanged.
-    fn new(deployment: Arc<Deployment>, version: u64, old: &[Rc<Pool>]) -> Self {
+    /// Keeps the pools of `old` whose endpoint is unchanged, and who was verified, unless by what has changed.
+    fn new(
+        deployment: Arc<Deployment>,
+        version: u64,
+        before: Option<&Self>,
+        session_key: &SessionKey,
+    ) -> Self {
+        let old = before.map(|before| &before.pools[..]).unwrap_or_default();
         let mut pools = Vec::new();
         for endpoint in deployment.snapshot.servers.iter().flat_map(|server| &server.endpoints) {
             let at = usize::from(endpoint.id.0);
@@ -204,7 +229,16 @@ impl Live {
             });
         }
         let turns = deployment.snapshot.servers.iter().map(|_| Cell::new(0)).collect();
-        Self { deployment, version, pools: pools.into(), turns }
+        let same = |before: &&Self| {
+            Arc::ptr_eq(&before.deployment.snapshot, &deployment.snapshot)
+                && before.deployment.keys == deployment.keys
+        };
+        let callers = before.filter(same).map(|before| before.callers.clone()).unwrap_or_default();
+        let session_key = deployment.snapshot.authn.is_some().then(|| {
+            let configured = deployment.snapshot.session_key.as_ref();
+            configured.map_or_else(|| session_key.clone(), |key| SessionKey::new(key.reveal()))
+        });
+        Self { deployment, callers, session_key, version, pools: pools.into(), turns }
     }
 
     /// The pool of an endpoint of this deployment.

@@ -18,6 +18,7 @@ use crate::io::bell::{BellWire, bell};
 use crate::io::uring::{TcpListen, UnixListen, UringNet};
 use crate::io::{Listen, Net};
 use crate::link::{Deployment, Message, Shared, WorkerHandle};
+use crate::policy::session::SessionKey;
 use crate::proxy::worker::TICK;
 use crate::proxy::{Worker, listener};
 use crate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
@@ -153,6 +154,7 @@ fn shared_state(
         deployment: Slot::new(deployment),
         stage: StageCell::default(),
         workers: handles.into(),
+        session_key: SessionKey::random().ok_or("the system has no random numbers to give")?,
         orders: Mailbox::new(ORDERS),
         orders_bell,
     };
@@ -261,7 +263,7 @@ fn read_mail(worker: &Rc<Worker>) {
     while let Some(message) = worker.handle().mailbox.take() {
         match message {
             Message::Connection(accepted, listener) => listener::start(worker, accepted, listener),
-            Message::Errand(..) => {}
+            Message::Errand(number, answer) => worker.errands.deliver(number, answer),
             Message::Report(answers, bell) => {
                 // Full only if somebody answered twice, which nobody does.
                 let _ = answers.post(worker.report());

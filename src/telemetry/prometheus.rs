@@ -60,6 +60,7 @@ pub fn render(facts: &Facts<'_>) -> String {
     let mut page = Page(String::with_capacity(16 << 10));
     process(&mut page, facts);
     connections(&mut page, facts);
+    identity(&mut page, facts.stats);
     exchanges(&mut page, facts);
     page.0
 }
@@ -146,6 +147,24 @@ fn connections(page: &mut Page, facts: &Facts<'_>) {
     for (status, count) in REFUSAL_STATUSES.iter().zip(stats.refused_by_status) {
         page.value("ringgate_refusals_total", &[("status", &status.to_string())], count);
     }
+}
+
+fn identity(page: &mut Page, stats: &WorkerStats) {
+    let name = "ringgate_credentials_total";
+    page.family(name, "counter", "Requests whose credential was good, by how that was known.");
+    page.value(name, &[("known", "remembered")], stats.credentials_known);
+    page.value(name, &[("known", "verified")], stats.credentials_verified);
+    let name = "ringgate_unauthenticated_total";
+    page.family(name, "counter", "Requests refused for want of a good credential, by reason.");
+    for (reason, count) in &stats.unauthenticated {
+        page.value(name, &[("reason", reason)], *count);
+    }
+    page.single("ringgate_denied_total", "counter", "Messages that the rules denied.", stats.denied);
+    let help = "Messages that a rule in report mode would have decided otherwise.";
+    page.single("ringgate_reported_total", "counter", help, stats.reported);
+    page.single("ringgate_errands_total", "counter", "Exchanges that waited for control.", stats.errands);
+    let help = "Exchanges that waited for control in vain.";
+    page.single("ringgate_errands_failed_total", "counter", help, stats.errands_failed);
 }
 
 fn exchanges(page: &mut Page, facts: &Facts<'_>) {

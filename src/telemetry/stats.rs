@@ -30,6 +30,20 @@ pub struct WorkerStats {
     pub upstream_open: u64,
     /// Requests sent again after an idle upstream connection turned out to be dead.
     pub retries: u64,
+    /// Requests whose credential was known already.
+    pub credentials_known: u64,
+    /// Requests whose credential was verified anew.
+    pub credentials_verified: u64,
+    /// Requests that were refused for want of a good credential, by reason.
+    pub unauthenticated: Vec<(&'static str, u64)>,
+    /// Messages that the rules denied.
+    pub denied: u64,
+    /// Messages that a rule in report mode would have decided otherwise.
+    pub reported: u64,
+    /// Exchanges that waited for control.
+    pub errands: u64,
+    /// Of these, those that waited in vain.
+    pub errands_failed: u64,
     /// Refusals by the status they were given.
     pub refused_by_status: [u64; REFUSAL_STATUSES.len()],
     /// Per server, and last the exchanges whose path led to none.
@@ -37,8 +51,8 @@ pub struct WorkerStats {
 }
 
 /// The statuses that refusals are counted under; others count under the last.
-pub const REFUSAL_STATUSES: [u16; 15] =
-    [400, 403, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505, 500];
+pub const REFUSAL_STATUSES: [u16; 17] =
+    [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505, 500];
 
 /// What one worker counted for one server.
 #[derive(Clone, Debug)]
@@ -90,6 +104,13 @@ impl WorkerStats {
             dials_failed: 0,
             upstream_open: 0,
             retries: 0,
+            credentials_known: 0,
+            credentials_verified: 0,
+            unauthenticated: Vec::new(),
+            denied: 0,
+            reported: 0,
+            errands: 0,
+            errands_failed: 0,
             refused_by_status: [0; REFUSAL_STATUSES.len()],
             servers: Vec::new(),
         };
@@ -138,6 +159,18 @@ impl WorkerStats {
         }
     }
 
+    /// Counts a request without a good credential. Reasons are words of the program, so there are few.
+    pub fn note_unauthenticated(&mut self, reason: &'static str) {
+        self.add_unauthenticated(reason, 1);
+    }
+
+    fn add_unauthenticated(&mut self, reason: &'static str, more: u64) {
+        match self.unauthenticated.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += more,
+            None => self.unauthenticated.push((reason, more)),
+        }
+    }
+
     /// Adds what another worker counted.
     pub fn merge(&mut self, other: &Self) {
         self.connections_accepted += other.connections_accepted;
@@ -150,6 +183,15 @@ impl WorkerStats {
         self.dials_failed += other.dials_failed;
         self.upstream_open += other.upstream_open;
         self.retries += other.retries;
+        self.credentials_known += other.credentials_known;
+        self.credentials_verified += other.credentials_verified;
+        self.denied += other.denied;
+        self.reported += other.reported;
+        self.errands += other.errands;
+        self.errands_failed += other.errands_failed;
+        for &(reason, count) in &other.unauthenticated {
+            self.add_unauthenticated(reason, count);
+        }
         for (ours, theirs) in self.refused_by_status.iter_mut().zip(other.refused_by_status) {
             *ours += theirs;
         }
@@ -222,6 +264,7 @@ mod tests {
         assert_eq!(one.servers[0].status_class, [0, 2, 0, 0, 0]);
         assert_eq!(one.servers[0].duration.len(), 2);
         assert_eq!(one.servers[2].bytes_down, 20, "exchanges without a server count under the last");
-        assert_eq!(one.refused_by_status[2], 1);
+        let not_found = REFUSAL_STATUSES.iter().position(|&status| status == 404);
+        assert_eq!(not_found.map(|at| one.refused_by_status[at]), Some(1));
     }
 }

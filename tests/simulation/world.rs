@@ -55,6 +55,7 @@ impl World {
             deployment: Slot::new(deployment(config, 1)),
             stage: StageCell::default(),
             workers: [handle].into(),
+            session_key: ringgate::policy::session::SessionKey::new(&[7; 32]),
             orders: Mailbox::new(8),
             orders_bell,
         });

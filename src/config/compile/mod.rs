@@ -4,9 +4,11 @@
 use std::path::Path;
 
 use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
-use super::finding::{At, Findings};
+use super::finding::{At, Findings, Problem};
 use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
 use super::world::World;
+use crate::base::Secret;
+use crate::policy::session::KEY_BYTES_MIN;
 
 mod access;
 mod authentication;
@@ -29,9 +31,13 @@ pub struct Context<'a> {
 pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &mut Findings) -> Snapshot {
     let listeners = listeners::compile(file, context, findings);
     let timeouts = timeouts(&file.timeouts.value);
-    let servers = servers::compile(file, &timeouts, context, findings);
+    let origin = protection::origin(file, &listeners);
+    let mut servers = servers::compile(file, &timeouts, origin.as_deref(), context, findings);
     check_loops(file, &listeners, &servers, findings);
     let (origins, hosts) = origins::compile(file, &listeners, findings);
+    let authn = authentication::compile(file, context, findings);
+    let access = access::compile(file, &servers, context, findings);
+    protection::publish(&mut servers, authn.as_ref(), &access, origin.as_deref());
     Snapshot {
         generation,
         admin: admin(file, &listeners, findings),
@@ -45,15 +51,27 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         origins,
         hosts,
         routes: RouteTable::new(&servers),
-        authn: authentication::compile(file, context, findings),
-        access: access::compile(file, &servers, context, findings),
+        authn,
+        access,
         outbound: outbound::compile(file, context, findings),
         signer: None,
-        session_key: None,
+        session_key: session_key(file, context, findings),
         files: Box::default(),
         listeners: listeners.into(),
         servers: servers.into(),
     }
+}
+
+fn session_key(file: &File, context: &Context<'_>, findings: &mut Findings) -> Option<Secret> {
+    let enough = |bytes: &[u8]| match bytes.len() {
+        KEY_BYTES_MIN.. => Ok(()),
+        length => Err(Problem::new(
+            format!("has {length} bytes"),
+            format!("give at least {KEY_BYTES_MIN} that nobody can guess: `openssl rand -base64 32`"),
+        )),
+    };
+    let key = file.sessions.value.key.as_ref()?;
+    material::checked(key, enough, context, findings).map(Secret::new)
 }
 
 fn admin(file: &File, listeners: &[Listener], findings: &mut Findings) -> Admin {

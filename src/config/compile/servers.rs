@@ -18,6 +18,7 @@ use crate::policy::propagate::Credentials;
 pub fn compile(
     file: &File,
     timeouts: &Timeouts,
+    origin: Option<&str>,
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Vec<Server> {
@@ -25,7 +26,7 @@ pub fn compile(
     let mut twins = Twins::default();
     let mut endpoints_before = 0_usize;
     for section in file.servers.iter().flat_map(|list| &list.value) {
-        let server = server(file, section, servers.len(), endpoints_before, timeouts, context, findings);
+        let server = server(origin, section, servers.len(), endpoints_before, timeouts, context, findings);
         let Some(server) = server else { continue };
         twins.refuse(section, &server, findings);
         endpoints_before += server.endpoints.len();
@@ -68,7 +69,7 @@ impl<'a> Twins<'a> {
 
 #[allow(clippy::too_many_arguments)]
 fn server(
-    file: &File,
+    origin: Option<&str>,
     At { value: section, place }: &At<ServerSection>,
     index: usize,
     endpoints_before: usize,
@@ -92,7 +93,7 @@ fn server(
     Some(Server {
         id: ServerId(u16::try_from(index).ok()?),
         name: name.as_str().into(),
-        protection: protection::compile(file, section, &path),
+        protection: protection::compile(section, &path, origin),
         credentials: Credentials::None,
         assertion: None,
         path: path.into(),

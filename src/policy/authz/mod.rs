@@ -75,6 +75,18 @@ pub enum Verdict {
 }
 
 impl Rules {
+    /// The name of a rule.
+    pub fn name(&self, rule: u32) -> Option<&str> {
+        let _ = rule;
+        None
+    }
+
+    /// The scopes named in allow rules that can apply to this server, sorted, without `offline_access`.
+    pub fn scopes_of(&self, server: u16) -> Vec<Box<str>> {
+        let _ = server;
+        Vec::new()
+    }
+
     /// The rules whose conditions on the principal this one meets.
     pub fn grants(&self, principal: &Principal) -> Grants {
         let _ = principal;

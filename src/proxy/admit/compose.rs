@@ -1,46 +1,58 @@
 //! The upstream's request: a new head, put in the place of the client's own, right before the body.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use super::{Forward, Verdict};
+use super::Forward;
+use super::message::{Request, Verdict};
+use super::shown::Shown;
 use crate::base::{Buf, Ticks};
-use crate::config::snapshot::Route;
+use crate::proxy::caller::Caller;
 use crate::proxy::head;
+use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
 use crate::telemetry::Kind;
-use crate::wire::http1::{HeaderId, Method, RequestHead};
-use crate::wire::mcp::HeaderFacts;
+use crate::wire::http1::{HeaderId, Method};
 
 /// Composes the upstream's head in the worker's scratch.
-#[allow(clippy::too_many_arguments)]
+///
+/// # Errors
+/// What the client is told whose session is not its own.
 pub(super) fn compose(
     worker: &Worker,
     live: &Rc<Live>,
-    head: &RequestHead<'_>,
-    body_len: usize,
-    route: &Route<'_>,
+    request: &Request<'_, '_>,
     verdict: &Verdict,
-    facts: &HeaderFacts<'_>,
+    caller: Option<&Caller>,
+    shown: &Shown,
     now: Ticks,
-) -> Forward {
-    let server = route.server;
-    let bound = facts.session_id.and_then(head::split_session).map(|(endpoint, _)| endpoint);
-    let (endpoint, bound) = match bound {
-        Some(endpoint) if server.endpoints.len() > 1 && endpoint < server.endpoints.len() => (endpoint, true),
+) -> Result<Forward, Reply<'static>> {
+    let (head, server) = (request.head, request.route.server);
+    let session = own_session(live, request, verdict, caller)?;
+    let split = session.filter(|_| server.endpoints.len() > 1).and_then(head::split_session);
+    let (endpoint, bound) = match split {
+        Some((endpoint, _)) if endpoint < server.endpoints.len() => (endpoint, true),
         _ => (live.choose(server, now), false),
     };
     let mut out = worker.scratch.borrow_mut();
     out.clear();
-    let target = head::Target { message_path: route.rest, query: head.query };
+    let target = head::Target { message_path: request.route.rest, query: head.query };
     let front_len = head::write_front(&mut out, head.method, &server.endpoints[endpoint], &target);
-    let body = (head.method == Method::Post).then_some(body_len);
-    head::write_request_fields(&mut out, head, server, verdict.mirror, body);
-    Forward {
+    for line in [&shown.token, &shown.assertion].into_iter().flatten() {
+        out.extend_from_slice(line.reveal());
+    }
+    let fields = head::RequestFields {
+        mirror: verdict.mirror,
+        body_len: (head.method == Method::Post).then_some(request.body_len),
+        session: split.map_or(session, |(_, own)| Some(own)),
+    };
+    head::write_request_fields(&mut out, head, server, &fields);
+    Ok(Forward {
         live: live.clone(),
         server: server.id,
         endpoint,
-        bound: bound || route.rest.is_some(),
-        request_len: out.len() + body_len,
+        bound: bound || request.route.rest.is_some(),
+        request_len: out.len() + request.body_len,
         front_len,
         kind: verdict.kind,
         method: head.method,
@@ -50,8 +62,38 @@ pub(super) fn compose(
         close: !head.keep_alive,
         id: verdict.id.clone().map(|id| id.start + out.len()..id.end + out.len()),
         origin: head.get(HeaderId::Origin).map(Box::from),
+        caller: None,
+        filter: None,
+        ends: caller.filter(|_| verdict.endless).map_or(Ticks::NEVER, |caller| end(worker, caller, now)),
         started: now,
+    })
+}
+
+/// The server's own id of the session that the request names. Where callers are known, an id serves only the one that
+/// it was given to; revision 2026-07-28 has no sessions, and an id that comes along there means nothing.
+fn own_session<'r>(
+    live: &Live,
+    request: &Request<'_, 'r>,
+    verdict: &Verdict,
+    caller: Option<&Caller>,
+) -> Result<Option<&'r [u8]>, Reply<'static>> {
+    let Some(id) = request.facts.session_id else { return Ok(None) };
+    match (caller, &live.session_key) {
+        (Some(_), Some(_)) if verdict.modern => Ok(None),
+        (Some(caller), Some(key)) => {
+            let own = key.open(&caller.identity, &request.route.server.path, id);
+            own.map(Some).ok_or_else(|| Reply::status(404, "there is no such session: initialize again"))
+        }
+        _ => Ok(Some(id)),
     }
+}
+
+/// When a stream without an end of its own ends: with the credential that opened it.
+fn end(worker: &Worker, caller: &Caller, now: Ticks) -> Ticks {
+    caller
+        .principal
+        .expires
+        .map_or(Ticks::NEVER, |expires| now + Duration::from_secs(expires.saturating_sub(worker.wall())))
 }
 
 /// Puts the head in the worker's scratch in the place of the client's own, right before the body.

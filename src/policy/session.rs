@@ -1,0 +1,122 @@
+//! Session ids that serve only the principal they were given to.
+//!
+//! A legacy session is the server's: its id names state that belongs to one caller (MCP 2025-11-25, security best
+//! practices, session hijacking: bind the id to the user). The id that a client sees is therefore the server's own
+//! with a tag in front, made with a key that only the gateway has; it is checked on every request.
+
+use ring::hmac;
+
+use crate::base::secret::same;
+
+/// Characters of a tag: 128 bits in base64url.
+const TAG_CHARS: usize = 22;
+/// Ends the tag. No character of base64url, and none that a query needs to escape.
+const MARK: u8 = b'.';
+/// Bytes that a configured key must have at least.
+pub const KEY_BYTES_MIN: usize = 32;
+
+/// The key that binds ids to principals. Hosts behind one load balancer share it.
+#[derive(Clone)]
+pub struct SessionKey(hmac::Key);
+
+impl SessionKey {
+    /// The key made of these bytes, of which there should be [`KEY_BYTES_MIN`] that nobody can guess.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// A key of this process alone: sessions end with it. `None` if the system has no randomness to give.
+    pub fn random() -> Option<Self> {
+        let mut bytes = [0; KEY_BYTES_MIN];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).ok()?;
+        Some(Self::new(&bytes))
+    }
+
+    /// Appends the id that the client gets: `own` of the server at `path`, bound to the principal with this identity.
+    pub fn bind(&self, identity: &[u8], path: &str, own: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.tag(identity, path, own));
+        out.push(MARK);
+        out.extend_from_slice(own);
+    }
+
+    /// The server's own id of `bound`, if it was bound to this principal for the server at `path`.
+    pub fn open<'b>(&self, identity: &[u8], path: &str, bound: &'b [u8]) -> Option<&'b [u8]> {
+        let (tag, rest) = bound.split_at_checked(TAG_CHARS)?;
+        let own = rest.strip_prefix(&[MARK])?;
+        same(tag, &self.tag(identity, path, own)).then_some(own)
+    }
+
+    fn tag(&self, identity: &[u8], path: &str, own: &[u8]) -> [u8; TAG_CHARS] {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in [identity, path.as_bytes(), own] {
+            // The length in front keeps one part from being read as the end of another.
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part);
+        }
+        let digest = context.sign();
+        let mut tag = [0; TAG_CHARS];
+        for (at, character) in tag.iter_mut().enumerate() {
+            *character = ALPHABET[usize::from(six_bits(digest.as_ref(), at * 6))];
+        }
+        tag
+    }
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+fn six_bits(bytes: &[u8], bit: usize) -> u8 {
+    let pair = u16::from_be_bytes([bytes[bit / 8], bytes[bit / 8 + 1]]);
+    (pair >> (10 - bit % 8)) as u8 & 63
+}
+
+impl std::fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionKey(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn bound(key: &SessionKey, identity: &[u8], path: &str, own: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        key.bind(identity, path, own, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_session_opens_only_for_its_principal_its_server_and_as_it_was_given() {
+        let key = SessionKey::new(&[7; 32]);
+        let id = bound(&key, b"alice", "/a/mcp", b"0~server.session");
+        assert_eq!(id.len(), TAG_CHARS + 1 + 16);
+        assert!(id.iter().all(u8::is_ascii_graphic));
+        assert_eq!(key.open(b"alice", "/a/mcp", &id).unwrap(), b"0~server.session");
+        assert_eq!(key.open(b"mallory", "/a/mcp", &id), None, "another principal");
+        assert_eq!(key.open(b"alice", "/b/mcp", &id), None, "another server");
+        assert_eq!(SessionKey::new(&[8; 32]).open(b"alice", "/a/mcp", &id), None, "another key");
+        assert_eq!(key.open(b"alice", "/a/mcp", b"0~server.session"), None, "the server's own id");
+        for at in 0..id.len() {
+            let mut changed = id.clone();
+            changed[at] ^= 1;
+            assert_eq!(key.open(b"alice", "/a/mcp", &changed), None, "byte {at}");
+            assert_eq!(key.open(b"alice", "/a/mcp", &id[..at]), None, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_one_part_does_not_count_as_another() {
+        let key = SessionKey::new(&[7; 32]);
+        assert_ne!(bound(&key, b"ab", "c", b"d")[..TAG_CHARS], bound(&key, b"a", "bc", b"d")[..TAG_CHARS]);
+        assert_ne!(bound(&key, b"a", "b", b"cd")[..TAG_CHARS], bound(&key, b"a", "bc", b"d")[..TAG_CHARS]);
+    }
+
+    #[test]
+    fn every_process_makes_a_key_of_its_own() {
+        let (one, other) = (SessionKey::random().unwrap(), SessionKey::random().unwrap());
+        let id = bound(&one, b"a", "/", b"x");
+        assert!(one.open(b"a", "/", &id).is_some() && other.open(b"a", "/", &id).is_none());
+        assert_eq!(format!("{one:?}"), "SessionKey(***)");
+    }
+}

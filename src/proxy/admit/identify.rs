@@ -1,0 +1,230 @@
+//! Who calls: the credential of a request, judged before anything else of it is read, and the answers to those who
+//! have none (MCP 2026-07-28, authorization; RFC 6750 section 3; RFC 9728).
+
+use std::rc::Rc;
+
+use super::Refusal;
+use super::refuser::Refuser;
+use crate::base::Secret;
+use crate::config::snapshot::{Protection, Server, Snapshot};
+use crate::link::{Answer, Errand};
+use crate::policy::authn::{Authn, Credential, Facts, Outcome, Refused};
+use crate::proxy::caller::{Caller, Place};
+use crate::proxy::reply::Reply;
+use crate::proxy::worker::{Live, Worker};
+use crate::wire::http1::{HeaderId, Method, RequestHead};
+
+/// Where the documents of RFC 9728 are: this, then the path of the server.
+pub const METADATA_PATH: &[u8] = b"/.well-known/oauth-protected-resource";
+
+/// A request that waited so often is given up.
+const WAITS_MAX: u8 = 4;
+
+/// What errands have brought for the request in the inbox.
+#[derive(Debug, Default)]
+pub struct Brought {
+    waits: u8,
+    /// The keys are as new as they get.
+    keys: bool,
+    introspected: Option<Answer>,
+    /// The token for the server.
+    pub token: Option<Answer>,
+}
+
+impl Brought {
+    /// Takes what an errand brought.
+    pub fn note(&mut self, errand: &Errand, answer: Answer) {
+        self.waits = self.waits.saturating_add(1);
+        match errand {
+            Errand::Keys(_) => self.keys = true,
+            Errand::Introspect(_) => self.introspected = Some(answer),
+            Errand::Token(..) => self.token = Some(answer),
+        }
+    }
+
+    /// Whether another errand may be run for this request.
+    pub fn may_wait(&self) -> bool {
+        self.waits < WAITS_MAX
+    }
+}
+
+/// Why it is not known who calls.
+pub enum Stop {
+    /// Something must be fetched first.
+    Wait(Errand),
+    /// The request is refused.
+    Refuse(Refusal),
+}
+
+/// Who calls `server`; `None` where nobody asks.
+pub fn identify(
+    worker: &Worker,
+    live: &Live,
+    head: &RequestHead<'_>,
+    certificate: Option<&[u8]>,
+    brought: &mut Brought,
+    server: &Server,
+    refuser: &Refuser<'_>,
+) -> Result<Option<Rc<Caller>>, Stop> {
+    let snapshot = &live.deployment.snapshot;
+    let callers = &live.callers;
+    let Some(authn) = &snapshot.authn else {
+        return Ok(snapshot.access.rules.is_some().then(|| callers.anonymous(snapshot)));
+    };
+    let refused = |refused: &Refused| {
+        worker.stats.borrow_mut().note_unauthenticated(refused.reason);
+        Stop::Refuse(challenge(refuser, &server.protection, refused))
+    };
+    let credential = read(head).map_err(|reason| refused(&reason))?;
+    let (place, shown) = match (credential, certificate) {
+        (Credential::Bearer(token), _) => (Place::Bearer, token),
+        (Credential::ApiKey(key), _) => (Place::ApiKey, key),
+        (Credential::None, Some(certificate)) => (Place::Certificate, certificate),
+        (Credential::None, None) if server.protection.anonymous => {
+            return Ok(Some(callers.anonymous(snapshot)));
+        }
+        (Credential::None, None) => (Place::Bearer, &b""[..]),
+    };
+    let now = worker.wall();
+    if let Some(caller) = callers.find(place, server.id, shown, now) {
+        return Ok(Some(caller));
+    }
+    let outcome = ask(authn, live, credential, certificate, brought, server, now);
+    match outcome {
+        Outcome::Known(principal) => {
+            worker.stats.borrow_mut().credentials_verified += 1;
+            let caller = callers.caller(snapshot, principal);
+            callers.remember(place, server.id, shown, caller.clone(), now);
+            Ok(Some(caller))
+        }
+        Outcome::Refused(reason) => Err(refused(&reason)),
+        Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
+        Outcome::NeedsIntrospection if brought.may_wait() && brought.introspected.is_none() => {
+            Err(Stop::Wait(Errand::Introspect(Secret::new(shown))))
+        }
+        Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection => {
+            worker.stats.borrow_mut().note_unauthenticated("unavailable");
+            let message = "who you are cannot be verified now: try again";
+            Err(Stop::Refuse(refuser.refuse(Reply::status(503, message).with_headers("retry-after: 2\r\n"))))
+        }
+    }
+}
+
+/// The credential in the head.
+fn read<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
+    let present = head.fields.present();
+    if !present.contains(HeaderId::Authorization)
+        && !present.contains(HeaderId::XApiKey)
+        && head.query.is_none()
+    {
+        return Ok(Credential::None);
+    }
+    let all = |id| head.headers().filter(move |field| field.id == id).map(|field| field.value);
+    Credential::read(all(HeaderId::Authorization), all(HeaderId::XApiKey), head.query)
+}
+
+/// The bearer token that a request shows.
+pub fn bearer(head: &RequestHead<'_>) -> Option<Secret> {
+    match read(head) {
+        Ok(Credential::Bearer(token)) => Some(Secret::new(token)),
+        _ => None,
+    }
+}
+
+fn ask(
+    authn: &Authn,
+    live: &Live,
+    credential: Credential<'_>,
+    certificate: Option<&[u8]>,
+    brought: &Brought,
+    server: &Server,
+    now: u64,
+) -> Outcome {
+    let facts = Facts {
+        audiences: &server.protection.audiences,
+        anonymous: server.protection.anonymous,
+        keys: &live.deployment.keys,
+        keys_are_fresh: brought.keys,
+        certificate,
+        now,
+    };
+    match &brought.introspected {
+        Some(Answer::Introspected(answer)) => authn.introspected(answer.reveal(), &facts),
+        _ => authn.authenticate(credential, &facts),
+    }
+}
+
+/// The answer to a request whose credential is missing or not good.
+fn challenge(refuser: &Refuser<'_>, protection: &Protection, refused: &Refused) -> Refusal {
+    if refused.status != 401 {
+        return refuser.refuse(Reply::status(refused.status, refused.message));
+    }
+    // A request that shows nothing is not told of an error (RFC 6750 section 3.1).
+    let error = (refused.reason != "missing").then_some(("invalid_token", refused.message));
+    let headers = www_authenticate(protection, error, &scope(&protection.scopes, ""));
+    refuser.refuse(Reply::status(401, refused.message).with_headers(&headers))
+}
+
+/// The answer to a request whose token has not all the scopes that it needs: it names them all (MCP 2026-07-28,
+/// authorization, scope challenge).
+pub fn needs_scope(
+    refuser: &Refuser<'_>,
+    protection: &Protection,
+    further: &str,
+    id: Option<&[u8]>,
+) -> Refusal {
+    let message = "the token has not the scopes that this needs; the challenge names them";
+    let error = Some(("insufficient_scope", message));
+    let headers = www_authenticate(protection, error, &scope(&protection.scopes, further));
+    refuser.refuse(Reply::status(403, message).with_headers(&headers).with_id(id))
+}
+
+/// The scopes of a server and `further` ones, separated by spaces, none twice.
+fn scope(base: &[Box<str>], further: &str) -> String {
+    let further =
+        further.split(' ').filter(|scope| !scope.is_empty() && !base.iter().any(|own| **own == **scope));
+    base.iter().map(|scope| &**scope).chain(further).collect::<Vec<_>>().join(" ")
+}
+
+fn www_authenticate(protection: &Protection, error: Option<(&str, &str)>, scope: &str) -> String {
+    let mut parts = Vec::with_capacity(4);
+    if let Some((error, description)) = error {
+        parts.push(format!("error=\"{error}\", error_description=\"{description}\""));
+    }
+    if let Some(url) = &protection.metadata_url {
+        parts.push(format!("resource_metadata=\"{url}\""));
+    }
+    if !scope.is_empty() {
+        parts.push(format!("scope=\"{scope}\""));
+    }
+    if parts.is_empty() {
+        // A challenge has at least one parameter (RFC 6750 section 3).
+        parts.push("realm=\"ringgate\"".to_owned());
+    }
+    format!("www-authenticate: Bearer {}\r\n", parts.join(", "))
+}
+
+/// The answer to a request for the metadata of a server (RFC 9728 section 3), if `path` is one. Anybody may ask.
+pub fn metadata(snapshot: &Snapshot, head: &RequestHead<'_>, refuser: &mut Refuser<'_>) -> Option<Refusal> {
+    let path = head.path.strip_prefix(METADATA_PATH)?;
+    let server = snapshot.route(path).filter(|route| route.rest.is_none()).map(|route| route.server);
+    let Some((server, document)) =
+        server.and_then(|server| Some((server, server.protection.metadata.as_ref()?)))
+    else {
+        return Some(refuser.refuse(Reply::status(404, "no protected MCP server at this path")));
+    };
+    refuser.server = Some(server.id);
+    Some(match head.method {
+        Method::Get | Method::Head => refuser.document(document),
+        Method::Options if head.get(HeaderId::Origin).is_some() => refuser.preflight(head),
+        _ => refuser
+            .refuse(Reply::status(405, "this is a document: GET it").with_headers("allow: GET, HEAD\r\n")),
+    })
+}
+
+/// Whether the caller's token has all scopes of the server. Who needs no token needs no scope.
+pub fn has_scopes(caller: &Caller, protection: &Protection) -> bool {
+    use crate::policy::Proof;
+    caller.principal.proof == Proof::Anonymous
+        || protection.scopes.iter().all(|scope| caller.principal.has_scope(scope))
+}

@@ -1,0 +1,135 @@
+//! The message of a request: JSON-RPC, era, headers against body, and whether the caller may send it.
+
+use std::ops::Range;
+
+use super::permit::{self, Ask};
+use super::refuser::Refuser;
+use super::{Refusal, json_limits};
+use crate::base::Buf;
+use crate::config::snapshot::{Limits, Route};
+use crate::proxy::reply::Reply;
+use crate::telemetry::Kind;
+use crate::wire::http1::{Method, RequestHead};
+use crate::wire::json::Padded;
+use crate::wire::jsonrpc::{self, Field, Message};
+use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, Mirror, PostRules};
+
+/// A whole request, and where it goes.
+pub struct Request<'a, 'b> {
+    /// Its head.
+    pub head: &'a RequestHead<'b>,
+    /// Bytes of its body, which follows the head in the inbox.
+    pub body_len: usize,
+    /// Where it goes.
+    pub route: &'a Route<'a>,
+    /// What the headers say.
+    pub facts: &'a HeaderFacts<'b>,
+    /// The bounds of sizes.
+    pub limits: &'a Limits,
+}
+
+/// What was found about a message that passed.
+pub struct Verdict {
+    /// What it was.
+    pub kind: Kind,
+    /// The answer may hold a list of what the server offers.
+    pub lists: bool,
+    /// What the mirrored headers are worth.
+    pub mirror: Mirror,
+    /// It is of revision 2026-07-28 or later.
+    pub modern: bool,
+    /// Its answer is a stream without an end in sight.
+    pub endless: bool,
+    /// It may be sent twice.
+    pub safe: bool,
+    /// The raw id, as offsets into the body.
+    pub id: Option<Range<usize>>,
+}
+
+/// What the request says, and that it may. GET and DELETE have no body.
+pub fn judge(
+    inbox: &Buf,
+    request: &Request<'_, '_>,
+    ask: Option<Ask<'_, '_>>,
+    refuser: &mut Refuser<'_>,
+) -> Result<Verdict, Refusal> {
+    match request.head.method {
+        // A resumed stream may bring the answer to an earlier request for a list.
+        Method::Get => return bodiless(Kind::Stream, "(stream)", true, ask, refuser),
+        Method::Delete => return bodiless(Kind::Delete, "(delete)", false, ask, refuser),
+        _ => {}
+    }
+    let start = request.head.head_len;
+    let (all, length) = inbox.padded(start..start + request.body_len);
+    let body =
+        Padded::new(all, length).ok_or_else(|| refuser.refuse(Reply::status(500, "internal error")))?;
+    let message = jsonrpc::extract_envelope(body, &json_limits(request.limits))
+        .map_err(|fault| refuser.fault(&McpFault::from(fault)))?;
+    refuser.kind = kind_of(&message);
+    let verdict = if request.route.rest.is_some() {
+        // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
+        Verdict {
+            kind: refuser.kind,
+            lists: false,
+            mirror: Mirror::Unverified,
+            modern: false,
+            endless: false,
+            safe: false,
+            id: id_range(&message),
+        }
+    } else {
+        let post = mcp::check_post(request.facts, &message, &PostRules::default())
+            .map_err(|fault| refuser.fault(&fault))?;
+        Verdict {
+            kind: refuser.kind,
+            lists: permit::lists(&message),
+            mirror: post.mirror,
+            modern: matches!(post.era, Era::Modern(_)),
+            endless: post.method.is_some_and(|method| method.endless),
+            safe: post.method.is_some_and(|method| method.safe)
+                || is_idempotent_tool(&message, request.route),
+            id: id_range(&message),
+        }
+    };
+    if let Some(ask) = ask {
+        let ask = Ask { modern: verdict.modern, ..ask };
+        permit::check_message(&ask, &message, body, request.limits, refuser)?;
+    }
+    Ok(verdict)
+}
+
+fn bodiless(
+    kind: Kind,
+    method: &str,
+    lists: bool,
+    ask: Option<Ask<'_, '_>>,
+    refuser: &Refuser<'_>,
+) -> Result<Verdict, Refusal> {
+    if let Some(ask) = ask {
+        permit::check_bodiless(&ask, method, refuser)?;
+    }
+    let endless = kind == Kind::Stream;
+    Ok(Verdict { kind, lists, mirror: Mirror::Unverified, modern: false, endless, safe: true, id: None })
+}
+
+fn kind_of(message: &Message<'_>) -> Kind {
+    let asks = match message {
+        Message::Single(envelope) => envelope.kind() == jsonrpc::Kind::Request,
+        Message::Batch(facts) => facts.requests > 0,
+    };
+    if asks { Kind::Request } else { Kind::Message }
+}
+
+fn id_range(message: &Message<'_>) -> Option<Range<usize>> {
+    let Message::Single(envelope) = message else { return None };
+    let span = envelope.parts().span(Field::Id)?;
+    Some(span.start as usize..span.end as usize)
+}
+
+fn is_idempotent_tool(message: &Message<'_>, route: &Route<'_>) -> bool {
+    let tools = &route.server.idempotent_tools;
+    let Message::Single(envelope) = message else { return false };
+    !tools.is_empty()
+        && envelope.text(Field::Method).is_some_and(|method| method.eq(b"tools/call"))
+        && envelope.text(Field::Name).is_some_and(|name| tools.iter().any(|tool| name.eq(tool.as_bytes())))
+}

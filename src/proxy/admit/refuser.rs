@@ -1,0 +1,92 @@
+//! Makes refusals, and the few other answers that the gateway gives itself.
+
+use super::Refusal;
+use crate::base::Buf;
+use crate::config::snapshot::ServerId;
+use crate::proxy::head;
+use crate::proxy::reply::Reply;
+use crate::proxy::worker::Worker;
+use crate::telemetry::Kind;
+use crate::wire::http1::RequestHead;
+use crate::wire::mcp::McpFault;
+
+/// Makes refusals: knows what every answer to this request has in common.
+pub struct Refuser<'b> {
+    /// The worker.
+    pub worker: &'b Worker,
+    /// The page that asked, if one did and may.
+    pub origin: Option<&'b [u8]>,
+    /// Bytes of the inbox that the answer is to.
+    pub request_len: usize,
+    /// The connection ends after the answer.
+    pub close: bool,
+    /// The answer has no body.
+    pub head_only: bool,
+    /// The server, if the path led to one.
+    pub server: Option<ServerId>,
+    /// What was asked.
+    pub kind: Kind,
+}
+
+impl<'b> Refuser<'b> {
+    /// For a request of which nothing is known yet.
+    pub fn new(worker: &'b Worker) -> Self {
+        Self {
+            worker,
+            origin: None,
+            request_len: 0,
+            close: true,
+            head_only: false,
+            server: None,
+            kind: Kind::Unknown,
+        }
+    }
+
+    /// A refusal.
+    pub fn refuse(&self, reply: Reply<'_>) -> Refusal {
+        let close = self.close || reply.close;
+        Refusal {
+            buf: Reply { close, origin: self.origin, ..reply }.render(self.worker, self.head_only),
+            status: reply.status,
+            close,
+            request_len: self.request_len,
+            server: self.server,
+            kind: self.kind,
+        }
+    }
+
+    /// What a browser asks before it lets a page call (Fetch, CORS preflight). The origin was checked.
+    pub fn preflight(&self, head: &RequestHead<'_>) -> Refusal {
+        self.answer(204, head::preflight(self.worker, head, self.close))
+    }
+
+    /// A document of the gateway's own: JSON that everybody may read.
+    pub fn document(&self, document: &str) -> Refusal {
+        self.answer(200, head::document(self.worker, document, self.origin, self.close, self.head_only))
+    }
+
+    fn answer(&self, status: u16, buf: Buf) -> Refusal {
+        Refusal {
+            buf,
+            status,
+            close: self.close,
+            request_len: self.request_len,
+            server: self.server,
+            kind: self.kind,
+        }
+    }
+
+    /// The refusal of a message.
+    pub fn fault(&self, fault: &McpFault<'_>) -> Refusal {
+        self.refuse(Reply {
+            status: fault.status,
+            code: fault.code,
+            message: fault.message,
+            data: fault.data.as_deref(),
+            id: fault.id,
+            headers: if fault.status == 405 { "allow: POST\r\n" } else { "" },
+            origin: None,
+            close: false,
+        })
+    }
+}

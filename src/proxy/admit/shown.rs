@@ -1,0 +1,126 @@
+//! What the server is shown of the gateway and of the caller: header lines that change from request to request.
+
+use super::identify::Brought;
+use crate::base::Secret;
+use crate::config::snapshot::Server;
+use crate::link::{Answer, Errand};
+use crate::policy::propagate::Credentials;
+use crate::proxy::caller::{Caller, Granted};
+use crate::proxy::reply::Reply;
+use crate::proxy::worker::{Live, Worker};
+use crate::wire::http1::RequestHead;
+
+/// Header lines to be added, each with its end.
+#[derive(Default)]
+pub struct Shown {
+    /// The token for the server.
+    pub token: Option<Secret>,
+    /// Who calls.
+    pub assertion: Option<Secret>,
+}
+
+/// Why the lines cannot be had.
+pub enum Stop {
+    /// A token must be fetched first.
+    Wait(Errand),
+    /// There is none.
+    Refuse(Reply<'static>),
+}
+
+/// The lines for a request of `caller` to `server`.
+pub fn to_server(
+    worker: &Worker,
+    live: &Live,
+    head: &RequestHead<'_>,
+    caller: Option<&Caller>,
+    brought: &mut Brought,
+    server: &Server,
+) -> Result<Shown, Stop> {
+    if server.assertion.is_none() && server.credentials == Credentials::None {
+        return Ok(Shown::default());
+    }
+    let token = token(worker, live, head, caller, brought, server)?;
+    let assertion = match caller {
+        Some(caller) => assertion(worker, live, caller, server).map_err(Stop::Refuse)?,
+        None => None,
+    };
+    Ok(Shown { token, assertion })
+}
+
+fn token(
+    worker: &Worker,
+    live: &Live,
+    head: &RequestHead<'_>,
+    caller: Option<&Caller>,
+    brought: &mut Brought,
+    server: &Server,
+) -> Result<Option<Secret>, Stop> {
+    let now = worker.wall();
+    let subject = match (&server.credentials, caller) {
+        (Credentials::None, _) => return Ok(None),
+        (Credentials::ClientCredentials(_), _) => {
+            if let Some(held) = live.callers.server_token(server.id, now) {
+                return Ok(Some(held.line));
+            }
+            None
+        }
+        (Credentials::Exchange(..), None) => return Err(Stop::Refuse(nothing_to_exchange())),
+        (Credentials::Exchange(..), Some(caller)) => {
+            if let Some(held) = Granted::of(&caller.token, now) {
+                return Ok(Some(held.line));
+            }
+            Some(super::identify::bearer(head).ok_or_else(|| Stop::Refuse(nothing_to_exchange()))?)
+        }
+    };
+    match brought.token.take() {
+        Some(Answer::Token { token, expires }) => {
+            let line = [b"authorization: Bearer ".as_slice(), token.reveal(), b"\r\n"].concat();
+            let granted = Granted { line: Secret::new(line), until: expires };
+            let line = granted.line.clone();
+            match caller.filter(|_| subject.is_some()) {
+                Some(caller) => *caller.token.borrow_mut() = Some(granted),
+                None => live.callers.keep_server_token(server.id, granted),
+            }
+            Ok(Some(line))
+        }
+        Some(Answer::Refused) => Err(Stop::Refuse(Reply::status(
+            403,
+            "the issuer gives no token for this server on your behalf: ask for access to it there",
+        ))),
+        None if brought.may_wait() => Err(Stop::Wait(Errand::Token(server.id, subject))),
+        _ => Err(Stop::Refuse(
+            Reply::status(503, "no token for the server is to be had now: try again")
+                .with_headers("retry-after: 2\r\n"),
+        )),
+    }
+}
+
+fn nothing_to_exchange() -> Reply<'static> {
+    Reply::status(403, "this server is called on behalf of the owner of a token: show a bearer token")
+}
+
+fn assertion(
+    worker: &Worker,
+    live: &Live,
+    caller: &Caller,
+    server: &Server,
+) -> Result<Option<Secret>, Reply<'static>> {
+    let (Some(assertion), Some(signer)) = (&server.assertion, &live.deployment.snapshot.signer) else {
+        return Ok(None);
+    };
+    let now = worker.wall();
+    if let Some(held) = Granted::of(&caller.assertion, now) {
+        return Ok(Some(held.line));
+    }
+    let minted = signer
+        .mint(assertion, &caller.principal, now)
+        .ok_or_else(|| Reply::status(500, "your identity cannot be passed on to the server"))?;
+    let line = [assertion.header.as_bytes(), b": ", minted.as_bytes(), b"\r\n"].concat();
+    // A line that is taken from here has half of its life before it at least.
+    let until = now + u64::from(assertion.lifetime / 2).max(1);
+    let until = caller.principal.expires.map_or(until, |expires| until.min(expires));
+    let granted = Granted { line: Secret::new(line), until };
+    let line = granted.line.clone();
+    *caller.assertion.borrow_mut() = Some(granted);
+    Ok(Some(line))
+}

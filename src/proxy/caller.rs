@@ -1,0 +1,254 @@
+//! Who calls, remembered: the credentials that one worker has verified.
+//!
+//! What is remembered belongs to one configuration and one set of keys: with either it is forgotten as a whole, so
+//! nothing outlives a revocation, a rotation or an issuer that was removed. No entry outlives its credential.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::rc::Rc;
+
+use crate::base::Secret;
+use crate::base::secret::same;
+use crate::config::snapshot::{ServerId, Snapshot};
+use crate::policy::Principal;
+use crate::policy::authz::Grants;
+
+/// Credentials that are remembered in each of two generations. The older is dropped when the younger is full.
+const GENERATION: usize = 8192;
+/// A credential is verified again after so many seconds, whatever its own end.
+const REMEMBERED: u64 = 300;
+/// So many bytes at the end of a credential choose its place: the end of a JWT is its signature, which differs
+/// wherever anything does. All of it is compared.
+const HASHED_BYTES: usize = 48;
+
+/// A principal as one worker knows it, with all that was derived from it.
+pub struct Caller {
+    /// Who it is.
+    pub principal: Rc<Principal>,
+    /// [`Principal::identity`].
+    pub identity: Box<[u8]>,
+    /// The rules that it can meet; `None` where there are no rules.
+    pub grants: Option<Rc<Grants>>,
+    /// The token that the server is shown on its behalf.
+    pub token: RefCell<Option<Granted>>,
+    /// The assertion that tells the server who it is, as a header line, and when another is made.
+    pub assertion: RefCell<Option<Granted>>,
+}
+
+/// Something that is shown to a server for a time.
+#[derive(Clone)]
+pub struct Granted {
+    /// The header line, with its end.
+    pub line: Secret,
+    /// Not shown any more from here on, in seconds since 1970 (UTC).
+    pub until: u64,
+}
+
+impl Granted {
+    /// What is held, if it is still good.
+    pub fn of(held: &RefCell<Option<Self>>, now: u64) -> Option<Self> {
+        held.borrow().as_ref().filter(|granted| granted.until > now).cloned()
+    }
+}
+
+/// Where a credential was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// As a bearer token.
+    Bearer,
+    /// As an API key in a header of its own.
+    ApiKey,
+    /// As the certificate of the connection.
+    Certificate,
+}
+
+/// One remembered credential.
+struct Entry {
+    place: Place,
+    server: ServerId,
+    credential: Secret,
+    caller: Rc<Caller>,
+    until: u64,
+}
+
+impl Entry {
+    fn is(&self, place: Place, server: ServerId, credential: &[u8]) -> bool {
+        self.place == place && self.server == server && same(self.credential.reveal(), credential)
+    }
+}
+
+/// The credentials that one worker remembers.
+#[derive(Default)]
+pub struct Callers {
+    young: RefCell<HashMap<u64, Entry>>,
+    old: RefCell<HashMap<u64, Entry>>,
+    /// Keyed, so that nobody chooses credentials that fall on one place.
+    hasher: RandomState,
+    anonymous: RefCell<Option<Rc<Caller>>>,
+    /// Principals that meet the same rules share what was found out about these.
+    grants: RefCell<Vec<std::rc::Weak<Grants>>>,
+    server_tokens: RefCell<HashMap<u16, Granted>>,
+    hits: Cell<u64>,
+}
+
+impl Callers {
+    /// Who shows this credential to this server, if that is known.
+    pub fn find(&self, place: Place, server: ServerId, credential: &[u8], now: u64) -> Option<Rc<Caller>> {
+        let key = self.key(place, server, credential);
+        if let Some(entry) = self.young.borrow().get(&key) {
+            let found = entry.until > now && entry.is(place, server, credential);
+            return found.then(|| {
+                self.hits.set(self.hits.get() + 1);
+                entry.caller.clone()
+            });
+        }
+        let old = self.old.borrow_mut().remove(&key)?;
+        let found = (old.until > now && old.is(place, server, credential)).then(|| old.caller.clone());
+        self.keep(key, old);
+        found
+    }
+
+    /// Remembers who shows this credential to this server.
+    pub fn remember(&self, place: Place, server: ServerId, credential: &[u8], caller: Rc<Caller>, now: u64) {
+        let end = caller.principal.expires.unwrap_or(u64::MAX);
+        let entry = Entry {
+            place,
+            server,
+            credential: Secret::new(credential),
+            caller,
+            until: end.min(now + REMEMBERED),
+        };
+        if entry.until > now {
+            self.keep(self.key(place, server, credential), entry);
+        }
+    }
+
+    fn keep(&self, key: u64, entry: Entry) {
+        let mut young = self.young.borrow_mut();
+        if young.len() >= GENERATION && !young.contains_key(&key) {
+            *self.old.borrow_mut() = std::mem::take(&mut *young);
+        }
+        young.insert(key, entry);
+    }
+
+    fn key(&self, place: Place, server: ServerId, credential: &[u8]) -> u64 {
+        let end = &credential[credential.len().saturating_sub(HASHED_BYTES)..];
+        self.hasher.hash_one((place, server, credential.len(), end))
+    }
+
+    /// A caller made of a principal that was just verified.
+    pub fn caller(&self, snapshot: &Snapshot, principal: Principal) -> Rc<Caller> {
+        let grants = snapshot.access.rules.as_ref().map(|rules| self.shared(rules.grants(&principal)));
+        Rc::new(Caller {
+            identity: principal.identity().into(),
+            principal: Rc::new(principal),
+            grants,
+            token: RefCell::default(),
+            assertion: RefCell::default(),
+        })
+    }
+
+    /// The caller that shows nothing.
+    pub fn anonymous(&self, snapshot: &Snapshot) -> Rc<Caller> {
+        if let Some(caller) = &*self.anonymous.borrow() {
+            return caller.clone();
+        }
+        let roles = snapshot.authn.as_ref().map(|authn| authn.anonymous_roles.to_vec()).unwrap_or_default();
+        let caller = self.caller(snapshot, Principal::anonymous(roles));
+        *self.anonymous.borrow_mut() = Some(caller.clone());
+        caller
+    }
+
+    fn shared(&self, grants: Grants) -> Rc<Grants> {
+        let mut known = self.grants.borrow_mut();
+        known.retain(|known| known.strong_count() > 0);
+        let _ = &grants;
+        let grants = Rc::new(grants);
+        known.push(Rc::downgrade(&grants));
+        grants
+    }
+
+    /// The token that a server is shown for all callers, if there is a good one.
+    pub fn server_token(&self, server: ServerId, now: u64) -> Option<Granted> {
+        self.server_tokens.borrow().get(&server.0).filter(|granted| granted.until > now).cloned()
+    }
+
+    /// Keeps such a token.
+    pub fn keep_server_token(&self, server: ServerId, granted: Granted) {
+        self.server_tokens.borrow_mut().insert(server.0, granted);
+    }
+
+    /// Credentials that were known already, since the last time this was asked.
+    pub fn take_hits(&self) -> u64 {
+        self.hits.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn caller(expires: Option<u64>) -> Rc<Caller> {
+        let mut principal = Principal::anonymous([]);
+        principal.expires = expires;
+        Rc::new(Caller {
+            identity: principal.identity().into(),
+            principal: Rc::new(principal),
+            grants: None,
+            token: RefCell::default(),
+            assertion: RefCell::default(),
+        })
+    }
+
+    #[test]
+    fn a_credential_is_known_only_as_it_was_verified() {
+        let callers = Callers::default();
+        let (token, server) = (b"header.claims.signature".as_slice(), ServerId(3));
+        callers.remember(Place::Bearer, server, token, caller(Some(2_000)), 1_000);
+        assert!(callers.find(Place::Bearer, server, token, 1_000).is_some());
+        assert!(callers.find(Place::Bearer, ServerId(4), token, 1_000).is_none(), "for another server");
+        assert!(callers.find(Place::ApiKey, server, token, 1_000).is_none(), "shown elsewhere");
+        assert!(callers.find(Place::Bearer, server, b"header.claimz.signature", 1_000).is_none());
+        assert!(callers.find(Place::Bearer, server, &token[1..], 1_000).is_none());
+    }
+
+    #[test]
+    fn only_the_whole_credential_counts_where_its_end_is_that_of_another() {
+        let callers = Callers::default();
+        let one = [vec![b'a'; 100], vec![b'z'; HASHED_BYTES]].concat();
+        let other = [vec![b'b'; 100], vec![b'z'; HASHED_BYTES]].concat();
+        callers.remember(Place::Bearer, ServerId(0), &one, caller(None), 1_000);
+        assert!(callers.find(Place::Bearer, ServerId(0), &other, 1_000).is_none());
+        assert!(callers.find(Place::Bearer, ServerId(0), &one, 1_000).is_some());
+    }
+
+    #[test]
+    fn nothing_is_known_past_the_end_of_the_credential_or_of_memory() {
+        let callers = Callers::default();
+        let server = ServerId(0);
+        callers.remember(Place::Bearer, server, b"soon over", caller(Some(1_010)), 1_000);
+        callers.remember(Place::Bearer, server, b"lasting", caller(None), 1_000);
+        callers.remember(Place::Bearer, server, b"over", caller(Some(1_000)), 1_000);
+        assert!(callers.find(Place::Bearer, server, b"over", 1_000).is_none());
+        assert!(callers.find(Place::Bearer, server, b"soon over", 1_009).is_some());
+        assert!(callers.find(Place::Bearer, server, b"soon over", 1_010).is_none());
+        assert!(callers.find(Place::Bearer, server, b"lasting", 1_000 + REMEMBERED - 1).is_some());
+        assert!(callers.find(Place::Bearer, server, b"lasting", 1_000 + REMEMBERED).is_none());
+    }
+
+    #[test]
+    fn the_number_of_remembered_credentials_is_bounded_and_those_in_use_stay() {
+        let callers = Callers::default();
+        let server = ServerId(0);
+        callers.remember(Place::Bearer, server, b"busy", caller(None), 1_000);
+        for number in 0..3 * GENERATION {
+            let token = format!("token {number}");
+            callers.remember(Place::Bearer, server, token.as_bytes(), caller(None), 1_000);
+            assert!(callers.find(Place::Bearer, server, b"busy", 1_000).is_some(), "after {number}");
+        }
+        assert!(callers.young.borrow().len() + callers.old.borrow().len() <= 2 * GENERATION);
+        assert!(callers.find(Place::Bearer, server, b"token 0", 1_000).is_none());
+    }
+}
