@@ -9,9 +9,6 @@ SCOPE = "mcp:use"
 STEP_UP_SCOPE = "env:read"
 """What one tool of each server needs besides."""
 
-LIFECYCLE = ["initialize", "server/discover", "ping", "notifications/*", "*/list", "logging/setLevel", "(*)"]
-"""What a client does before it calls anything, and without naming anything."""
-
 
 def config(origins: dict[str, str], api_key: dict) -> dict:
     return {
@@ -54,10 +51,9 @@ def servers(origins: dict[str, str]) -> list[dict]:
 
 
 def rules() -> list[dict]:
-    """Two roles that overlap in one tool."""
+    """Two roles that overlap in one tool. Who may use anything may also initialize, list and listen."""
     documents = "demo://resource/static/document/"
     return [
-        {"name": "lifecycle", "effect": "allow", "methods": LIFECYCLE},
         {"name": "everyone echoes", "effect": "allow", "tools": ["echo"]},
         {
             "name": "support",
