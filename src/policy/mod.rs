@@ -6,6 +6,7 @@ pub mod authz;
 pub mod listing;
 pub mod principal;
 pub mod propagate;
+pub mod rate_limit;
 pub mod session;
 
 pub use principal::{Principal, Proof};
