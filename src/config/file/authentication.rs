@@ -102,15 +102,15 @@ section! {
         id: String = KEY_ID, required;
         /// `sha256:SALT:HASH`, as `ringgate key new` prints it.
         hash: Hash = HASH, required;
-        /// Whose it is.
+        /// The agent whose key it is.
         agent: String = NAME, required;
         /// The user it acts for.
         user: String = NAME, optional;
-        /// The tenant of both.
+        /// The tenant both belong to.
         tenant: String = NAME, optional;
-        /// Its roles.
+        /// Roles it has, as rules name them.
         roles: Vec<At<String>> = NAMES, default "[]";
-        /// Its scopes.
+        /// Scopes it has, as if a token had them.
         scopes: Vec<At<String>> = list(SCOPE, 0, 256), default "[]";
         /// When it ends: a day (its beginning, UTC) such as `2027-01-31`, or a time such as `2027-01-31T12:00:00Z`.
         expires: u64 = EXPIRES, optional;
@@ -142,11 +142,11 @@ section! {
         name: String = NAME, required;
         /// The agent. When not given, the name in the certificate.
         agent: String = NAME, optional;
-        /// The tenant.
+        /// The tenant it belongs to.
         tenant: String = NAME, optional;
-        /// Its roles.
+        /// Roles it has, as rules name them.
         roles: Vec<At<String>> = NAMES, default "[]";
-        /// Its scopes.
+        /// Scopes it has, as if a token had them.
         scopes: Vec<At<String>> = list(SCOPE, 0, 256), default "[]";
     }
 }
