@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 
+use super::key::Order;
 use crate::config::check::Flags;
 
 /// What the operator wants.
@@ -33,6 +34,8 @@ pub enum Command {
     },
     /// Say what this host offers, what it costs, and how to improve it.
     Doctor,
+    /// Make an API key.
+    NewKey(Order),
 }
 
 /// Where the configuration comes from.
@@ -72,6 +75,9 @@ where
         Some(("check", matches)) => Command::Check { file: path(matches, "file") },
         Some(("schema", matches)) => Command::Schema { markdown: matches.get_flag("markdown") },
         Some(("doctor", _)) => Command::Doctor,
+        Some(("key", matches)) => {
+            Command::NewKey(matches.subcommand().map(|(_, new)| order(new)).unwrap_or_default())
+        }
         Some((_, matches)) => Command::Serve(source(matches)),
         None => return Err(Exit { text: command().render_help().to_string(), code: 2 }),
     })
@@ -87,6 +93,10 @@ fn source(matches: &ArgMatches) -> Source {
         }),
         None => Source::File(path(matches, "config")),
     }
+}
+
+fn order(matches: &ArgMatches) -> Order {
+    Order { id: text(matches, "id"), agent: text(matches, "agent"), expires: text(matches, "expires") }
 }
 
 fn text(matches: &ArgMatches, name: &str) -> Option<String> {
@@ -109,7 +119,7 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands([serve(), demo(), check(), schema(), doctor()])
+        .subcommands([serve(), demo(), check(), schema(), doctor(), key()])
 }
 
 const AFTER_HELP: &str = "\
@@ -233,6 +243,28 @@ fn doctor() -> clap::Command {
         .after_help("Looks at the kernel, io_uring, memory and file limits, CPUs and network settings. Changes nothing.")
 }
 
+fn key() -> clap::Command {
+    let flag = |name: &'static str| Arg::new(name).long(name).value_parser(NonEmptyStringValueParser::new());
+    let new = clap::Command::new("new")
+        .about("Make an API key, and print it with its entry for the configuration")
+        .after_help(
+            "The key is printed once and stored nowhere; the entry holds a salted hash of it. An agent sends it as\n\
+             `Authorization: Bearer rgk_...` or `X-Api-Key: rgk_...`.\n\n\
+             To rotate a key: add the entry of a new one with the same `agent`, reload (SIGHUP), give the agent the\n\
+             new key, then remove the old entry. To lock one out at once, put `key:ID` into the list of `revoked`.\n\n\
+             Example:\n  ringgate key new --agent build-bot --expires 2027-01-31",
+        )
+        .arg(flag("id").value_name("ID").help("Its id, which logs name: letters, digits, - and . [default: random]"))
+        .arg(flag("agent").value_name("NAME").help("Whose it is [default: the id]"))
+        .arg(flag("expires").value_name("DATE").help("When it ends: 2027-01-31, or 2027-01-31T12:00:00Z [default: never]"));
+    clap::Command::new("key")
+        .about("Make API keys")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(new)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -273,6 +305,15 @@ mod tests {
             ("schema", Command::Schema { markdown: false }),
             ("schema --markdown", Command::Schema { markdown: true }),
             ("doctor", Command::Doctor),
+            ("key new", Command::NewKey(Order::default())),
+            (
+                "key new --id a --agent b --expires 2027-01-31",
+                Command::NewKey(Order {
+                    id: Some("a".into()),
+                    agent: Some("b".into()),
+                    expires: Some("2027-01-31".into()),
+                }),
+            ),
         ] {
             assert_eq!(parsed(line), Ok(expected), "{line}");
         }
@@ -294,6 +335,9 @@ mod tests {
             ("serv", "a similar subcommand exists: 'serve'"),
             ("check a b", "unexpected argument 'b'"),
             ("schema --markdwon", "'--markdown'"),
+            ("key", "Make an API key"),
+            ("key nwe", "'nwe'"),
+            ("key new --id", "--id <ID>"),
         ] {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.code, 2, "{line}");
@@ -316,7 +360,7 @@ mod tests {
         let nothing = parsed("").unwrap_err();
         assert_eq!(nothing.code, 2);
         assert!(nothing.text.contains("First steps"));
-        for command in ["serve", "demo", "check", "schema", "doctor"] {
+        for command in ["serve", "demo", "check", "schema", "doctor", "key", "key new"] {
             let help = parsed(&format!("{command} --help")).unwrap_err();
             assert_eq!(help.code, 0, "{command}");
         }

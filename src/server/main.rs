@@ -8,7 +8,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::cli::{self, Command};
-use super::{demo, doctor, run};
+use super::{demo, doctor, key, run};
 use crate::config::check::{self, Flags};
 use crate::config::schema;
 use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
@@ -59,6 +59,10 @@ fn obey(command: Command) -> ExitCode {
                 Err(_) => ExitCode::from(FAILED),
             }
         }
+        Command::NewKey(order) => match key::new(&order, &mut out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(what) => fail(&what),
+        },
         Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::Auto)),
     }
 }

@@ -42,7 +42,7 @@ pub fn compile(section: &ServerSection, path: &str, origin: Option<&str>) -> Pro
 /// Writes the metadata of each server (RFC 9728 section 2), where there is an issuer to send clients to.
 pub fn publish(servers: &mut [Server], authn: Option<&Authn>, access: &Access, origin: Option<&str>) {
     let (Some(authn), Some(origin)) = (authn, origin) else { return };
-    let issuers = authn.authorization_servers();
+    let issuers: Vec<&str> = authn.authorization_servers().collect();
     if issuers.is_empty() {
         return;
     }

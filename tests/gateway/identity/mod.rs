@@ -58,8 +58,7 @@ impl Issuer {
 
     pub fn claims(&self, claims: Json) -> Json {
         let now = now();
-        let mut all =
-            json!({"iss": self.name, "aud": format!("{PUBLIC}/up/mcp"), "iat": now, "exp": now + 600});
+        let mut all = json!({"iss": self.name, "aud": format!("{PUBLIC}/up/mcp"), "sub": "somebody", "iat": now, "exp": now + 600});
         for (name, value) in claims.as_object().unwrap() {
             match value {
                 Json::Null => drop(all.as_object_mut().unwrap().remove(name)),
