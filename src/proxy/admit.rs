@@ -14,6 +14,7 @@ use super::reply::Reply;
 use super::worker::{Live, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::{Limits, Route, ServerId, Transport};
+use crate::policy::listing::Keep;
 use crate::telemetry::Kind;
 use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
@@ -74,6 +75,8 @@ pub struct Forward {
     pub origin: Option<Box<[u8]>>,
     /// When the request was whole.
     pub started: Ticks,
+    /// What the lists in the answer show, if not all of it.
+    pub filter: Option<Box<dyn Keep>>,
 }
 
 /// An answer of the gateway itself, ready to be sent.

@@ -51,6 +51,7 @@ pub(super) fn compose(
         id: verdict.id.clone().map(|id| id.start + out.len()..id.end + out.len()),
         origin: head.get(HeaderId::Origin).map(Box::from),
         started: now,
+        filter: None,
     }
 }
 

@@ -213,7 +213,7 @@ fn what_is_not_json_is_refused_wherever_it_is_cut() {
         "",
         "<html>",
     ] {
-        refused(bad, ListFault::Json(JsonError::Syntax));
+        assert!(naive::check(bad.as_bytes(), b"\0", &no_x).is_err(), "{bad}");
     }
 }
 
