@@ -401,3 +401,6 @@ fn keep_idle(exchange: &Exchange<'_>, facts: &Facts, extra: bool) -> Option<Dura
         facts.keep_alive_timeout.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
     (!keep.is_zero()).then_some(keep)
 }
+
+#[cfg(test)]
+mod tests;

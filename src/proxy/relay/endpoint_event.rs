@@ -70,15 +70,32 @@ impl Endpoint {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::events::Events;
+    use super::super::tests::NoX;
     use super::*;
 
-    fn events() -> Events {
-        let endpoint = Endpoint {
+    fn endpoint() -> Endpoint {
+        Endpoint {
             path: "/old/mcp".into(),
             message_paths: ["/message".into(), "/messages/".into()].into(),
             authorities: ["up:3001".into()].into(),
-        };
-        Events::new(1000, Some(endpoint), None)
+        }
+    }
+
+    fn events() -> Events {
+        Events::new(1000, Some(endpoint()), None)
+    }
+
+    #[test]
+    fn a_stream_can_be_rewritten_and_filtered() {
+        let list = |tools: &str| format!("event: message\ndata: {{\"result\":{{\"tools\":[{tools}]}}}}\n\n");
+        let stream = format!("event: endpoint\ndata: /message\n\n{}", list("{\"name\":\"x\"}"));
+        let expected = format!("event: endpoint\ndata: /old/mcp/~/message\n\n{}", list(""));
+        for cut in 0..stream.len() {
+            let mut events = Events::new(1000, Some(endpoint()), Some(Box::new(NoX)));
+            let mut out = events.push(&stream.as_bytes()[..cut]).unwrap();
+            out.extend(events.push(&stream.as_bytes()[cut..]).unwrap());
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");
+        }
     }
 
     #[test]
