@@ -25,8 +25,8 @@ pub enum Tree {
     Null,
     Scalar(String),
     Text(String),
-    List(Vec<Tree>),
-    Object(Vec<(String, Tree)>),
+    List(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 /// Filters `body`, followed by `behind`, and checks the answer against everything we can compare with. The changed
