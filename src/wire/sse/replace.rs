@@ -4,26 +4,23 @@ use super::event::Lines;
 use super::write::push_data;
 
 /// Appends `event`, one whole event, with `data` in the place of its own. The new lines stand where its first
-/// line of data stood; all other lines stay as they are, byte for byte. An event without data stays without.
+/// line of data stood; all other lines keep what they say, comments and unknown fields too. An event without
+/// data stays without.
+///
+/// All lines end with LF: a CR at the end of one would swallow the LF that once stood behind a line of data.
 pub fn write_with_data(out: &mut Vec<u8>, event: &[u8], data: &[u8]) {
-    let mut copied = 0;
     let mut written = false;
-    let mut lines = Lines::of(event).peekable();
-    while let Some(line) = lines.next() {
-        let name_end =
-            memchr::memchr(b':', &event[line.clone()]).map_or(line.end, |colon| line.start + colon);
-        if event[line.start..name_end] != *b"data" {
-            continue;
-        }
-        out.extend_from_slice(&event[copied..line.start]);
-        if !written {
+    for line in Lines::of(event) {
+        let line = &event[line];
+        let name = &line[..memchr::memchr(b':', line).unwrap_or(line.len())];
+        if name != b"data" {
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        } else if !written {
             push_data(out, data);
             written = true;
         }
-        // The next line starts where this one's end ends. Only a cut event has none.
-        copied = lines.peek().map_or(event.len(), |next| next.start);
     }
-    out.extend_from_slice(&event[copied..]);
 }
 
 #[cfg(test)]
@@ -50,10 +47,15 @@ mod tests {
         check(
             ": hi\r\nid: 7\r\ndata: a\r\nretry: 5\r\ndata: b\r\nx: y\r\n\r\n",
             "c\nd",
-            ": hi\r\nid: 7\r\ndata: c\ndata: d\nretry: 5\r\nx: y\r\n\r\n",
+            ": hi\nid: 7\ndata: c\ndata: d\nretry: 5\nx: y\n\n",
         );
-        check("event: message\rdata: a\rdata: b\rid: 1\r\r", "c", "event: message\rdata: c\nid: 1\r\r");
+        check("event: message\rdata: a\rdata: b\rid: 1\r\r", "c", "event: message\ndata: c\nid: 1\n\n");
         check("data: a\nid: 1\n\n", "", "data: \nid: 1\n\n");
         check("id: 1\nDATA: x\ndatax: y\n\n", "b", "id: 1\nDATA: x\ndatax: y\n\n");
+    }
+
+    #[test]
+    fn the_empty_line_at_the_end_stays_one() {
+        check("data: a\nx: y\rdata: b\n\n", "c", "data: c\nx: y\n\n");
     }
 }

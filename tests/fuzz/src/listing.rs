@@ -2,7 +2,7 @@
 //! but their data when that is replaced.
 
 use crate::wire::mcp::lists::{Kind, naive};
-use crate::wire::sse::{Event, write_with_data};
+use crate::wire::sse::{Event, Scanner, without_bom, write_with_data};
 
 pub fn check(data: &[u8]) {
     let Some((&mode, body)) = data.split_first() else { return };
@@ -26,17 +26,19 @@ pub fn check(data: &[u8]) {
     replace(body, filtered.as_deref().unwrap_or(b"{}"));
 }
 
-/// `event`, made whole, with other data that holds no CR.
-fn replace(event: &[u8], data: &[u8]) {
-    let event = [event, b"\n\n"].concat();
+/// The first event of `stream`, made whole, with other data that holds no CR.
+fn replace(stream: &[u8], data: &[u8]) {
+    let stream = [stream, b"\n\n"].concat();
+    let end = Scanner::new(usize::MAX).next_end(&stream).ok().flatten().expect("it was made whole");
+    let event = without_bom(&stream[..end]);
     let data: Vec<u8> = data.iter().map(|&byte| if byte == b'\r' { b' ' } else { byte }).collect();
-    let before = Event::parse(&event);
+    let before = Event::parse(event);
     let mut out = Vec::new();
-    write_with_data(&mut out, &event, &data);
-    if before.data_lines == 0 {
-        return assert_eq!(out, event);
-    }
+    write_with_data(&mut out, event, &data);
+    let whole = Scanner::new(usize::MAX).scan(&out);
+    assert_eq!(whole, Ok(out.len()), "it stays whole");
     let after = Event::parse(&out);
     assert_eq!((before.kind, before.id, before.retry), (after.kind, after.id, after.retry));
-    assert_eq!(after.data(&mut Vec::new()), Some(&data[..]));
+    let expected = (before.data_lines > 0).then_some(&data[..]);
+    assert_eq!(after.data(&mut Vec::new()), expected);
 }
