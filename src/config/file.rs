@@ -220,6 +220,9 @@ section! {
         response_head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "32KiB";
         /// Bytes of one server-sent event, where the gateway must read events. Elsewhere they just pass.
         sse_event_bytes_max: usize = size(1 << 10, 64 << 20), default "1MiB";
+        /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
+        /// (502 past it). An event stream is filtered event by event instead.
+        list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
     }
 }
 
