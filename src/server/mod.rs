@@ -5,6 +5,7 @@ pub mod bind;
 pub mod cli;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
 mod main;
 pub mod run;
 pub mod runtime;

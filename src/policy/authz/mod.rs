@@ -25,7 +25,7 @@ pub use grants::Grants;
 pub use path::Path;
 pub use pattern::Pattern;
 pub use rule::{Block, Effect, Rule};
-pub use schedule::Schedule;
+pub use schedule::{DAY, Schedule};
 pub use value::{Elements, Wanted};
 
 mod asked;
