@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 
+use super::explain;
 use super::key::Order;
 use crate::config::check::Flags;
 
@@ -27,6 +28,8 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Say how a request would be judged, and why.
+    Explain(Box<explain::Options>),
     /// Print what a configuration may hold.
     Schema {
         /// As the reference for readers instead of the JSON Schema for editors.
@@ -73,6 +76,7 @@ where
     Ok(match matches.subcommand() {
         Some(("demo", matches)) => Command::Demo { listen: text(matches, "listen") },
         Some(("check", matches)) => Command::Check { file: path(matches, "file") },
+        Some(("explain", matches)) => Command::Explain(Box::new(question(matches))),
         Some(("schema", matches)) => Command::Schema { markdown: matches.get_flag("markdown") },
         Some(("doctor", _)) => Command::Doctor,
         Some(("key", matches)) => {
@@ -99,6 +103,24 @@ fn order(matches: &ArgMatches) -> Order {
     Order { id: text(matches, "id"), agent: text(matches, "agent"), expires: text(matches, "expires") }
 }
 
+fn question(matches: &ArgMatches) -> explain::Options {
+    let all = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    explain::Options {
+        config: path(matches, "config"),
+        server: text(matches, "server"),
+        method: text(matches, "method"),
+        tool: text(matches, "tool"),
+        prompt: text(matches, "prompt"),
+        resource: text(matches, "resource"),
+        caller: all("as"),
+        arguments: text(matches, "arguments"),
+        source: text(matches, "source"),
+        at: text(matches, "at"),
+        headers: all("header"),
+        all: matches.get_flag("all"),
+    }
+}
+
 fn text(matches: &ArgMatches, name: &str) -> Option<String> {
     matches.get_one::<String>(name).cloned()
 }
@@ -119,7 +141,7 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands([serve(), demo(), check(), schema(), doctor(), key()])
+        .subcommands([serve(), demo(), check(), explain(), key(), schema(), doctor()])
 }
 
 const AFTER_HELP: &str = "\
@@ -222,6 +244,43 @@ fn check() -> clap::Command {
         )
 }
 
+fn explain() -> clap::Command {
+    let word = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).value_parser(NonEmptyStringValueParser::new()).help(help)
+    };
+    clap::Command::new("explain")
+        .about("Say how a request would be judged by the rules of a configuration, and why")
+        .after_help(
+            "Nothing is sent. Exit code: 0 if the request is allowed, 3 if it is denied, 1 if the file is not good.\n\n\
+             Examples:\n  \
+             ringgate explain --server crm --tool delete_customer --as role=support\n  \
+             ringgate explain --server files --resource file:///etc/passwd --as agent=indexer --source 10.1.2.3 --all\n  \
+             ringgate explain --server db --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .short('c')
+                .value_name("FILE")
+                .value_parser(PathBufValueParser::new())
+                .help("The configuration file [default: ringgate.yaml]"),
+        )
+        .arg(word("server", "NAME", "The server; not needed if there is only one"))
+        .arg(word("method", "METHOD", "The method [default: the one that uses the thing, such as tools/call]"))
+        .arg(word("tool", "NAME", "The tool that is called").conflicts_with_all(["prompt", "resource"]))
+        .arg(word("prompt", "NAME", "The prompt that is fetched").conflicts_with("resource"))
+        .arg(word("resource", "URI", "The resource that is read"))
+        .arg(
+            word("as", "WHO=VALUE", "Who asks: agent=, user=, tenant=, role=, scope=, proof=, claim:PATH=; repeatable")
+                .action(ArgAction::Append),
+        )
+        .arg(word("arguments", "JSON", "The arguments of the call"))
+        .arg(word("source", "ADDRESS", "The client's address [default: none, as over a Unix socket]"))
+        .arg(word("at", "TIME", "When, as in 2026-01-05T09:00:00Z [default: now]"))
+        .arg(word("header", "NAME: VALUE", "A header line; repeatable").action(ArgAction::Append))
+        .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).help("Tell of every rule why it does or does not match"))
+}
+
 fn schema() -> clap::Command {
     clap::Command::new("schema")
         .about("Print the JSON Schema of the configuration, for editors")
@@ -302,6 +361,18 @@ mod tests {
             ("demo --listen 127.0.0.1:9", Command::Demo { listen: Some("127.0.0.1:9".into()) }),
             ("check", Command::Check { file: "ringgate.yaml".into() }),
             ("check b.yaml", Command::Check { file: "b.yaml".into() }),
+            (
+                "explain -c a.yaml --server s --tool t --as role=a --as claim:x=1 --header k:v --all",
+                Command::Explain(Box::new(explain::Options {
+                    config: "a.yaml".into(),
+                    server: Some("s".into()),
+                    tool: Some("t".into()),
+                    caller: vec!["role=a".into(), "claim:x=1".into()],
+                    headers: vec!["k:v".into()],
+                    all: true,
+                    ..explain::Options::default()
+                })),
+            ),
             ("schema", Command::Schema { markdown: false }),
             ("schema --markdown", Command::Schema { markdown: true }),
             ("doctor", Command::Doctor),
@@ -334,6 +405,7 @@ mod tests {
             ("serve --server a=", "weather=http://"),
             ("serv", "a similar subcommand exists: 'serve'"),
             ("check a b", "unexpected argument 'b'"),
+            ("explain --tool a --prompt b", "cannot be used with"),
             ("schema --markdwon", "'--markdown'"),
             ("key", "Make an API key"),
             ("key nwe", "'nwe'"),
@@ -349,7 +421,7 @@ mod tests {
     fn help_and_version_are_answers_and_no_words_are_not() {
         let help = parsed("--help").unwrap_err();
         assert_eq!(help.code, 0);
-        for part in ["First steps", "ringgate demo", "serve", "check", "schema", "doctor"] {
+        for part in ["First steps", "ringgate demo", "serve", "check", "explain", "schema", "doctor"] {
             assert!(help.text.contains(part), "{part}");
         }
         let version = parsed("--version").unwrap_err();
@@ -360,7 +432,7 @@ mod tests {
         let nothing = parsed("").unwrap_err();
         assert_eq!(nothing.code, 2);
         assert!(nothing.text.contains("First steps"));
-        for command in ["serve", "demo", "check", "schema", "doctor", "key", "key new"] {
+        for command in ["serve", "demo", "check", "explain", "key", "key new", "schema", "doctor"] {
             let help = parsed(&format!("{command} --help")).unwrap_err();
             assert_eq!(help.code, 0, "{command}");
         }
