@@ -1,7 +1,8 @@
-//! Words everyone uses: time, buffers, secrets. `std` only.
+//! Words everyone uses: time, buffers, secrets, the words of the ledger. `std` only.
 #![forbid(unsafe_code)]
 
 pub mod buffer;
+pub mod ledger;
 pub mod secret;
 pub mod ticks;
 

@@ -11,15 +11,20 @@ use super::snapshot::{Address, ListenAddress, Snapshot};
 use super::world::{System, World};
 use super::yaml::{self, Entry, Node, Value};
 
+pub mod expectations;
+
 /// Reads, checks and compiles the configuration in `path`.
 ///
 /// # Errors
 /// Everything that is wrong with it, in the order of the text.
 pub fn load(path: &Path, generation: u64) -> Result<Snapshot, Findings> {
-    load_from(path, generation, &System)
+    load_from(path, generation, &System).map(|(snapshot, _)| snapshot)
 }
 
-fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot, Findings> {
+/// What a file says, and what it was compiled to.
+type Checked = (Snapshot, File);
+
+fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Checked, Findings> {
     let mut findings = Findings::of(path.display().to_string());
     let bytes = match world.read(path) {
         Ok(bytes) => bytes,
@@ -38,7 +43,7 @@ fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot
     // The directory of a bare file name is the empty path, which joins as it should.
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     match std::str::from_utf8(&bytes) {
-        Ok(text) => check(text, generation, &Context { world, directory }, findings),
+        Ok(text) => check_both(text, generation, &Context { world, directory }, findings),
         Err(error) => {
             let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
             let spot = Spot { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 };
@@ -57,8 +62,17 @@ pub fn check(
     text: &str,
     generation: u64,
     context: &Context<'_>,
-    mut findings: Findings,
+    findings: Findings,
 ) -> Result<Snapshot, Findings> {
+    check_both(text, generation, context, findings).map(|(snapshot, _)| snapshot)
+}
+
+fn check_both(
+    text: &str,
+    generation: u64,
+    context: &Context<'_>,
+    mut findings: Findings,
+) -> Result<Checked, Findings> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match yaml::parse(text, &mut findings) {
         Some(node) => check_tree(&node, generation, context, findings),
@@ -71,7 +85,7 @@ fn check_tree(
     generation: u64,
     context: &Context<'_>,
     mut findings: Findings,
-) -> Result<Snapshot, Findings> {
+) -> Result<Checked, Findings> {
     let root = Place { spot: node.spot, path: String::new() };
     let Value::Map(entries) = &node.value else {
         findings.add(&root, "is not a map of options", "begin with `servers:`");
@@ -80,7 +94,7 @@ fn check_tree(
     let file = File::read(entries, &root, &mut findings);
     let snapshot = compile(&file, generation, context, &mut findings);
     if findings.is_empty() {
-        return Ok(snapshot);
+        return Ok((snapshot, file));
     }
     findings.sort();
     Err(findings)
@@ -125,7 +139,7 @@ impl Snapshot {
         }
         let context = Context { world: &System, directory: Path::new("") };
         let checked = check_tree(&node(Value::Map(entries)), 1, &context, Findings::default());
-        checked.map_err(|mut findings| {
+        checked.map(|(snapshot, _)| snapshot).map_err(|mut findings| {
             findings.rename(|path| flag_of(path, servers));
             findings
         })
@@ -153,24 +167,51 @@ fn flag_of(path: &str, servers: &[(String, String)]) -> String {
     }
 }
 
-/// `ringgate check FILE`: writes the findings, or one line about what will be served. Returns the exit
-/// code: 0 if the file is good, 1 if it is not.
+/// `ringgate check FILE`: writes the findings, or one line about what will be served. Also runs the `tests` of the
+/// file, which nothing else does. Returns the exit code: 0 if the file is good, 1 if it is not.
 ///
 /// # Errors
 /// Those of writing to `out`.
 pub fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
-    match load(path, 1) {
-        Ok(snapshot) => {
-            writeln!(out, "{}: good. {}", path.display(), summary(&snapshot))?;
-            Ok(0)
-        }
+    run_in(path, out, &System)
+}
+
+fn run_in(path: &Path, out: &mut dyn Write, world: &dyn World) -> io::Result<u8> {
+    let (snapshot, file) = match load_from(path, 1, world) {
+        Ok(checked) => checked,
         Err(findings) => {
             let count = findings.len();
             write!(out, "{findings}")?;
             writeln!(out, "{}: {count} {}", path.display(), if count == 1 { "mistake" } else { "mistakes" })?;
-            Ok(1)
+            return Ok(1);
         }
+    };
+    let mut failed = Findings::of(path.display().to_string());
+    expectations::run(&file, &snapshot, &mut failed);
+    let tests = file.tests.value.len();
+    if !failed.is_empty() {
+        failed.sort();
+        write!(out, "{failed}")?;
+        let noun = if tests == 1 { "test" } else { "tests" };
+        writeln!(out, "{}: {} of {tests} {noun} failed", path.display(), places(&failed))?;
+        return Ok(1);
     }
+    let passed = match tests {
+        0 => String::new(),
+        1 => " 1 test passed.".to_owned(),
+        count => format!(" {count} tests passed."),
+    };
+    writeln!(out, "{}: good.{passed} {}", path.display(), summary(&snapshot))?;
+    Ok(0)
+}
+
+/// How many tests the findings are about.
+fn places(findings: &Findings) -> usize {
+    let test = |path: &str| path.split(']').next().map(str::to_owned);
+    let mut tests: Vec<_> = findings.iter().map(|finding| test(&finding.place.path)).collect();
+    tests.sort_unstable();
+    tests.dedup();
+    tests.len()
 }
 
 /// One line about what will be served, for people.

@@ -20,7 +20,7 @@ pub mod access;
 pub mod authentication;
 pub mod outbound;
 
-use access::AccessSection;
+use access::{AccessSection, TestSection};
 use authentication::AuthenticationSection;
 use outbound::OutboundSection;
 
@@ -65,6 +65,9 @@ section! {
         access: AccessSection = sub::<AccessSection>(), optional;
         /// Sessions of the older revisions of MCP.
         sessions: SessionsSection = sub::<SessionsSection>(), default "{}";
+        /// What you expect of `access`: `ringgate check` judges each of these requests and says where the rules disagree.
+        /// Nothing else reads them, so a test that fails does not keep a gateway from starting or reloading.
+        tests: Vec<At<TestSection>> = list(sub::<TestSection>(), 0, 4096), default "[]";
         /// What the gateway fetches for itself, and how.
         outbound: OutboundSection = sub::<OutboundSection>(), default "{}";
         /// The operator's own listener.
@@ -220,6 +223,9 @@ section! {
         response_head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "32KiB";
         /// Bytes of one server-sent event, where the gateway must read events. Elsewhere they just pass.
         sse_event_bytes_max: usize = size(1 << 10, 64 << 20), default "1MiB";
+        /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
+        /// (502 past it). An event stream is filtered event by event instead.
+        list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
     }
 }
 

@@ -7,10 +7,13 @@
 //! declaration.
 #![forbid(unsafe_code)]
 
+mod any;
 pub mod check;
 pub mod compile;
 pub mod file;
 pub mod finding;
+pub mod moment;
+pub mod question;
 pub mod rule;
 pub mod schema;
 pub mod section;

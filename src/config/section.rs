@@ -127,6 +127,11 @@ pub fn default_of<R: Rule>(rule: &R, text: &str, place: &Place) -> R::Out {
     value.filter(|_| findings.is_empty()).expect("a default keeps its own rule")
 }
 
+/// The key of the option that a field is for: a key that is a word of Rust is a raw name there.
+pub fn key(field: &'static str) -> &'static str {
+    field.strip_prefix("r#").unwrap_or(field)
+}
+
 /// Declares a section. Each option is `name: Type = rule, presence;` where presence is `required`,
 /// `optional`, or `default "yaml text"`. An option with a default becomes an [`At`](super::finding::At)
 /// of its type, any other an `Option` of that, which is `None` also when a value was given but wrong:
@@ -150,7 +155,7 @@ macro_rules! section {
                     suffix: "",
                     doc: join(&[$($doc),*]),
                     options: vec![$(
-                        describe(stringify!($name), &[$($line),*], &$rule, section!(@presence $presence $($default)?)),
+                        describe($crate::config::section::key(stringify!($name)), &[$($line),*], &$rule, section!(@presence $presence $($default)?)),
                     )*],
                 }
             }
@@ -160,7 +165,7 @@ macro_rules! section {
                 place: &$crate::config::finding::Place,
                 findings: &mut $crate::config::finding::Findings,
             ) -> Self {
-                $crate::config::section::refuse_unknown(entries, &[$(stringify!($name)),*], place, findings);
+                $crate::config::section::refuse_unknown(entries, &[$($crate::config::section::key(stringify!($name))),*], place, findings);
                 Self {
                     place: place.clone(),
                     $( $name: section!(@read $presence $name, $rule, entries, place, findings $(, $default)?), )*
@@ -174,22 +179,22 @@ macro_rules! section {
     (@presence optional) => { $crate::config::section::Presence::Optional };
     (@presence required) => { $crate::config::section::Presence::Required };
     (@read default $name:ident, $rule:expr, $entries:ident, $place:ident, $findings:ident, $text:literal) => {
-        $crate::config::section::given(&$rule, stringify!($name), $entries, $place, $findings).unwrap_or_else(|| {
-            let place = $place.key(stringify!($name), $place.spot);
+        $crate::config::section::given(&$rule, $crate::config::section::key(stringify!($name)), $entries, $place, $findings).unwrap_or_else(|| {
+            let place = $place.key($crate::config::section::key(stringify!($name)), $place.spot);
             let value = $crate::config::section::default_of(&$rule, $text, &place);
             $crate::config::finding::At { value, place }
         })
     };
     (@read optional $name:ident, $rule:expr, $entries:ident, $place:ident, $findings:ident) => {
-        $crate::config::section::given(&$rule, stringify!($name), $entries, $place, $findings)
+        $crate::config::section::given(&$rule, $crate::config::section::key(stringify!($name)), $entries, $place, $findings)
     };
     (@read required $name:ident, $rule:expr, $entries:ident, $place:ident, $findings:ident) => {{
-        if !$entries.iter().any(|entry| entry.key == stringify!($name)) {
-            let place = $place.key(stringify!($name), $place.spot);
+        if !$entries.iter().any(|entry| entry.key == $crate::config::section::key(stringify!($name))) {
+            let place = $place.key($crate::config::section::key(stringify!($name)), $place.spot);
             let wanted = $crate::config::rule::Rule::wanted(&$rule);
-            $findings.add(&place, "is missing", format!("add `{}: ...`: {wanted}", stringify!($name)));
+            $findings.add(&place, "is missing", format!("add `{}: ...`: {wanted}", $crate::config::section::key(stringify!($name))));
         }
-        $crate::config::section::given(&$rule, stringify!($name), $entries, $place, $findings)
+        $crate::config::section::given(&$rule, $crate::config::section::key(stringify!($name)), $entries, $place, $findings)
     }};
 }
 pub(super) use section;

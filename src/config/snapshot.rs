@@ -279,6 +279,8 @@ pub struct Limits {
     pub response_head_bytes_max: usize,
     /// Bytes of one server-sent event, where events are read and not only passed on.
     pub sse_event_bytes_max: usize,
+    /// Bytes of an answer that is gathered to be filtered.
+    pub list_bytes_max: usize,
 }
 
 /// Bounds of times. `None` is no bound.

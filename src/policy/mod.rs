@@ -3,9 +3,11 @@
 
 pub mod authn;
 pub mod authz;
+pub mod expr;
 pub mod listing;
 pub mod principal;
 pub mod propagate;
+pub mod rate_limit;
 pub mod session;
 
 pub use principal::{Principal, Proof};

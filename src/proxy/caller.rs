@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use crate::base::Secret;
 use crate::base::secret::same;
@@ -87,7 +87,7 @@ pub struct Callers {
     hasher: RandomState,
     anonymous: RefCell<Option<Rc<Caller>>>,
     /// Principals that meet the same rules share what was found out about these.
-    grants: RefCell<Vec<std::rc::Weak<Grants>>>,
+    grants: RefCell<HashMap<u64, Vec<Weak<Grants>>>>,
     server_tokens: RefCell<HashMap<u16, Granted>>,
     hits: Cell<u64>,
 }
@@ -162,10 +162,16 @@ impl Callers {
 
     fn shared(&self, grants: Grants) -> Rc<Grants> {
         let mut known = self.grants.borrow_mut();
-        known.retain(|known| known.strong_count() > 0);
-        let _ = &grants;
+        if known.len() > GENERATION {
+            known.retain(|_, alike| alike.iter().any(|grants| grants.strong_count() > 0));
+        }
+        let alike = known.entry(self.hasher.hash_one(grants.held())).or_default();
+        alike.retain(|grants| grants.strong_count() > 0);
+        if let Some(same) = alike.iter().filter_map(Weak::upgrade).find(|same| same.held() == grants.held()) {
+            return same;
+        }
         let grants = Rc::new(grants);
-        known.push(Rc::downgrade(&grants));
+        alike.push(Rc::downgrade(&grants));
         grants
     }
 

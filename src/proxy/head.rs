@@ -138,6 +138,8 @@ pub struct Delivery<'a> {
     pub endpoint: Option<usize>,
     /// The page that asked, if one did and may.
     pub origin: Option<&'a [u8]>,
+    /// How the body will be framed; `None` leaves it to the caller to add a `content-length`.
+    pub framing: Option<ResponseFraming>,
     /// What binds session ids to the caller, where callers are known.
     pub binding: Option<Binding<'a>>,
 }
@@ -189,7 +191,9 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
             _ => push_header(out, field.name, field.value),
         }
     }
-    write_framing(out, head, delivery.version);
+    if let Some(framing) = delivery.framing {
+        write_framing(out, head.status, framing, delivery.version);
+    }
     if head.event_stream && head.get(HeaderId::XAccelBuffering).is_none() {
         out.extend_from_slice(b"x-accel-buffering: no\r\n");
     }
@@ -202,9 +206,9 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
     push_end(out);
 }
 
-fn write_framing(out: &mut Vec<u8>, head: &ResponseHead<'_>, version: Version) {
-    match head.framing {
-        ResponseFraming::None if head.status == 204 || head.status == 304 => {}
+fn write_framing(out: &mut Vec<u8>, status: u16, framing: ResponseFraming, version: Version) {
+    match framing {
+        ResponseFraming::None if status == 204 || status == 304 => {}
         ResponseFraming::None => out.extend_from_slice(b"content-length: 0\r\n"),
         ResponseFraming::Length(length) => push_content_length(out, length),
         ResponseFraming::Chunked | ResponseFraming::UntilClose => {

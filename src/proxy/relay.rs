@@ -17,9 +17,15 @@ use crate::telemetry::Outcome;
 use crate::wire::http1::{HEADERS_MAX, HeadLimits, HeadScan, Parsed, ResponseFraming, parse_response_head};
 
 use body::Body;
+use endpoint_event::Endpoint;
+use events::Events;
+use filter::Filtering;
 
 mod body;
 mod endpoint_event;
+mod events;
+mod filter;
+mod whole;
 
 /// The standing read of a stream takes this many bytes: an event is small, and streams are many.
 const STREAM_READ_BYTES: usize = CLASSES[0];
@@ -48,6 +54,7 @@ struct Facts {
     close: bool,
     /// It is an event stream of the HTTP+SSE transport: its `endpoint` event is to be rewritten.
     names_endpoint: bool,
+    filtering: Filtering,
 }
 
 /// Waits for the head of the answer to a request that was `sent`, or broke off under way.
@@ -140,7 +147,16 @@ fn take_head(
             *scan = HeadScan::new();
             continue;
         }
-        let unframed = matches!(head.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
+        let filtering = match exchange.forward.filter {
+            Some(_) => filter::judge(&head, exchange.forward.kind)?,
+            None => Filtering::No,
+        };
+        let framing = match filtering {
+            Filtering::No => Some(head.framing),
+            Filtering::Whole { .. } => None,
+            Filtering::Events => Some(ResponseFraming::UntilClose),
+        };
+        let unframed = matches!(framing, Some(ResponseFraming::Chunked | ResponseFraming::UntilClose))
             && exchange.forward.version == crate::wire::http1::Version::Http10;
         let close = exchange.forward.close || worker.is_draining() || unframed;
         let several = exchange.server().endpoints.len() > 1;
@@ -155,6 +171,7 @@ fn take_head(
             close,
             endpoint: several.then_some(exchange.forward.endpoint),
             origin: exchange.forward.origin.as_deref(),
+            framing,
         };
         let mut out = worker.scratch.borrow_mut();
         out.clear();
@@ -172,6 +189,7 @@ fn take_head(
             keep_alive_timeout: head.keep_alive_timeout,
             close,
             names_endpoint,
+            filtering,
         };
         buf.consume(head_len);
         if !buf.prepend(&out) {
@@ -192,9 +210,12 @@ pub async fn relay_response(
     answer: &mut Answer,
 ) -> Next {
     let worker = exchange.worker;
+    if let Filtering::Whole { strict } = answer.facts.filtering {
+        return Box::pin(whole::relay_whole(exchange, client, conn, answer, strict)).await;
+    }
     let mut body = Body::new(answer.facts.framing, exchange.forward.version);
-    if answer.facts.names_endpoint {
-        body.rewrite_endpoint(exchange.server(), exchange.limits().sse_event_bytes_max);
+    if answer.facts.names_endpoint || answer.facts.filtering == Filtering::Events {
+        body.read_events(events_of(exchange, &answer.facts));
     }
     let first = match body.pass(&mut answer.buf, answer.facts.head_len) {
         Ok(first) => first,
@@ -219,6 +240,14 @@ pub async fn relay_response(
         // The answer has begun: only a connection that breaks off tells the client that it is not whole.
         Err(_) => Next::Drop,
     }
+}
+
+/// What reads the events of an answer.
+#[cold]
+fn events_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Box<Events> {
+    let keep = exchange.forward.filter.take();
+    let endpoint = facts.names_endpoint.then(|| Endpoint::of(exchange.server()));
+    Box::new(Events::new(exchange.limits().sse_event_bytes_max, endpoint, keep))
 }
 
 async fn pass_all(
@@ -378,3 +407,6 @@ fn keep_idle(exchange: &Exchange<'_>, facts: &Facts, extra: bool) -> Option<Dura
         facts.keep_alive_timeout.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
     (!keep.is_zero()).then_some(keep)
 }
+
+#[cfg(test)]
+mod tests;

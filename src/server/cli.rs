@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 
+use super::explain;
+use super::key::Order;
 use crate::config::check::Flags;
 
 /// What the operator wants.
@@ -26,6 +28,8 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Say how a request would be judged, and why.
+    Explain(Box<explain::Options>),
     /// Print what a configuration may hold.
     Schema {
         /// As the reference for readers instead of the JSON Schema for editors.
@@ -33,6 +37,8 @@ pub enum Command {
     },
     /// Say what this host offers, what it costs, and how to improve it.
     Doctor,
+    /// Make an API key.
+    NewKey(Order),
 }
 
 /// Where the configuration comes from.
@@ -70,8 +76,12 @@ where
     Ok(match matches.subcommand() {
         Some(("demo", matches)) => Command::Demo { listen: text(matches, "listen") },
         Some(("check", matches)) => Command::Check { file: path(matches, "file") },
+        Some(("explain", matches)) => Command::Explain(Box::new(question(matches))),
         Some(("schema", matches)) => Command::Schema { markdown: matches.get_flag("markdown") },
         Some(("doctor", _)) => Command::Doctor,
+        Some(("key", matches)) => {
+            Command::NewKey(matches.subcommand().map(|(_, new)| order(new)).unwrap_or_default())
+        }
         Some((_, matches)) => Command::Serve(source(matches)),
         None => return Err(Exit { text: command().render_help().to_string(), code: 2 }),
     })
@@ -86,6 +96,28 @@ fn source(matches: &ArgMatches) -> Source {
             admin: text(matches, "admin"),
         }),
         None => Source::File(path(matches, "config")),
+    }
+}
+
+fn order(matches: &ArgMatches) -> Order {
+    Order { id: text(matches, "id"), agent: text(matches, "agent"), expires: text(matches, "expires") }
+}
+
+fn question(matches: &ArgMatches) -> explain::Options {
+    let all = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    explain::Options {
+        config: path(matches, "config"),
+        server: text(matches, "server"),
+        method: text(matches, "method"),
+        tool: text(matches, "tool"),
+        prompt: text(matches, "prompt"),
+        resource: text(matches, "resource"),
+        caller: all("as"),
+        arguments: text(matches, "arguments"),
+        source: text(matches, "source"),
+        at: text(matches, "at"),
+        headers: all("header"),
+        all: matches.get_flag("all"),
     }
 }
 
@@ -109,7 +141,7 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands([serve(), demo(), check(), schema(), doctor()])
+        .subcommands([serve(), demo(), check(), explain(), key(), schema(), doctor()])
 }
 
 const AFTER_HELP: &str = "\
@@ -212,6 +244,43 @@ fn check() -> clap::Command {
         )
 }
 
+fn explain() -> clap::Command {
+    let word = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).value_parser(NonEmptyStringValueParser::new()).help(help)
+    };
+    clap::Command::new("explain")
+        .about("Say how a request would be judged by the rules of a configuration, and why")
+        .after_help(
+            "Nothing is sent. Exit code: 0 if the request is allowed, 3 if it is denied, 1 if the file is not good.\n\n\
+             Examples:\n  \
+             ringgate explain --server crm --tool delete_customer --as role=support\n  \
+             ringgate explain --server files --resource file:///etc/passwd --as agent=indexer --source 10.1.2.3 --all\n  \
+             ringgate explain --server db --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .short('c')
+                .value_name("FILE")
+                .value_parser(PathBufValueParser::new())
+                .help("The configuration file [default: ringgate.yaml]"),
+        )
+        .arg(word("server", "NAME", "The server; not needed if there is only one"))
+        .arg(word("method", "METHOD", "The method [default: the one that uses the thing, such as tools/call]"))
+        .arg(word("tool", "NAME", "The tool that is called").conflicts_with_all(["prompt", "resource"]))
+        .arg(word("prompt", "NAME", "The prompt that is fetched").conflicts_with("resource"))
+        .arg(word("resource", "URI", "The resource that is read"))
+        .arg(
+            word("as", "WHO=VALUE", "Who asks: agent=, user=, tenant=, role=, scope=, proof=, claim:PATH=; repeatable")
+                .action(ArgAction::Append),
+        )
+        .arg(word("arguments", "JSON", "The arguments of the call"))
+        .arg(word("source", "ADDRESS", "The client's address [default: none, as over a Unix socket]"))
+        .arg(word("at", "TIME", "When, as in 2026-01-05T09:00:00Z [default: now]"))
+        .arg(word("header", "NAME: VALUE", "A header line; repeatable").action(ArgAction::Append))
+        .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).help("Tell of every rule why it does or does not match"))
+}
+
 fn schema() -> clap::Command {
     clap::Command::new("schema")
         .about("Print the JSON Schema of the configuration, for editors")
@@ -231,6 +300,28 @@ fn doctor() -> clap::Command {
     clap::Command::new("doctor")
         .about("Say what this host offers the gateway, what it costs, and how to improve it")
         .after_help("Looks at the kernel, io_uring, memory and file limits, CPUs and network settings. Changes nothing.")
+}
+
+fn key() -> clap::Command {
+    let flag = |name: &'static str| Arg::new(name).long(name).value_parser(NonEmptyStringValueParser::new());
+    let new = clap::Command::new("new")
+        .about("Make an API key, and print it with its entry for the configuration")
+        .after_help(
+            "The key is printed once and stored nowhere; the entry holds a salted hash of it. An agent sends it as\n\
+             `Authorization: Bearer rgk_...` or `X-Api-Key: rgk_...`.\n\n\
+             To rotate a key: add the entry of a new one with the same `agent`, reload (SIGHUP), give the agent the\n\
+             new key, then remove the old entry. To lock one out at once, put `key:ID` into the list of `revoked`.\n\n\
+             Example:\n  ringgate key new --agent build-bot --expires 2027-01-31",
+        )
+        .arg(flag("id").value_name("ID").help("Its id, which logs name: letters, digits, - and . [default: random]"))
+        .arg(flag("agent").value_name("NAME").help("Whose it is [default: the id]"))
+        .arg(flag("expires").value_name("DATE").help("When it ends: 2027-01-31, or 2027-01-31T12:00:00Z [default: never]"));
+    clap::Command::new("key")
+        .about("Make API keys")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(new)
 }
 
 #[cfg(test)]
@@ -270,9 +361,30 @@ mod tests {
             ("demo --listen 127.0.0.1:9", Command::Demo { listen: Some("127.0.0.1:9".into()) }),
             ("check", Command::Check { file: "ringgate.yaml".into() }),
             ("check b.yaml", Command::Check { file: "b.yaml".into() }),
+            (
+                "explain -c a.yaml --server s --tool t --as role=a --as claim:x=1 --header k:v --all",
+                Command::Explain(Box::new(explain::Options {
+                    config: "a.yaml".into(),
+                    server: Some("s".into()),
+                    tool: Some("t".into()),
+                    caller: vec!["role=a".into(), "claim:x=1".into()],
+                    headers: vec!["k:v".into()],
+                    all: true,
+                    ..explain::Options::default()
+                })),
+            ),
             ("schema", Command::Schema { markdown: false }),
             ("schema --markdown", Command::Schema { markdown: true }),
             ("doctor", Command::Doctor),
+            ("key new", Command::NewKey(Order::default())),
+            (
+                "key new --id a --agent b --expires 2027-01-31",
+                Command::NewKey(Order {
+                    id: Some("a".into()),
+                    agent: Some("b".into()),
+                    expires: Some("2027-01-31".into()),
+                }),
+            ),
         ] {
             assert_eq!(parsed(line), Ok(expected), "{line}");
         }
@@ -293,7 +405,11 @@ mod tests {
             ("serve --server a=", "weather=http://"),
             ("serv", "a similar subcommand exists: 'serve'"),
             ("check a b", "unexpected argument 'b'"),
+            ("explain --tool a --prompt b", "cannot be used with"),
             ("schema --markdwon", "'--markdown'"),
+            ("key", "Make an API key"),
+            ("key nwe", "'nwe'"),
+            ("key new --id", "--id <ID>"),
         ] {
             let exit = parsed(line).unwrap_err();
             assert_eq!(exit.code, 2, "{line}");
@@ -305,7 +421,7 @@ mod tests {
     fn help_and_version_are_answers_and_no_words_are_not() {
         let help = parsed("--help").unwrap_err();
         assert_eq!(help.code, 0);
-        for part in ["First steps", "ringgate demo", "serve", "check", "schema", "doctor"] {
+        for part in ["First steps", "ringgate demo", "serve", "check", "explain", "schema", "doctor"] {
             assert!(help.text.contains(part), "{part}");
         }
         let version = parsed("--version").unwrap_err();
@@ -316,7 +432,7 @@ mod tests {
         let nothing = parsed("").unwrap_err();
         assert_eq!(nothing.code, 2);
         assert!(nothing.text.contains("First steps"));
-        for command in ["serve", "demo", "check", "schema", "doctor"] {
+        for command in ["serve", "demo", "check", "explain", "key", "key new", "schema", "doctor"] {
             let help = parsed(&format!("{command} --help")).unwrap_err();
             assert_eq!(help.code, 0, "{command}");
         }

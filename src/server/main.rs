@@ -8,7 +8,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::cli::{self, Command};
-use super::{demo, doctor, run};
+use super::{demo, doctor, explain, key, run};
 use crate::config::check::{self, Flags};
 use crate::config::schema;
 use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
@@ -52,6 +52,7 @@ fn obey(command: Command) -> ExitCode {
             Err(what) => fail(&what),
         },
         Command::Check { file } => ExitCode::from(check::run(&file, &mut out).unwrap_or(FAILED)),
+        Command::Explain(options) => ExitCode::from(explain::run(&options, &mut out).unwrap_or(FAILED)),
         Command::Schema { markdown } => {
             let text = if markdown { schema::markdown() } else { format!("{:#}", schema::json_schema()) };
             match writeln!(out, "{}", text.trim_end()) {
@@ -59,6 +60,10 @@ fn obey(command: Command) -> ExitCode {
                 Err(_) => ExitCode::from(FAILED),
             }
         }
+        Command::NewKey(order) => match key::new(&order, &mut out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(what) => fail(&what),
+        },
         Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::Auto)),
     }
 }

@@ -5,6 +5,8 @@ pub mod bind;
 pub mod cli;
 pub mod demo;
 pub mod doctor;
+pub mod explain;
+pub mod key;
 mod main;
 pub mod run;
 pub mod runtime;

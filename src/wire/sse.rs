@@ -2,10 +2,12 @@
 //!
 //! - [`Scanner`] finds where events end, whatever the reads look like, without looking into them.
 //! - [`Event`] is a view of one whole event.
-//! - [`write_event`] and [`write_endpoint`] make events, [`KEEP_ALIVE`] is a comment.
+//! - [`write_event`] and [`write_endpoint`] make events, [`write_with_data`] changes what one says,
+//!   [`KEEP_ALIVE`] is a comment.
 #![forbid(unsafe_code)]
 
 mod event;
+mod replace;
 mod scanner;
 mod write;
 
@@ -13,6 +15,7 @@ mod write;
 mod tests;
 
 pub use event::{Event, without_bom};
+pub use replace::write_with_data;
 pub use scanner::{EventTooLarge, Scanner};
 pub use write::{LineBreak, NewEvent, write_endpoint, write_event};
 

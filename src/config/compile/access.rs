@@ -2,13 +2,129 @@
 
 use super::Context;
 use crate::config::file::File;
-use crate::config::file::access::DeniedAs;
-use crate::config::finding::Findings;
-use crate::config::snapshot::{Access, Server};
+use crate::config::file::access::{DeniedAs, Mode, RuleSection, TimeSection};
+use crate::config::finding::{At, Findings, Place, closest};
+use crate::config::snapshot::{Access, Network, Server};
+use crate::policy::authz::{Block, Path, Pattern, Rule, Rules, Schedule, VARIABLES, Wanted};
+use crate::policy::expr::Expression;
 
 /// The rules.
 pub fn compile(file: &File, servers: &[Server], context: &Context<'_>, findings: &mut Findings) -> Access {
-    let _ = (servers, context, findings);
+    // Rules refer to nothing outside of the file.
+    let _ = context;
     let Some(section) = file.access.as_ref().map(|section| &section.value) else { return Access::default() };
-    Access { rules: None, forbidden: section.denied_as.value == DeniedAs::Forbidden }
+    let rules = section.rules.as_ref().map(|list| {
+        check_names(&list.value, findings);
+        let rules = list.value.iter().map(|rule| compile_rule(rule, servers, findings)).collect();
+        Rules::new(rules, servers.iter().map(|server| server.name.clone()).collect())
+    });
+    Access { rules, forbidden: section.denied_as.value == DeniedAs::Forbidden }
+}
+
+/// Notes names that are given twice.
+fn check_names(rules: &[At<RuleSection>], findings: &mut Findings) {
+    let mut names: Vec<&At<String>> = rules.iter().filter_map(|rule| rule.value.name.as_ref()).collect();
+    names.sort_by(|a, b| (&a.value, a.place.spot).cmp(&(&b.value, b.place.spot)));
+    for pair in names.windows(2).filter(|pair| pair[0].value == pair[1].value) {
+        let what = format!("is also the name of the rule on line {}", pair[0].place.spot.line);
+        findings.add(&pair[1].place, what, "give each rule a name of its own, or none");
+    }
+}
+
+fn compile_rule(rule: &At<RuleSection>, servers: &[Server], findings: &mut Findings) -> Rule {
+    let At { value: section, place } = rule;
+    let patterns =
+        |list: &Option<At<Vec<At<Pattern>>>>| -> Box<[Pattern]> { values(list).cloned().collect() };
+    Rule {
+        name: section.name.as_ref().map(|name| name.value.as_str().into()),
+        line: place.spot.line,
+        // Without an effect there is a finding, and this is never used.
+        effect: section.effect.as_ref().map(|effect| effect.value).unwrap_or_default(),
+        report: section.mode.value == Mode::Report,
+        servers: server_indexes(section, servers, findings),
+        methods: patterns(&section.methods),
+        tools: patterns(&section.tools),
+        prompts: patterns(&section.prompts),
+        resources: patterns(&section.resources),
+        roles: patterns(&section.roles),
+        scopes: values(&section.scopes).map(|scope| scope.as_str().into()).collect(),
+        agents: patterns(&section.agents),
+        users: patterns(&section.users),
+        tenants: patterns(&section.tenants),
+        proofs: values(&section.proofs).copied().collect(),
+        claims: paths(section.claims.as_ref(), findings),
+        sources: values(&section.sources).map(block).collect(),
+        time: section.time.as_ref().map(|time| schedule(&time.value, &time.place, findings)),
+        arguments: paths(section.arguments.as_ref(), findings),
+        when: section.when.as_ref().and_then(|when| expression(when, findings)),
+    }
+}
+
+fn values<T>(list: &Option<At<Vec<At<T>>>>) -> impl Iterator<Item = &T> {
+    list.iter().flat_map(|list| list.value.iter().map(|element| &element.value))
+}
+
+/// The servers by index. One that is not known is a finding, so that a rule never counts for more than it says.
+fn server_indexes(section: &RuleSection, servers: &[Server], findings: &mut Findings) -> Box<[u16]> {
+    let mut indexes = Vec::new();
+    for At { value: name, place } in section.servers.iter().flat_map(|list| &list.value) {
+        match servers.iter().find(|server| *server.name == **name) {
+            Some(server) => indexes.push(server.id.0),
+            None => {
+                let near = closest(name, servers.iter().map(|server| &*server.name));
+                let fix = near.map_or_else(
+                    || "write the name of one of `servers`".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                findings.add(place, format!("`{name}` is not the name of a server"), fix);
+            }
+        }
+    }
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes.into()
+}
+
+fn paths(
+    map: Option<&At<Vec<(At<String>, Vec<Wanted>)>>>,
+    findings: &mut Findings,
+) -> Box<[(Path, Box<[Wanted]>)]> {
+    let mut compiled = Vec::new();
+    for (key, wanted) in map.into_iter().flat_map(|map| &map.value) {
+        match Path::parse(&key.value) {
+            Ok(path) => compiled.push((path, wanted.clone().into())),
+            Err(what) => {
+                findings.add(&key.place, what, "write `a.b`, or a JSON pointer such as `/a.b/c`");
+            }
+        }
+    }
+    compiled.into()
+}
+
+fn block(network: &Network) -> Block {
+    Block { first: network.address, prefix_bits: network.prefix_bits }
+}
+
+fn schedule(section: &TimeSection, place: &Place, findings: &mut Findings) -> Schedule {
+    let mut days = [section.days.is_none(); 7];
+    for day in values(&section.days) {
+        days[*day] = true;
+    }
+    let (from, to) = (section.from.value, section.to.value);
+    if from == to {
+        findings.add(place, "begins when it ends", "give another `from` or `to`; a whole day needs neither");
+    }
+    if from == crate::policy::authz::DAY {
+        findings.add(&section.from.place, "is the end of the day", "write `\"00:00\"`");
+    }
+    Schedule { days, from, to, offset: section.utc_offset.value }
+}
+
+fn expression(when: &At<String>, findings: &mut Findings) -> Option<Expression> {
+    Expression::compile(&when.value, VARIABLES)
+        .map_err(|fault| {
+            let fix = "see `access.rules[].when` in the reference; `ringgate explain` tries a rule out";
+            findings.add(&when.place, fault.what, fix);
+        })
+        .ok()
 }

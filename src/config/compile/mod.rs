@@ -115,6 +115,7 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         upstream_idle_max: section.upstream_idle_max.value,
         response_head_bytes_max: section.response_head_bytes_max.value,
         sse_event_bytes_max: section.sse_event_bytes_max.value,
+        list_bytes_max: section.list_bytes_max.value,
     }
 }
 

@@ -42,12 +42,12 @@ pub fn compile(section: &ServerSection, path: &str, origin: Option<&str>) -> Pro
 /// Writes the metadata of each server (RFC 9728 section 2), where there is an issuer to send clients to.
 pub fn publish(servers: &mut [Server], authn: Option<&Authn>, access: &Access, origin: Option<&str>) {
     let (Some(authn), Some(origin)) = (authn, origin) else { return };
-    let issuers = authn.authorization_servers();
+    let issuers: Vec<&str> = authn.authorization_servers().collect();
     if issuers.is_empty() {
         return;
     }
     for server in servers {
-        let further = access.rules.iter().flat_map(|rules| rules.scopes_of(server.id.0));
+        let further = access.rules.iter().flat_map(|rules| rules.scopes_of(server.id.0)).map(Box::from);
         // Whether a client may stay signed in is between it and the issuer (MCP 2026-07-28, authorization).
         let all = server.protection.scopes.iter().cloned().chain(further);
         let scopes = sorted(all.filter(|scope| &**scope != "offline_access"));

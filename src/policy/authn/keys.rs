@@ -1,16 +1,231 @@
 //! The public keys of an issuer (RFC 7517).
+//!
+//! Each key says by its own type, and by its `alg` if it has one, what it may verify; the token only chooses among
+//! that. So no token can have an RSA key used as the secret of an HMAC. Keys are kept in the form that the
+//! cryptographic library takes, so verifying parses nothing.
+
+use std::fmt;
+
+use ring::signature as sig;
+use serde_json::{Map, Value as Json};
+
+use super::algorithm::{Algorithm, Algorithms};
+use super::{base64url, json};
+
+/// Bytes of a JWK set.
+pub const SET_BYTES_MAX: usize = 256 << 10;
+/// Keys of a JWK set.
+pub const KEYS_MAX: usize = 64;
+/// Bytes of a key's id.
+pub const KEY_ID_BYTES_MAX: usize = 1 << 10;
 
 /// A set of keys that signatures are verified with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeySet {}
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KeySet {
+    keys: Box<[Key]>,
+}
+
+/// What a set says to a token's header.
+#[derive(Debug, PartialEq)]
+pub enum Choice<'a> {
+    /// It is this key.
+    Key(&'a Key),
+    /// The key of that id cannot have made a signature of that algorithm.
+    WrongAlgorithm,
+    /// There are several that could be meant.
+    Ambiguous,
+    /// There is none that could be meant.
+    Unknown,
+}
 
 impl KeySet {
-    /// The usable keys of a JWK set.
+    /// The usable keys of a JWK set. Keys of other kinds and for other uses are passed over, as RFC 7517 section 5 wants.
     ///
     /// # Errors
     /// What is wrong with it, in words for the operator: nothing of the text is quoted.
     pub fn parse(text: &[u8]) -> Result<Self, &'static str> {
-        let _ = text;
-        Err("not supported")
+        if text.len() > SET_BYTES_MAX {
+            return Err("is larger than 256 KiB");
+        }
+        let set = json::object(text).ok_or("is not a JSON object without repeated names")?;
+        let Some(Json::Array(entries)) = set.get("keys") else { return Err("has no list named `keys`") };
+        if entries.len() > KEYS_MAX {
+            return Err("has more than 64 keys");
+        }
+        let keys: Box<[Key]> = entries.iter().filter_map(|entry| Key::read(entry.as_object()?)).collect();
+        if keys.is_empty() {
+            return Err("has no public key for signatures that is known here");
+        }
+        Ok(Self { keys })
     }
+
+    /// The key that a token with this `kid` and algorithm means. Without a `kid` only one key may fit.
+    pub fn choose(&self, kid: Option<&str>, algorithm: Algorithm) -> Choice<'_> {
+        let mut named = self.keys.iter().filter(|key| kid.is_none() || key.id.as_deref() == kid).peekable();
+        if named.peek().is_none() {
+            return Choice::Unknown;
+        }
+        let mut fit = named.filter(|key| key.algorithms.contains(algorithm));
+        match (fit.next(), fit.next(), kid) {
+            (Some(key), None, _) => Choice::Key(key),
+            (Some(_), Some(_), _) => Choice::Ambiguous,
+            (None, _, Some(_)) => Choice::WrongAlgorithm,
+            (None, _, None) => Choice::Unknown,
+        }
+    }
+}
+
+impl fmt::Debug for KeySet {
+    /// The ids.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.keys.iter().map(|key| key.id.as_deref())).finish()
+    }
+}
+
+/// A public key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    id: Option<Box<str>>,
+    /// What it verifies.
+    algorithms: Algorithms,
+    material: Material,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Material {
+    Rsa {
+        modulus: Box<[u8]>,
+        exponent: Box<[u8]>,
+    },
+    /// A point (SEC 1 section 2.3.3, uncompressed), or the key of Ed25519.
+    Point(Box<[u8]>),
+}
+
+impl fmt::Debug for Key {
+    /// The id.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({:?})", self.id)
+    }
+}
+
+impl Key {
+    /// The key of this JWK, if it is one that can verify signatures here.
+    fn read(jwk: &Map<String, Json>) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Json::as_str);
+        let is_for_signatures = jwk.get("use").is_none_or(|usage| usage == "sig");
+        let verifies = jwk.get("key_ops").is_none_or(|operations| {
+            operations.as_array().is_some_and(|list| list.iter().any(|operation| operation == "verify"))
+        });
+        // A private key that is published signs for everybody.
+        if !is_for_signatures || !verifies || jwk.contains_key("d") || jwk.contains_key("k") {
+            return None;
+        }
+        let id = match jwk.get("kid") {
+            None => None,
+            Some(id) => Some(id.as_str().filter(|id| id.len() <= KEY_ID_BYTES_MAX)?.into()),
+        };
+        let (material, fitting) = match (text("kty")?, text("crv")) {
+            ("RSA", _) => (rsa(text("n")?, text("e")?)?, RSA),
+            ("EC", Some("P-256")) => (point(text("x")?, text("y")?, 32)?, &[Algorithm::Es256][..]),
+            ("EC", Some("P-384")) => (point(text("x")?, text("y")?, 48)?, &[Algorithm::Es384][..]),
+            ("OKP", Some("Ed25519")) => (edwards(text("x")?)?, &[Algorithm::EdDsa][..]),
+            _ => return None,
+        };
+        let algorithms = match jwk.get("alg") {
+            None => fitting.iter().copied().collect(),
+            Some(name) => {
+                let algorithm = Algorithm::named(name.as_str()?)?;
+                fitting.contains(&algorithm).then(|| [algorithm].into_iter().collect())?
+            }
+        };
+        Some(Self { id, algorithms, material })
+    }
+
+    /// Whether `signature` over `message` was made with the private half of this key.
+    pub fn verifies(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        if !self.algorithms.contains(algorithm) {
+            return false;
+        }
+        let verified = match &self.material {
+            Material::Rsa { modulus: n, exponent: e } => {
+                let Some(parameters) = rsa_parameters(algorithm) else { return false };
+                sig::RsaPublicKeyComponents { n, e }.verify(parameters, message, signature)
+            }
+            Material::Point(point) => {
+                let Some(curve) = curve(algorithm) else { return false };
+                sig::UnparsedPublicKey::new(curve, point).verify(message, signature)
+            }
+        };
+        verified.is_ok()
+    }
+}
+
+const RSA: &[Algorithm] = &[
+    Algorithm::Rs256,
+    Algorithm::Rs384,
+    Algorithm::Rs512,
+    Algorithm::Ps256,
+    Algorithm::Ps384,
+    Algorithm::Ps512,
+];
+
+fn rsa_parameters(algorithm: Algorithm) -> Option<&'static sig::RsaParameters> {
+    match algorithm {
+        Algorithm::Rs256 => Some(&sig::RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => Some(&sig::RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => Some(&sig::RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::Ps256 => Some(&sig::RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => Some(&sig::RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => Some(&sig::RSA_PSS_2048_8192_SHA512),
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::EdDsa => None,
+    }
+}
+
+fn curve(algorithm: Algorithm) -> Option<&'static dyn sig::VerificationAlgorithm> {
+    match algorithm {
+        Algorithm::Es256 => Some(&sig::ECDSA_P256_SHA256_FIXED),
+        Algorithm::Es384 => Some(&sig::ECDSA_P384_SHA384_FIXED),
+        Algorithm::EdDsa => Some(&sig::ED25519),
+        Algorithm::Rs256
+        | Algorithm::Rs384
+        | Algorithm::Rs512
+        | Algorithm::Ps256
+        | Algorithm::Ps384
+        | Algorithm::Ps512 => None,
+    }
+}
+
+/// An RSA key of 2048 (RFC 7518 section 3.3) to 8192 bits with an odd exponent of 3 to 2^32.
+fn rsa(modulus: &str, exponent: &str) -> Option<Material> {
+    let number = |text: &str| {
+        let bytes = base64url::decode(text.as_bytes())?;
+        // Some issuers keep the sign byte of DER.
+        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+        Some(Box::<[u8]>::from(&bytes[zeros..]))
+    };
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+    let (modulus, exponent) = (number(modulus)?, number(exponent)?);
+    let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
+    let usable = (RSA_BITS_MIN..=RSA_BITS_MAX).contains(&bits)
+        && is_odd(&modulus)
+        && exponent.len() <= 4
+        && is_odd(&exponent)
+        && *exponent != [1];
+    usable.then_some(Material::Rsa { modulus, exponent })
+}
+
+const RSA_BITS_MIN: usize = 2048;
+const RSA_BITS_MAX: usize = 8192;
+
+fn point(x: &str, y: &str, coordinate_len: usize) -> Option<Material> {
+    let coordinate = |text: &str| {
+        // RFC 7518 section 6.2.1.2: always of full length.
+        base64url::decode(text.as_bytes()).filter(|bytes| bytes.len() == coordinate_len)
+    };
+    Some(Material::Point([&[4][..], &coordinate(x)?, &coordinate(y)?].concat().into()))
+}
+
+fn edwards(x: &str) -> Option<Material> {
+    let bytes = base64url::decode(x.as_bytes()).filter(|bytes| bytes.len() == 32)?;
+    Some(Material::Point(bytes.into()))
 }

@@ -1,22 +1,52 @@
 //! Who calls: one closed list of proofs, chosen by what kind of credential was shown. A credential that was shown and
 //! fails is refused; nothing else is tried, and nobody becomes anonymous by failing.
+//!
+//! The kind is told from the credential alone: an API key begins with `rgk_`, a JWT has three parts of which the first
+//! is an object, any other token is opaque. A credential in the head counts before the certificate of the connection,
+//! which is then not looked at: it is often that of a proxy, and says who carried the request and not who made it.
 
 use std::sync::Arc;
 
 use super::principal::Principal;
-use crate::base::Secret;
 
+pub mod algorithm;
+pub mod api_key;
+pub mod base64url;
+pub mod certificate;
+pub mod claims;
+mod credential;
+pub mod introspection;
+mod json;
+pub mod jws;
+mod jwt;
 pub mod keys;
+pub mod refused;
+pub mod revoked;
 
+use algorithm::Algorithms;
+pub use api_key::ApiKeys;
+pub use certificate::Certificates;
+use claims::Mapping;
+pub use credential::{API_KEY_BYTES_MAX, Credential, TOKEN_BYTES_MAX};
+pub use introspection::Introspection;
+pub use jwt::Required;
 pub use keys::KeySet;
+pub use refused::Refused;
+pub use revoked::Revoked;
 
 /// The configured proofs.
 #[derive(Debug, Default, PartialEq)]
 pub struct Authn {
     /// The issuers of JWTs, by index; [`Facts::keys`] has their keys in the same order.
     pub issuers: Box<[Issuer]>,
+    /// The API keys, if there are any.
+    pub api_keys: Option<ApiKeys>,
+    /// Whose client certificates are whose, if they count.
+    pub certificates: Option<Certificates>,
     /// Who is asked about opaque tokens, if anybody.
     pub introspection: Option<Introspection>,
+    /// Credentials that are not accepted any more.
+    pub revoked: Revoked,
     /// Roles of a caller without a credential, where a server permits one.
     pub anonymous_roles: Box<[Box<str>]>,
 }
@@ -28,7 +58,43 @@ pub struct Issuer {
     pub name: Box<str>,
     /// Where its keys come from.
     pub source: KeySource,
+    /// What it may sign with, as far as the key fits.
+    pub algorithms: Algorithms,
+    /// Audiences that are good for every server.
+    pub audiences: Box<[Box<str>]>,
+    /// By how many seconds its clock may differ.
+    pub skew: u64,
+    /// How many seconds after it was issued a token is good at the most.
+    pub age_max: Option<u64>,
+    /// What `typ` may be if it is there; in lower case, without `application/`.
+    pub types: Box<[Box<str>]>,
+    /// Claims that a token must have.
+    pub required: Box<[Required]>,
+    /// Which claims say who calls.
+    pub mapping: Mapping,
 }
+
+impl Issuer {
+    /// An issuer with the usual rules.
+    pub fn new(name: &str, source: KeySource) -> Self {
+        Self {
+            name: name.into(),
+            source,
+            algorithms: Algorithms::all(),
+            audiences: Box::default(),
+            skew: SKEW_DEFAULT,
+            age_max: None,
+            types: TYPES.map(Into::into).into(),
+            required: Box::default(),
+            mapping: Mapping::default(),
+        }
+    }
+}
+
+/// By how many seconds a clock may differ, if nothing else is said.
+pub const SKEW_DEFAULT: u64 = 30;
+/// What `typ` may be, if nothing else is said: RFC 7519 section 5.1 and RFC 9068 section 2.1.
+pub const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
 /// Where the keys of an issuer come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,45 +107,13 @@ pub enum KeySource {
     Given(Arc<KeySet>),
 }
 
-/// Who is asked about opaque tokens (RFC 7662).
-#[derive(Debug, PartialEq)]
-pub struct Introspection {
-    /// Where to ask.
-    pub url: Box<str>,
-    /// Who asks.
-    pub client_id: Box<str>,
-    /// And proves it.
-    pub client_secret: Secret,
-}
-
-/// What a request shows, before any of it is believed.
-#[derive(Clone, Copy, Debug)]
-pub enum Credential<'a> {
-    /// No credential in the head. A client certificate may still be there.
-    None,
-    /// A bearer token (RFC 6750 section 2.1).
-    Bearer(&'a [u8]),
-    /// An API key in `X-Api-Key`.
-    ApiKey(&'a [u8]),
-}
-
-/// Why a caller was refused: what it is told, and what is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// 400 where the request itself is malformed (two credentials, a token that cannot be one), else 401.
-    pub status: u16,
-    /// The word in metrics and logs: `expired`, `wrong_audience`, `unknown_key`, ...
-    pub reason: &'static str,
-    /// What the caller is told. Nothing of the credential is in it.
-    pub message: &'static str,
-}
-
 /// The answer of [`Authn::authenticate`].
 #[derive(Debug)]
 pub enum Outcome {
     /// It is this one.
     Known(Principal),
-    /// Not to be told before the keys of the issuer with this index are there, or are fetched again.
+    /// Not to be told before the keys of the issuer with this index are there, or are fetched again. Never the answer
+    /// where [`Facts::keys_are_fresh`].
     NeedsKeys(usize),
     /// Not to be told before the introspection endpoint was asked about the token.
     NeedsIntrospection,
@@ -90,13 +124,15 @@ pub enum Outcome {
 /// What a decision is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
+    /// The name of the virtual server: an API key may be for some servers only.
+    pub server: &'a str,
     /// The audiences of which a token must name one: the virtual server's own.
     pub audiences: &'a [Box<str>],
     /// Whether this virtual server serves callers without a credential.
     pub anonymous: bool,
     /// The keys of each issuer; `None` while there are none yet.
     pub keys: &'a [Option<Arc<KeySet>>],
-    /// These keys are as new as they get: what is not among them is not to be had.
+    /// No further fetch of keys will help now: they were fetched for this request, or a moment ago.
     pub keys_are_fresh: bool,
     /// The client certificate of the connection, in DER, where TLS has verified one.
     pub certificate: Option<&'a [u8]>,
@@ -104,50 +140,90 @@ pub struct Facts<'a> {
     pub now: u64,
 }
 
-impl<'a> Credential<'a> {
-    /// The credential that a request shows in its head: all values of `Authorization` and of `X-Api-Key`, and its query.
-    ///
-    /// # Errors
-    /// More than one credential, one in the query, or one of which nothing can be made.
-    pub fn read(
-        authorization: impl Iterator<Item = &'a [u8]>,
-        api_key: impl Iterator<Item = &'a [u8]>,
-        query: Option<&[u8]>,
-    ) -> Result<Self, Refused> {
-        let _ = (authorization, api_key, query);
-        Ok(Self::None)
-    }
-}
-
 impl Authn {
-    /// The issuers that clients can get tokens from.
-    pub fn authorization_servers(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
     /// Whether keys are to be fetched for some issuer, or introspection may be asked.
     pub fn fetches(&self) -> bool {
         self.introspection.is_some()
             || self.issuers.iter().any(|issuer| !matches!(issuer.source, KeySource::Given(_)))
     }
 
-    /// Who shows this. Nothing is fetched: what is missing is named.
-    pub fn authenticate(&self, credential: Credential<'_>, facts: &Facts<'_>) -> Outcome {
-        let _ = (credential, facts);
-        Outcome::Refused(Refused {
-            status: 401,
-            reason: "unsupported",
-            message: "no credential is accepted here",
+    /// The issuers that a client can go to: those whose names are URLs (RFC 9728 section 2).
+    pub fn authorization_servers(&self) -> impl Iterator<Item = &str> {
+        let names = self.issuers.iter().map(|issuer| &*issuer.name);
+        let asked = self.introspection.iter().filter_map(|asked| asked.issuer.as_deref());
+        let mut seen: Vec<&str> = Vec::new();
+        names.chain(asked).filter(move |name| {
+            let fresh = is_url(name) && !seen.contains(name);
+            seen.push(name);
+            fresh
         })
+    }
+
+    /// Who shows this. Nothing is fetched: what is missing is named.
+    ///
+    /// The answer holds for this server and, where a certificate was the proof, for this connection: whoever keeps it
+    /// keeps it by both, no longer than [`Principal::expires`], and not past a change of the configuration.
+    pub fn authenticate(&self, credential: Credential<'_>, facts: &Facts<'_>) -> Outcome {
+        let outcome = match credential {
+            Credential::None => self.without_credential(facts),
+            Credential::ApiKey(key) => self.api_key(key, facts),
+            Credential::Bearer(token) if token.starts_with(api_key::PREFIX.as_bytes()) => {
+                self.api_key(token, facts)
+            }
+            Credential::Bearer(token) => self.token(token, facts),
+        };
+        self.unless_revoked(outcome)
     }
 
     /// Who shows a token of which the introspection endpoint said `answer`: the body of its 200 (RFC 7662 section 2.2).
     pub fn introspected(&self, answer: &[u8], facts: &Facts<'_>) -> Outcome {
-        let _ = (answer, facts);
-        Outcome::Refused(Refused {
-            status: 401,
-            reason: "unsupported",
-            message: "no credential is accepted here",
-        })
+        let Some(introspection) = &self.introspection else { return Outcome::Refused(refused::UNSUPPORTED) };
+        self.unless_revoked(outcome(introspection.read(answer, facts)))
+    }
+
+    fn without_credential(&self, facts: &Facts<'_>) -> Outcome {
+        match (&self.certificates, facts.certificate) {
+            (Some(certificates), Some(certificate)) => {
+                outcome(certificates.authenticate(certificate, facts.now))
+            }
+            _ if facts.anonymous => {
+                Outcome::Known(Principal::anonymous(self.anonymous_roles.iter().cloned()))
+            }
+            _ => Outcome::Refused(refused::NO_CREDENTIAL),
+        }
+    }
+
+    fn api_key(&self, key: &[u8], facts: &Facts<'_>) -> Outcome {
+        let Some(keys) = &self.api_keys else { return Outcome::Refused(refused::UNSUPPORTED) };
+        outcome(keys.authenticate(key, facts))
+    }
+
+    /// A JWT is verified here wherever there are issuers of JWTs; every other token is asked about.
+    fn token(&self, token: &[u8], facts: &Facts<'_>) -> Outcome {
+        if !self.issuers.is_empty() && (self.introspection.is_none() || jws::is_jwt(token)) {
+            return jwt::authenticate(self, token, facts);
+        }
+        match self.introspection {
+            Some(_) => Outcome::NeedsIntrospection,
+            None => Outcome::Refused(refused::UNSUPPORTED),
+        }
+    }
+
+    fn unless_revoked(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Known(principal) if self.revoked.names(&principal) => Outcome::Refused(refused::REVOKED),
+            other => other,
+        }
     }
 }
+
+fn outcome(principal: Result<Principal, Refused>) -> Outcome {
+    principal.map_or_else(Outcome::Refused, Outcome::Known)
+}
+
+fn is_url(name: &str) -> bool {
+    name.starts_with("https://") || name.starts_with("http://")
+}
+
+#[cfg(test)]
+mod tests;

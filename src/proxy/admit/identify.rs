@@ -141,6 +141,7 @@ fn ask(
     now: u64,
 ) -> Outcome {
     let facts = Facts {
+        server: &server.name,
         audiences: &server.protection.audiences,
         anonymous: server.protection.anonymous,
         keys: &live.deployment.keys,
@@ -157,10 +158,11 @@ fn ask(
 /// The answer to a request whose credential is missing or not good.
 fn challenge(refuser: &Refuser<'_>, protection: &Protection, refused: &Refused) -> Refusal {
     if refused.status != 401 {
-        return refuser.refuse(Reply::status(refused.status, refused.message));
+        let headers = if refused.status == 503 { "retry-after: 2\r\n" } else { "" };
+        return refuser.refuse(Reply::status(refused.status, refused.message).with_headers(headers));
     }
     // A request that shows nothing is not told of an error (RFC 6750 section 3.1).
-    let error = (refused.reason != "missing").then_some(("invalid_token", refused.message));
+    let error = (!refused.shows_nothing()).then_some(("invalid_token", refused.message));
     let headers = www_authenticate(protection, error, &scope(&protection.scopes, ""));
     refuser.refuse(Reply::status(401, refused.message).with_headers(&headers))
 }

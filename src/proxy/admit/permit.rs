@@ -8,7 +8,7 @@ use super::identify::{has_scopes, needs_scope};
 use super::refuser::Refuser;
 use crate::config::snapshot::{Access, Limits, Server};
 use crate::io::Peer;
-use crate::policy::authz::{Decision, Facts, Operation, Rules, Target, Verdict};
+use crate::policy::authz::{Decision, Facts, Operation, Rule, Rules, Target, Verdict};
 use crate::policy::listing::{Keep, Kind as Listed};
 use crate::proxy::caller::Caller;
 use crate::proxy::reply::Reply;
@@ -213,7 +213,11 @@ impl Ask<'_, '_> {
     fn log(&self, rule: u32, operation: &Operation<'_>, what: &str) {
         let principal = &self.caller.principal;
         let rules = self.access().rules.as_ref();
-        let rule = rules.and_then(|rules| rules.name(rule)).unwrap_or("(none)");
+        let rule = match rules.and_then(|rules| rules.list().get(rule as usize)) {
+            Some(Rule { name: Some(name), .. }) => name,
+            Some(_) => "(without a name)",
+            None => "(none)",
+        };
         let thing = match operation.target {
             Target::Tool(name) | Target::Prompt(name) | Target::Resource(name) => name,
             Target::Protocol => "",

@@ -3,9 +3,8 @@
 //! The common cases pass bytes as they are: a body of known length, and chunked coding that was checked to
 //! say nothing but sizes and data. All else is taken apart and framed anew.
 
-use super::endpoint_event::EndpointEvents;
+use super::events::Events;
 use crate::base::Buf;
-use crate::config::snapshot::Server;
 use crate::wire::http1::chunked::{Decoder, LAST_CHUNK, Step, Verbatim, write_chunk};
 use crate::wire::http1::{ResponseFraming, Version};
 
@@ -13,12 +12,14 @@ use crate::wire::http1::{ResponseFraming, Version};
 pub struct Body {
     input: Input,
     chunked_out: bool,
-    events: Option<Box<EndpointEvents>>,
+    events: Option<Box<Events>>,
 }
 
 enum Input {
     Empty,
     Length(u64),
+    /// Of known length, but framed anew.
+    Counted(u64),
     Verbatim(Verbatim),
     Chunked(Decoder),
     UntilClose,
@@ -50,18 +51,20 @@ impl Body {
         Self { input, chunked_out, events: None }
     }
 
-    /// Rewrites `endpoint` events on the way, so that the client's messages come to the gateway.
-    pub fn rewrite_endpoint(&mut self, server: &Server, event_bytes_max: usize) {
-        if matches!(self.input, Input::Verbatim(_)) {
-            self.input = Input::Chunked(Decoder::new());
+    /// Reads the body as events on the way. What comes of them has a length of its own, so the body is framed anew.
+    pub fn read_events(&mut self, events: Box<Events>) {
+        match self.input {
+            Input::Verbatim(_) => self.input = Input::Chunked(Decoder::new()),
+            Input::Length(length) => self.input = Input::Counted(length),
+            _ => {}
         }
-        self.events = Some(Box::new(EndpointEvents::new(server, event_bytes_max)));
+        self.events = Some(events);
     }
 
     /// Bytes still to come, if that is known.
     pub fn bytes_left(&self) -> Option<usize> {
         match self.input {
-            Input::Length(left) => Some(usize::try_from(left).unwrap_or(usize::MAX)),
+            Input::Length(left) | Input::Counted(left) => Some(usize::try_from(left).unwrap_or(usize::MAX)),
             Input::Empty | Input::Verbatim(_) | Input::Chunked(_) | Input::UntilClose => None,
         }
     }
@@ -90,7 +93,7 @@ impl Body {
                 self.input = Input::Chunked(verbatim.decoder());
                 self.reframe(buf, len)
             }
-            Input::Chunked(_) | Input::UntilClose => self.reframe(buf, lead),
+            Input::Counted(_) | Input::Chunked(_) | Input::UntilClose => self.reframe(buf, lead),
         }
     }
 
@@ -125,6 +128,13 @@ impl Body {
                     }
                 }
             },
+            Input::Counted(left) => {
+                let part = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                emit(&mut frames, &rest[..part], self.chunked_out, self.events.as_deref_mut())?;
+                *left -= part as u64;
+                rest = &rest[part..];
+                done = *left == 0;
+            }
             _ => {
                 emit(&mut frames, rest, self.chunked_out, self.events.as_deref_mut())?;
                 rest = &[];
@@ -143,7 +153,7 @@ fn emit(
     frames: &mut Vec<u8>,
     payload: &[u8],
     chunked: bool,
-    events: Option<&mut EndpointEvents>,
+    events: Option<&mut Events>,
 ) -> Result<(), &'static str> {
     let rewritten;
     let payload = match events {

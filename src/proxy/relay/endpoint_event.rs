@@ -2,66 +2,37 @@
 //! messages. Behind a gateway that must be a URI of the gateway's own.
 
 use crate::config::snapshot::{Server, Transport};
-use crate::wire::sse::{Event, Scanner, without_bom, write_endpoint};
+use crate::wire::sse::{Event, write_endpoint};
 
 /// Stands between the server's path and the path of its message endpoint; the route table reads it back.
 const SUB_ROUTE: &str = "/~";
 
-/// Rewrites the `endpoint` events of one stream. Whole events pass as they come, all others unchanged.
-pub struct EndpointEvents {
-    scanner: Scanner,
-    /// An event whose end is to come.
-    partial: Vec<u8>,
-    /// No event has ended yet: readers skip a byte order mark here, and only here.
-    at_start: bool,
+/// Rewrites the `endpoint` events of one stream.
+pub struct Endpoint {
     path: Box<str>,
     message_paths: Box<[Box<str>]>,
     authorities: Box<[Box<str>]>,
 }
 
-impl EndpointEvents {
+impl Endpoint {
     /// For a stream of `server`.
-    pub fn new(server: &Server, event_bytes_max: usize) -> Self {
+    pub fn of(server: &Server) -> Self {
         let message_paths = match &server.transport {
             Transport::Sse { message_paths } => message_paths.clone(),
             Transport::StreamableHttp => Box::default(),
         };
         Self {
-            scanner: Scanner::new(event_bytes_max),
-            partial: Vec::new(),
-            at_start: true,
             path: server.path.clone(),
             message_paths,
             authorities: server.endpoints.iter().map(|endpoint| endpoint.authority.clone()).collect(),
         }
     }
 
-    /// Takes bytes of the stream and gives what may be passed on.
+    /// Appends `event`, an `endpoint` event, with a URI of the gateway's own.
     ///
     /// # Errors
-    /// An event that is too large, or an `endpoint` that the configuration does not allow.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut rest = bytes;
-        while let Some(end) =
-            self.scanner.next_end(rest).map_err(|_| "an event is larger than limits.sse_event_bytes_max")?
-        {
-            self.partial.extend_from_slice(&rest[..end]);
-            rest = &rest[end..];
-            let event = std::mem::take(&mut self.partial);
-            self.pass(&mut out, &event)?;
-        }
-        self.partial.extend_from_slice(rest);
-        Ok(out)
-    }
-
-    fn pass(&mut self, out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), &'static str> {
-        let at_start = std::mem::replace(&mut self.at_start, false);
-        let event = Event::parse(if at_start { without_bom(bytes) } else { bytes });
-        if !event.is_endpoint() {
-            out.extend_from_slice(bytes);
-            return Ok(());
-        }
+    /// It names a URI that the configuration does not allow.
+    pub fn rewrite(&self, out: &mut Vec<u8>, event: &Event<'_>) -> Result<(), &'static str> {
         let mut scratch = Vec::new();
         let uri = event.data(&mut scratch).unwrap_or_default();
         let uri = std::str::from_utf8(uri).map_err(|_| "the endpoint event's URI is not text")?;
@@ -70,8 +41,7 @@ impl EndpointEvents {
         )?;
         let query = query.map_or(String::new(), |query| format!("?{query}"));
         let ours = format!("{}{SUB_ROUTE}{path}{query}", self.path);
-        write_endpoint(out, &event, ours.as_bytes())
-            .map_err(|_| "the endpoint event's URI holds a line break")
+        write_endpoint(out, event, ours.as_bytes()).map_err(|_| "the endpoint event's URI holds a line break")
     }
 
     /// Path and query of a URI on the server itself (MCP.md 1.6: require the same origin).
@@ -99,16 +69,32 @@ impl EndpointEvents {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::super::events::Events;
+    use super::super::tests::NoX;
     use super::*;
 
-    fn events() -> EndpointEvents {
-        EndpointEvents {
-            scanner: Scanner::new(1000),
-            partial: Vec::new(),
-            at_start: true,
+    fn endpoint() -> Endpoint {
+        Endpoint {
             path: "/old/mcp".into(),
             message_paths: ["/message".into(), "/messages/".into()].into(),
             authorities: ["up:3001".into()].into(),
+        }
+    }
+
+    fn events() -> Events {
+        Events::new(1000, Some(endpoint()), None)
+    }
+
+    #[test]
+    fn a_stream_can_be_rewritten_and_filtered() {
+        let list = |tools: &str| format!("event: message\ndata: {{\"result\":{{\"tools\":[{tools}]}}}}\n\n");
+        let stream = format!("event: endpoint\ndata: /message\n\n{}", list("{\"name\":\"x\"}"));
+        let expected = format!("event: endpoint\ndata: /old/mcp/~/message\n\n{}", list(""));
+        for cut in 0..stream.len() {
+            let mut events = Events::new(1000, Some(endpoint()), Some(Box::new(NoX)));
+            let mut out = events.push(&stream.as_bytes()[..cut]).unwrap();
+            out.extend(events.push(&stream.as_bytes()[cut..]).unwrap());
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");
         }
     }
 

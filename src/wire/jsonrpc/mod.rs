@@ -10,11 +10,13 @@ mod fault;
 mod field;
 #[cfg(any(test, fuzzing))]
 pub mod naive;
+mod spelling;
 mod write;
 
 pub use extract::{extract_envelope, extract_envelope_portable, for_each_envelope};
 pub use fault::{Fault, FaultKind};
 pub use field::Field;
+pub(in crate::wire) use spelling::is_variant;
 pub use write::{write_error, write_result};
 
 use super::json::{DEPTH_CAP, Span, Text};

@@ -72,7 +72,7 @@ fn split_range(range: &[u8]) -> (&[u8], bool) {
 
 /// Whether a `Content-Type` says JSON: the type alone in any letter case, parameters aside, except a
 /// `charset` other than UTF-8 (RFC 8259 section 8.1 allows no other).
-pub(super) fn is_json(content_type: &[u8]) -> bool {
+pub fn is_json(content_type: &[u8]) -> bool {
     if content_type == b"application/json" {
         return true;
     }

@@ -5,6 +5,7 @@
 
 mod fault;
 mod headers;
+pub mod lists;
 mod media;
 mod method;
 mod post;
@@ -13,7 +14,7 @@ mod stream;
 
 pub use fault::McpFault;
 pub use headers::{HeaderFacts, McpHeader, Mirror};
-pub use media::Accept;
+pub use media::{Accept, is_json};
 pub use method::{METHOD_COUNT, METHODS, Method, MethodId, Object, method};
 pub use post::{Era, PostFacts, PostRules, check_media, check_post, judge_post};
 pub use revision::Revision;

@@ -104,7 +104,7 @@ struct Field<'a> {
 
 /// The fields of the first event in `bytes`, without comments.
 fn fields(bytes: &[u8]) -> impl Iterator<Item = Field<'_>> {
-    let mut rest = Lines { bytes, at: 0 }.skip_while(Range::is_empty).take_while(|line| !line.is_empty());
+    let mut rest = Lines::of(bytes).skip_while(Range::is_empty).take_while(|line| !line.is_empty());
     std::iter::from_fn(move || {
         loop {
             let line = rest.next()?;
@@ -124,9 +124,15 @@ fn fields(bytes: &[u8]) -> impl Iterator<Item = Field<'_>> {
 }
 
 /// The lines that have an end, without it.
-struct Lines<'a> {
+pub(super) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
 }
 
 impl Iterator for Lines<'_> {

@@ -69,7 +69,7 @@ pub fn write_endpoint(out: &mut Vec<u8>, original: &Event<'_>, uri: &[u8]) -> Re
     write_event(out, &event)
 }
 
-fn push_data(out: &mut Vec<u8>, data: &[u8]) {
+pub(super) fn push_data(out: &mut Vec<u8>, data: &[u8]) {
     let mut rest = data;
     while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
         push_line(out, b"data: ", &rest[..end]);

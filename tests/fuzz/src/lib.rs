@@ -13,6 +13,7 @@ pub mod wire;
 pub mod chunk;
 pub mod extract;
 pub mod head;
+pub mod listing;
 pub mod proxy_protocol;
 pub mod sse;
 

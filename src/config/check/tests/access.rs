@@ -1,0 +1,175 @@
+//! `access` and `tests`.
+
+use super::{findings, good, with};
+use crate::config::check::run_in;
+use crate::config::world::fake::Fake;
+use crate::policy::authz::{Effect, RULES_MAX};
+
+/// A file with one server `a`, and a rule of these lines.
+fn rule(options: &str) -> String {
+    with(&format!("access:\n  rules:\n  - {{effect: allow, {options}}}\n"))
+}
+
+#[test]
+fn each_mistake_in_a_rule_is_found_where_it_stands() {
+    for (options, part) in [
+        (
+            "servers: [b]",
+            "f:6:29: access.rules[0].servers[0]: `b` is not the name of a server (write the name",
+        ),
+        ("tools: []", "access.rules[0].tools: has 0 elements"),
+        ("tools: ['']", "access.rules[0].tools[0]: cannot be a name or pattern"),
+        ("tools: ['a\\b']", "`a\\b` has a lone backslash (write `\\*` for an asterisk"),
+        ("methods: ['*/call']", "methods[0]: `*/call` has a `*` that is not at its end"),
+        ("proofs: [password]", "proofs[0]: `password` is not known (write `jwt`, `api_key`"),
+        ("sources: [10.0.0.1/8]", "sources[0]: `10.0.0.1/8` has bits set behind its prefix"),
+        ("scopes: ['a b']", "scopes[0]: `a b` cannot be a scope"),
+        ("claims: [a]", "claims: is not a map"),
+        (
+            "claims: {a..b: 1}",
+            "f:6:29: access.rules[0].claims.a..b: has an empty step (write `a.b`, or a JSON pointer",
+        ),
+        ("claims: {a: []}", "claims.a: has 0 elements"),
+        ("claims: {a: [.inf]}", "claims.a[0]: `.inf` is no number that JSON has"),
+        ("arguments: {/~2: 1}", "has a `~` that is not `~0` or `~1`"),
+        ("arguments: {a: ['b', 'c\\d']}", "arguments.a[1]: `c\\d` has a lone backslash"),
+        ("time: {from: '8'}", "time.from: `8` is not an hour"),
+        ("time: {days: [monday]}", "time.days[0]: `monday` is not known (did you mean `mon`?"),
+        ("time: {from: '09:00', to: '09:00'}", "access.rules[0].time: begins when it ends"),
+        ("time: {from: '24:00', to: '09:00'}", "time.from: is the end of the day"),
+        ("time: {utc_offset: '2'}", "time.utc_offset: `2` is not an offset"),
+        ("when: 'tool = 1'", "f:6:26: access.rules[0].when: is not CEL: line 1, column"),
+        ("when: 'tol == \"x\"'", "when: names `tol`, which is not known here; known: method, tool"),
+        ("when: 'headers[\"cookie\"] == \"\"'", "when: looks up `cookie`: headers with credentials"),
+        ("mode: dry_run", "mode: `dry_run` is not known (write `enforce` or `report`)"),
+        ("tool: [a]", "access.rules[0].tool: is not an option (did you mean `tools`?)"),
+    ] {
+        let found = findings(&rule(options));
+        assert!(found.contains(part) && found.lines().count() == 1, "{options}\n{found}");
+    }
+    for (lines, part) in [
+        ("access: {rules: []}\n", "access.rules: has 0 elements"),
+        ("access: {rules: [{}]}\n", "access.rules[0].effect: is missing"),
+        ("access: {rules: [{effect: permit}]}\n", "`permit` is not known (write `allow` or `deny`)"),
+        (
+            "access:\n  rules:\n  - {name: x, effect: allow}\n  - {name: x, effect: deny}\n",
+            "f:7:12: access.rules[1].name: is also the name of the rule on line 6",
+        ),
+        ("tests: [{expect: allow}]\n", "tests[0].request: is missing"),
+        ("tests: [{request: {tool: x}}]\n", "tests[0].expect: is missing"),
+        (
+            "tests: [{as: {role: x}, request: {tool: x}, expect: allow}]\n",
+            "tests[0].as.role: is not an option (did you mean `roles`?)",
+        ),
+        (
+            "tests: [{request: {tool: x, time: noon}, expect: allow}]\n",
+            "tests[0].request.time: `noon` is not a time",
+        ),
+    ] {
+        let found = findings(&with(lines));
+        assert!(found.contains(part), "{lines}\n{found}");
+    }
+}
+
+#[test]
+fn a_rule_with_everything_is_compiled() {
+    let snapshot = good(&with(
+        "access:\n  denied_as: forbidden\n  rules:\n  - name: all\n    effect: deny\n    mode: report\n    servers: [a]\n    \
+         methods: [tools/*]\n    tools: ['x*', y]\n    prompts: [p]\n    resources: ['file:///*']\n    roles: [r]\n    \
+         scopes: [s, t]\n    agents: [g]\n    users: [u]\n    tenants: [n]\n    proofs: [jwt, api_key]\n    \
+         claims: {a.b: 1, /c.d: [x, 'y*']}\n    sources: [10.0.0.0/8, '::1']\n    \
+         time: {days: [mon, fri], from: '22:00', to: '06:00', utc_offset: '+02:00'}\n    \
+         arguments: {n: [1, true, ~]}\n    when: 'tool == \"x\" && now > timestamp(0)'\n",
+    ));
+    assert!(snapshot.access.forbidden);
+    let rules = snapshot.access.rules.unwrap();
+    let [rule] = rules.list() else { panic!("one rule") };
+    assert_eq!(
+        (rule.name.as_deref(), rule.line, rule.effect, rule.report),
+        (Some("all"), 7, Effect::Deny, true)
+    );
+    assert_eq!(
+        (rule.servers.len(), rule.tools.len(), rule.claims.len(), rule.arguments[0].1.len()),
+        (1, 2, 2, 3)
+    );
+    let time = rule.time.as_ref().unwrap();
+    assert_eq!(
+        (time.days.map(u8::from), time.from, time.to, time.offset),
+        ([1, 0, 0, 0, 1, 0, 0], 79_200, 21_600, 7_200)
+    );
+    assert!(good(&with("access: {}\n")).access.rules.is_none());
+}
+
+#[test]
+fn there_are_as_many_rules_as_may_be() {
+    let rules = |count: usize| with(&format!("access:\n  rules:\n{}", "  - effect: allow\n".repeat(count)));
+    assert_eq!(findings(&rules(RULES_MAX)), "");
+    assert!(findings(&rules(RULES_MAX + 1)).contains("access.rules: has 10001 elements"));
+}
+
+/// What `ringgate check` says of a file with these lines, and its exit code.
+fn ran(lines: &str) -> (u8, String) {
+    let path = "/f.yaml";
+    let world = Fake { files: vec![(path, with(lines).into_bytes())], ..Fake::default() };
+    let mut out = Vec::new();
+    let code = run_in(std::path::Path::new(path), &mut out, &world).unwrap();
+    (code, String::from_utf8(out).unwrap())
+}
+
+const RULES: &str = "access:\n  rules:\n  - {name: support, effect: allow, roles: [support], tools: ['get_*']}\n  \
+    - {name: writers, effect: allow, scopes: [write], tools: [put], arguments: {n: [1, 2]}}\n  \
+    - {name: nights, effect: deny, time: {from: '22:00', to: '06:00'}}\n";
+
+#[test]
+fn tests_that_hold_are_counted() {
+    let tests = "tests:\n\
+        - {as: {roles: [support]}, request: {tool: get_x}, expect: allow, rule: support}\n\
+        - {as: {roles: [support]}, request: {tool: get_x}, expect: shown}\n\
+        - {as: {roles: [support]}, request: {tool: put}, expect: deny}\n\
+        - {as: {roles: [support]}, request: {tool: get_x, time: '2026-01-05T23:00:00Z'}, expect: deny, rule: nights}\n\
+        - {request: {tool: put, arguments: {n: 1}}, expect: needs_scope, rule: writers}\n\
+        - {as: {scopes: [write]}, request: {tool: put, arguments: {n: 3}}, expect: deny}\n\
+        - {as: {scopes: [write]}, request: {tool: put}, expect: shown}\n\
+        - {request: {resource: 'file:///x'}, expect: hidden}\n\
+        - {as: {scopes: [write]}, request: {method: ping}, expect: allow}\n";
+    let (code, out) = ran(&format!("{RULES}{tests}"));
+    assert_eq!(code, 0, "{out}");
+    assert!(out.starts_with("/f.yaml: good. 9 tests passed. 1 server on"), "{out}");
+}
+
+#[test]
+fn tests_that_do_not_hold_say_what_happened_and_by_which_rule() {
+    for (test, part) in [
+        (
+            "{name: mine, as: {roles: [support]}, request: {tool: get_x}, expect: deny}",
+            "/f.yaml:10:3: tests[0]: test `mine` expects `deny`, but it is allowed: access.rules[0] `support` on line 6 decides",
+        ),
+        ("{request: {tool: get_x}, expect: allow}", "expects `allow`, but it is denied: no rule matches"),
+        (
+            "{request: {tool: put, arguments: {n: 1}}, expect: allow}",
+            "but it needs the scopes `write`: access.rules[1] `writers`",
+        ),
+        ("{request: {tool: get_x}, expect: shown}", "expects `shown`, but lists hide it"),
+        (
+            "{as: {roles: [support]}, request: {tool: get_x}, expect: hidden}",
+            "expects `hidden`, but lists show it",
+        ),
+        (
+            "{as: {roles: [support]}, request: {tool: get_x}, expect: allow, rule: other}",
+            "tests[0].rule: test expects the rule `other`, but access.rules[0] `support`",
+        ),
+        (
+            "{request: {server: b, tool: x}, expect: allow}",
+            "tests[0].request.server: `b` is not the name of a server",
+        ),
+        ("{request: {}, expect: allow}", "tests[0].request: is about nothing"),
+        ("{request: {tool: a, prompt: b}, expect: allow}", "tests[0].request: names several things"),
+    ] {
+        let (code, out) =
+            ran(&format!("{RULES}tests:\n- {test}\n- {{request: {{tool: x}}, expect: deny}}\n"));
+        assert_eq!(code, 1, "{out}");
+        assert!(out.contains(part) && out.contains("1 of 2 tests failed"), "{test}\n{out}");
+        // Only `check` runs them.
+        assert_eq!(findings(&with(&format!("{RULES}tests:\n- {test}\n"))), "");
+    }
+}

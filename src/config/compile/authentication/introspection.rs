@@ -1,0 +1,62 @@
+//! `authentication.introspection`.
+
+use super::mapping::{mapping, required};
+use super::{check_scheme, names, optional};
+use crate::base::Secret;
+use crate::config::compile::{Context, material};
+use crate::config::file::File;
+use crate::config::file::authentication::AuthenticationSection;
+use crate::config::finding::{At, Findings};
+use crate::config::text::Reference;
+use crate::policy::authn::Introspection;
+
+/// Who is asked about opaque tokens, if anybody.
+pub fn compile(
+    file: &File,
+    section: &AuthenticationSection,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Option<Introspection> {
+    let section = &section.introspection.as_ref()?.value;
+    for url in section.url.iter().chain(&section.issuer) {
+        check_scheme(file, url, findings);
+    }
+    let secret = section.client_secret.as_ref().map(|secret| client_secret(secret, context, findings));
+    Some(Introspection {
+        mapping: mapping(&section.claims.value, findings),
+        required: required(&section.required_claims, findings),
+        url: section.url.as_ref()?.value.as_str().into(),
+        client_id: section.client_id.as_ref()?.value.as_str().into(),
+        client_secret: secret??,
+        issuer: optional(&section.issuer),
+        cache: section.cache.value.as_secs(),
+        require_audience: section.require_audience.value,
+        audiences: names(&section.audiences),
+        skew: section.clock_skew.value.as_secs(),
+    })
+}
+
+fn client_secret(
+    reference: &At<Reference>,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Option<Secret> {
+    let bytes = material::resolve(&reference.value, context)
+        .map_err(|problem| findings.note(&reference.place, problem));
+    // Files that people edit end with a line break, which is not part of the secret.
+    let mut bytes = bytes.ok()?;
+    for end in [b'\n', b'\r'] {
+        if bytes.last() == Some(&end) {
+            bytes.pop();
+        }
+    }
+    if bytes.is_empty() || bytes.iter().any(|byte| byte.is_ascii_control()) {
+        findings.add(
+            &reference.place,
+            "is empty, or has more than one line",
+            "store the client's secret alone there",
+        );
+        return None;
+    }
+    Some(Secret::new(bytes))
+}

@@ -1,0 +1,75 @@
+//! `authentication.issuers`.
+
+use std::sync::Arc;
+
+use super::mapping::{mapping, required};
+use super::{Twins, check_scheme, names};
+use crate::config::compile::{Context, material};
+use crate::config::file::File;
+use crate::config::file::authentication::{AuthenticationSection, IssuerSection};
+use crate::config::finding::{At, Findings};
+use crate::config::text::Reference;
+use crate::policy::authn::algorithm::Algorithms;
+use crate::policy::authn::jws::short_type;
+use crate::policy::authn::{Issuer, KeySet, KeySource};
+
+/// The issuers. Those without a usable name are left out, after a finding.
+pub fn compile(
+    file: &File,
+    section: &AuthenticationSection,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Vec<Issuer> {
+    let mut twins = Twins::default();
+    let mut issuers = Vec::new();
+    for At { value: section, .. } in &section.issuers.value {
+        let source = source(file, section, context, findings);
+        let mapping = mapping(&section.claims.value, findings);
+        let required = required(&section.required_claims, findings);
+        let Some(name) = &section.issuer else { continue };
+        twins.refuse(name, "give each issuer once; several key sets of one belong into one", findings);
+        check_scheme(file, name, findings);
+        let algorithms = section.algorithms.as_ref().map_or_else(Algorithms::all, |list| {
+            list.value.iter().map(|algorithm| algorithm.value).collect()
+        });
+        issuers.push(Issuer {
+            name: name.value.as_str().into(),
+            source,
+            algorithms,
+            audiences: names(&section.audiences),
+            skew: section.clock_skew.value.as_secs(),
+            age_max: section.token_max_age.as_ref().map(|age| age.value.as_secs()),
+            types: section.token_types.value.iter().map(|kind| short_type(&kind.value).into()).collect(),
+            required,
+            mapping,
+        });
+    }
+    issuers
+}
+
+fn source(file: &File, section: &IssuerSection, context: &Context<'_>, findings: &mut Findings) -> KeySource {
+    match (&section.jwks, &section.jwks_url) {
+        (Some(jwks), url) => {
+            if let Some(url) = url {
+                findings.add(&url.place, "stands beside `jwks`", "keep one of the two");
+            }
+            KeySource::Given(Arc::new(keys(jwks, context, findings).unwrap_or_default()))
+        }
+        (None, Some(url)) => {
+            check_scheme(file, url, findings);
+            KeySource::Url(url.value.as_str().into())
+        }
+        (None, None) => KeySource::Discovery,
+    }
+}
+
+fn keys(jwks: &At<Reference>, context: &Context<'_>, findings: &mut Findings) -> Option<KeySet> {
+    let bytes = material::resolve(&jwks.value, context)
+        .map_err(|problem| findings.note(&jwks.place, problem))
+        .ok()?;
+    let read = KeySet::parse(&bytes).map_err(|what| {
+        let fix = "give a JWK set with public keys for signatures: RSA of 2048 bits or more, P-256, P-384 or Ed25519";
+        findings.add(&jwks.place, what, fix);
+    });
+    read.ok()
+}

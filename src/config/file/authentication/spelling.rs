@@ -1,0 +1,109 @@
+//! The spellings of names, claims, URLs and hashes: text to value, or what is wrong with it.
+
+use super::date;
+use crate::config::finding::Problem;
+use crate::config::text::{Reference, reference};
+use crate::config::units::shorten;
+use crate::config::url;
+use crate::policy::authn::api_key::{Hash, is_id};
+use crate::policy::authn::certificate::spiffe;
+use crate::policy::authn::claims::{ClaimPath, NAME_BYTES_MAX};
+
+/// The name of an agent, a user, a role.
+pub fn name(text: &str) -> Result<String, Problem> {
+    if text.is_empty() || text.len() > NAME_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(Problem::new("cannot be a name", "write a name of 1 to 1024 bytes on one line"));
+    }
+    Ok(text.to_owned())
+}
+
+/// An issuer: a URL without query and fragment (RFC 8414 section 2), kept as it is written, for it is compared so.
+pub fn issuer(text: &str) -> Result<String, Problem> {
+    let text = self::url(text)?;
+    match text.contains('?') {
+        true => Err(Problem::new("has a query", "write the issuer as it stands in `iss` of its tokens")),
+        false => Ok(text),
+    }
+}
+
+/// A URL of somebody else's service, as written.
+pub fn url(text: &str) -> Result<String, Problem> {
+    if text.contains('#') {
+        return Err(Problem::new("has a fragment", "remove what begins with `#`"));
+    }
+    if text.len() > URL_BYTES_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let fix = format!("write a URL of at most {URL_BYTES_MAX} printable ASCII characters without blanks");
+        return Err(Problem::new("cannot be a URL", fix));
+    }
+    let end = text.find("://").map_or(0, |scheme| scheme + 3);
+    let end = text[end..].find(['/', '?']).map_or(text.len(), |slash| end + slash);
+    let origin = url::public_url(&text[..end])?;
+    if origin.authority.is_empty() {
+        return Err(Problem::new("has no host", "write `https://host/path`"));
+    }
+    Ok(text.to_owned())
+}
+
+const URL_BYTES_MAX: usize = 1024;
+
+/// A claim.
+pub fn claim(text: &str) -> Result<ClaimPath, Problem> {
+    ClaimPath::parse(text).ok_or_else(|| {
+        Problem::new(
+            format!("`{}` does not name a claim", shorten(text)),
+            "write `name`, `outer.inner`, a URL, or a JSON Pointer such as `/https:~1~1example.com~1roles`",
+        )
+    })
+}
+
+/// The id of an API key. Not quoted in a problem: it may be the key.
+pub fn key_id(text: &str) -> Result<String, Problem> {
+    match is_id(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err(Problem::new("cannot be the id of a key", "use letters, digits, `-` and `.`; at most 64"))
+        }
+    }
+}
+
+/// The hash of an API key. Never quoted in a problem.
+pub fn hash(text: &str) -> Result<Hash, Problem> {
+    Hash::parse(text).ok_or_else(|| {
+        let fix = "make a key with `ringgate key new`, which prints `sha256:SALT:HASH`";
+        let what = if text.starts_with("rgk_") { "is the key itself" } else { "is not the hash of a key" };
+        Problem::new(what, fix)
+    })
+}
+
+/// When an API key ends.
+pub fn expires(text: &str) -> Result<u64, Problem> {
+    date::parse(text).ok_or_else(|| {
+        Problem::new(
+            format!("`{}` is not a day or time", shorten(text)),
+            "write a day such as `2027-01-31`, or a time such as `2027-01-31T12:00:00Z`",
+        )
+    })
+}
+
+/// A SPIFFE trust domain.
+pub fn trust_domain(text: &str) -> Result<String, Problem> {
+    let id = format!("spiffe://{text}");
+    match spiffe(&id) {
+        Some((domain, "")) => Ok(domain.to_owned()),
+        _ => Err(Problem::new(
+            format!("`{}` is not a trust domain", shorten(text)),
+            "write it without `spiffe://` and without a path, such as `prod.example`",
+        )),
+    }
+}
+
+/// A reference that says so, since what does not may be the secret itself. Never quoted in a problem.
+pub fn secret_reference(text: &str) -> Result<Reference, Problem> {
+    if text.starts_with("env:") || text.starts_with("file:") {
+        return reference(text);
+    }
+    Err(Problem::new(
+        "is not a reference",
+        "keep the secret out of this file: write `env:NAME` or `file:NAME`",
+    ))
+}

@@ -1,0 +1,135 @@
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::config::compile::Context;
+use crate::config::finding::Findings;
+use crate::config::world::System;
+
+const FILE: &str = "\
+servers: [{name: crm, url: 'http://a.example'}, {name: db, url: 'http://b.example', scopes: [mcp]}]
+authentication: {anonymous_roles: [guest]}
+access:
+  rules:
+  - {name: support, effect: allow, roles: [support], servers: [crm], tools: ['customer_*']}
+  - {name: no-deletes, effect: deny, tools: ['*_delete']}
+  - {name: writers, effect: allow, scopes: [write], servers: [crm], tools: [note_add], when: 'arguments.text.size() < 9'}
+  - {name: trial, effect: deny, mode: report, claims: {department: hr}}
+  - {effect: allow, servers: [db], time: {days: [mon], from: '08:00', to: '18:00'}, sources: [10.0.0.0/8]}
+";
+
+fn asked(line: &str) -> (u8, String) {
+    let context = Context { world: &System, directory: std::path::Path::new("") };
+    let snapshot = check::check(FILE, 1, &context, Findings::of("f")).unwrap();
+    let mut options = Options::default();
+    for word in line.split(' ') {
+        let (key, value) = word.split_once(':').unwrap_or((word, ""));
+        let value = value.to_owned();
+        match key {
+            "server" => options.server = Some(value),
+            "tool" => options.tool = Some(value),
+            "method" => options.method = Some(value),
+            "prompt" => options.prompt = Some(value),
+            "as" => options.caller.push(value),
+            "arguments" => options.arguments = Some(value),
+            "source" => options.source = Some(value),
+            "at" => options.at = Some(value),
+            "header" => options.headers.push(value),
+            "all" => options.all = true,
+            other => panic!("{other}"),
+        }
+    }
+    let mut out = Vec::new();
+    let code = match question(&options, &snapshot, 0) {
+        Ok(question) => answer(&question, &snapshot, options.all, &mut out).unwrap(),
+        Err(what) => {
+            out.extend(what.bytes());
+            USAGE
+        }
+    };
+    (code, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn an_answer_names_the_verdict_its_rule_and_what_lists_do() {
+    for (line, code, parts) in [
+        (
+            "server:crm tool:customer_get as:role=support",
+            0,
+            &["allow\n", "access.rules[0] `support` on line 5 decides", "lists    show it"][..],
+        ),
+        (
+            "server:crm tool:customer_delete as:role=support",
+            3,
+            &["deny\n", "`no-deletes` on line 6", "hide it"],
+        ),
+        ("server:crm tool:customer_get as:role=other", 3, &["deny\n", "no rule matches", "hide it"]),
+        (
+            "server:crm tool:note_add as:agent=a arguments:{\"text\":\"x\"}",
+            3,
+            &["deny, needs the scopes: write", "`writers` on line 7"],
+        ),
+        (
+            "server:crm tool:note_add as:scope=write arguments:{\"text\":\"0123456789\"}",
+            3,
+            &["no rule matches", "show it"],
+        ),
+        (
+            "server:crm tool:customer_get as:role=support as:claim:department=hr",
+            0,
+            &["report   access.rules[3] `trial` (deny, line 8) would deny it"],
+        ),
+        ("server:db tool:x as:agent=a", 3, &["needs the scopes: mcp", "the server's own `scopes` decide"]),
+        (
+            "server:db tool:x as:scope=mcp source:10.1.1.1 at:2026-01-05T08:00:00Z",
+            0,
+            &["access.rules[4] on line 9"],
+        ),
+        ("server:db tool:x as:scope=mcp source:10.1.1.1 at:2026-01-05T18:00:00Z", 3, &["hide it"]),
+        ("server:db method:ping as:scope=mcp", 0, &["access.rules[4]"]),
+    ] {
+        let (got, text) = asked(line);
+        assert_eq!(got, code, "{line}: {text}");
+        assert!(parts.iter().all(|part| text.contains(part)), "{line}: {text}");
+    }
+}
+
+#[test]
+fn every_rule_says_why_it_does_not_match() {
+    let (_, text) =
+        asked("server:crm tool:note_add as:role=dev as:scope=write arguments:{\"text\":\"0123456789\"} all");
+    for part in [
+        "[0] `support` (allow, line 5): does not match: names no tool `note_add`",
+        "[1] `no-deletes` (deny, line 6): does not match: names no tool",
+        "[2] `writers` (allow, line 7): does not match: `when` is false",
+        "[3] `trial` (deny, line 8): does not match: the claim `department` is not there",
+        "[4] (allow, line 9): does not match: is for other servers",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let (_, text) = asked("server:crm tool:note_add as:role=dev arguments:{\"text\":\"0\"} all");
+    assert!(text.contains("would allow it, but the caller lacks the scope `write`"), "{text}");
+    let (_, text) = asked("server:crm tool:customer_get as:role=support all");
+    assert!(text.contains("`support` (allow, line 5): matches and decides"), "{text}");
+}
+
+#[test]
+fn words_that_make_no_question_are_told_apart() {
+    for (line, part) in [
+        ("tool:x", "with --server NAME"),
+        ("server:none tool:x", "there is no server `none`"),
+        ("server:crm", "say what is asked for"),
+        ("server:crm tool:x prompt:y", "only one of"),
+        ("server:crm tool:x as:role", "--as `role`: write agent="),
+        ("server:crm tool:x as:claim:=1", "write agent="),
+        ("server:crm tool:x as:proof=hope", "write agent="),
+        ("server:crm tool:x as:claim:a=1 as:claim:a.b=1", "write agent="),
+        ("server:crm tool:x source:here", "--source is not an IP address"),
+        ("server:crm tool:x at:noon", "--at: `noon` is not a time"),
+        ("server:crm tool:x arguments:{", "--arguments is not JSON"),
+        ("server:crm tool:x header:none", "is not of the form"),
+    ] {
+        let (code, text) = asked(line);
+        assert_eq!(code, USAGE, "{line}");
+        assert!(text.contains(part), "{line}: {text}");
+    }
+}

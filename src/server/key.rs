@@ -1,0 +1,147 @@
+//! `ringgate key new`: makes an API key, and the entry that lets it in.
+
+use std::io::{self, Write};
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::config::file::authentication::date;
+use crate::policy::authn::api_key::{self, Hash, SALT_BYTES, SECRET_BYTES};
+
+/// What a key is to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Its id; a random one if none is given.
+    pub id: Option<String>,
+    /// Whose it is.
+    pub agent: Option<String>,
+    /// When it ends, as the configuration takes it.
+    pub expires: Option<String>,
+}
+
+/// Makes a key and writes it, with its entry for `authentication.api_keys`, to `out`. Nothing is stored.
+///
+/// # Errors
+/// What is wrong with the order in words for the operator, or that there is no randomness or no reader.
+pub fn new(order: &Order, out: &mut dyn Write) -> Result<(), String> {
+    let random = Random { id: random()?, secret: random()?, salt: random()? };
+    let text = made(order, &random)?;
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error: io::Error| error.to_string())
+}
+
+/// What must not be guessed.
+struct Random {
+    id: [u8; 5],
+    secret: [u8; SECRET_BYTES],
+    salt: [u8; SALT_BYTES],
+}
+
+fn random<const N: usize>() -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(_) => Err("the system gives no random numbers".to_owned()),
+    }
+}
+
+/// The text for this order and these random numbers.
+fn made(order: &Order, random: &Random) -> Result<String, String> {
+    let id = order.id.clone().unwrap_or_else(|| format!("k{}", api_key::hex(&random.id)));
+    if !api_key::is_id(&id) {
+        return Err("--id: use letters, digits, `-` and `.`; at most 64".to_owned());
+    }
+    let agent = order.agent.as_deref().unwrap_or(&id);
+    if agent.is_empty() || agent.chars().any(char::is_control) {
+        return Err("--agent: write a name on one line".to_owned());
+    }
+    if order.expires.as_deref().is_some_and(|end| date::parse(end).is_none()) {
+        return Err(
+            "--expires: write a day such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z".to_owned()
+        );
+    }
+    let key = api_key::mint(&id, &random.secret);
+    let hash = Hash::of(key.as_bytes(), &random.salt).reveal();
+    let ends = order.expires.as_ref().map(|end| format!("\n      expires: '{end}'")).unwrap_or_default();
+    Ok(format!(
+        "# The key. It is shown this once and stored nowhere: give it to the agent.\n\
+         {key}\n\n\
+         # Its entry in the configuration. It holds a hash, from which the key cannot be had.\n\
+         authentication:\n  api_keys:\n    - id: '{id}'\n      hash: '{hash}'\n      agent: '{}'{ends}\n      roles: []\n",
+        agent.replace('\'', "''"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::config::check;
+
+    const RANDOM: Random = Random { id: [7; 5], secret: [1; SECRET_BYTES], salt: [2; SALT_BYTES] };
+
+    fn order(id: Option<&str>, agent: Option<&str>, expires: Option<&str>) -> Order {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Order { id: own(id), agent: own(agent), expires: own(expires) }
+    }
+
+    #[test]
+    fn what_is_printed_is_a_configuration() {
+        for order in [
+            order(None, None, None),
+            order(Some("build-7.a"), Some("o'brien: #1"), Some("2999-01-31")),
+            order(Some("123"), None, Some("2999-01-31T12:00:00+01:00")),
+        ] {
+            let text = made(&order, &RANDOM).unwrap();
+            let directory = std::env::temp_dir().join(format!("ringgate-key-{}", std::process::id()));
+            std::fs::create_dir_all(&directory).unwrap();
+            let path = directory.join("f.yaml");
+            let entry = &text[text.find("authentication:").unwrap()..];
+            std::fs::write(&path, format!("servers: [{{name: a, url: 'http://a'}}]\n{entry}")).unwrap();
+            let loaded = check::load(&path, 1);
+            std::fs::remove_dir_all(&directory).unwrap();
+            let authn = loaded.unwrap_or_else(|findings| panic!("{entry}\n{findings}")).authn.unwrap();
+            let key = text.lines().find(|line| line.starts_with("rgk_")).unwrap();
+            let facts = crate::policy::authn::Facts {
+                server: "a",
+                audiences: &[],
+                anonymous: false,
+                keys: &[],
+                keys_are_fresh: false,
+                certificate: None,
+                now: 1_800_000_000,
+            };
+            let known = authn.api_keys.unwrap().authenticate(key.as_bytes(), &facts).unwrap();
+            let agent = order.agent.as_deref().or(order.id.as_deref()).unwrap_or("k0707070707");
+            assert_eq!(known.agent.as_deref(), Some(agent));
+            assert_eq!(known.expires.is_some(), order.expires.is_some());
+        }
+    }
+
+    #[test]
+    fn each_key_is_another_one() {
+        let print = || {
+            let mut out = Vec::new();
+            new(&Order::default(), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let line = |text: &str, start: &str| {
+            text.lines().find(|line| line.trim_start().starts_with(start)).unwrap().to_owned()
+        };
+        let (one, other) = (print(), print());
+        for start in ["rgk_", "- id:", "hash:"] {
+            assert_ne!(line(&one, start), line(&other, start));
+        }
+    }
+
+    #[test]
+    fn a_wrong_order_is_explained_by_its_flag() {
+        for (order, flag) in [
+            (order(Some("a_b"), None, None), "--id"),
+            (order(Some(""), None, None), "--id"),
+            (order(None, Some(""), None), "--agent"),
+            (order(None, Some("a\nb"), None), "--agent"),
+            (order(None, None, Some("soon")), "--expires"),
+        ] {
+            assert!(made(&order, &RANDOM).unwrap_err().starts_with(flag), "{flag}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Sessions serve only the caller that they were given to.
+
+use serde_json::json;
+
+use super::{ISSUER, Issuer, PUBLIC, bearer};
+use crate::harness::{Gateway, META, Message, TempDir, Upstream, echoed, modern, ok, post, post_to};
+use crate::scenes::{get, method};
+
+fn gateway(upstream: &Upstream, issuer: &Issuer, servers: &str) -> (Gateway, TempDir) {
+    let dir = TempDir::new();
+    let keys = dir.file("jwks.json", &issuer.jwks());
+    let servers = servers.replace("UP", &format!("http://{}", upstream.address));
+    let gateway = Gateway::with(&format!(
+        "public_url: {PUBLIC}\nservers:\n{servers}\nauthentication:\n  issuers:\n    - issuer: {ISSUER}\n      \
+         jwks: file:{}\n",
+        keys.display()
+    ));
+    (gateway, dir)
+}
+
+/// A server that gives `s-1` to whoever initializes.
+fn upstream() -> Upstream {
+    Upstream::new(|request, client| {
+        let body = echoed(request);
+        match &*method(request) {
+            "initialize" => client.send(
+                format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nMcp-Session-Id: s-1\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                )
+                .as_bytes(),
+            ),
+            _ => client.send(&ok(&body)),
+        }
+        true
+    })
+}
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
+const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+
+fn session(answer: &Message) -> String {
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    answer.header("mcp-session-id").unwrap().to_owned()
+}
+
+#[test]
+fn a_session_is_not_found_by_anybody_else() {
+    let (upstream, issuer) = (upstream(), Issuer::new());
+    let (gateway, _dir) = gateway(
+        &upstream,
+        &issuer,
+        "  - {name: up, url: UP/mcp}\n  - {name: other, url: UP/mcp, audiences: ['https://gw.example/up/mcp']}",
+    );
+    let token = |sub: &str, agent: &str| bearer(&issuer.token(json!({"sub": sub, "azp": agent, "jti": sub})));
+    let (alice, mallory) = (token("alice", "a"), token("mallory", "a"));
+    let mut client = gateway.connect();
+    let id = session(&client.ask(&post(INITIALIZE, &alice)));
+    assert!(id.ends_with(".s-1"), "{id}");
+    upstream.request();
+
+    let with = |who: &str, id: &str| format!("{who}Mcp-Session-Id: {id}\r\n");
+    assert_eq!(client.ask(&post(PING, &with(&alice, &id))).status(), 200);
+    assert_eq!(upstream.request().header("mcp-session-id"), Some("s-1"), "the server sees its own id");
+    let renewed = bearer(&issuer.token(json!({"sub": "alice", "azp": "a", "jti": "new"})));
+    assert_eq!(client.ask(&post(PING, &with(&renewed, &id))).status(), 200, "the same caller, a new token");
+    upstream.request();
+
+    let delete = |who: &str, id: &str| {
+        format!("DELETE /up/mcp HTTP/1.1\r\nHost: localhost\r\n{}\r\n", with(who, id)).into_bytes()
+    };
+    let other_agent = token("alice", "another agent");
+    for (who, id) in
+        [(&mallory, &*id), (&other_agent, &*id), (&alice, "s-1"), (&alice, "x.s-1"), (&mallory, "s-1")]
+    {
+        for request in [
+            post(PING, &with(who, id)),
+            get("/up/mcp", &with(who, id)),
+            get("/up/mcp", &format!("{}Last-Event-ID: 1\r\n", with(who, id))),
+            delete(who, id),
+        ] {
+            let answer = gateway.connect().ask(&request);
+            assert_eq!(answer.status(), 404, "{id}: {answer:?}");
+        }
+    }
+    let elsewhere = gateway.connect().ask(&post_to("/other/mcp", PING, &with(&alice, &id)));
+    assert_eq!(elsewhere.status(), 404, "a session of one server is none of another's");
+    upstream.assert_untouched();
+    assert_eq!(client.ask(&delete(&alice, &id)).status(), 200);
+    assert_eq!(upstream.request().header("mcp-session-id"), Some("s-1"));
+}
+
+#[test]
+fn revision_2026_07_28_has_no_sessions_and_a_stray_id_is_dropped() {
+    let (upstream, issuer) = (upstream(), Issuer::new());
+    let (gateway, _dir) = gateway(&upstream, &issuer, "  - {name: up, url: UP/mcp}");
+    let token = bearer(&issuer.token(json!({"sub": "alice"})));
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
+    let headers = format!("{token}{}Mcp-Session-Id: stray\r\n", modern("tools/call", "x"));
+    assert_eq!(gateway.connect().ask(&post(&body, &headers)).status(), 200);
+    assert_eq!(upstream.request().header("mcp-session-id"), None);
+}
+
+#[test]
+fn gateways_with_the_same_key_know_each_others_sessions_and_others_do_not() {
+    let (upstream, issuer) = (upstream(), Issuer::new());
+    let with = |key: &str| {
+        let more = format!("  - {{name: up, url: UP/mcp}}\nsessions: {{key: file:{key}}}");
+        gateway(&upstream, &issuer, &more)
+    };
+    let dir = TempDir::new();
+    let key = dir.file("one", &"k".repeat(32));
+    let other = dir.file("other", &"o".repeat(32));
+    let (one, _d1) = with(key.to_str().unwrap());
+    let (two, _d2) = with(key.to_str().unwrap());
+    let (three, _d3) = with(other.to_str().unwrap());
+    let token = bearer(&issuer.token(json!({"sub": "alice"})));
+    let id = session(&one.connect().ask(&post(INITIALIZE, &token)));
+    let ping = post(PING, &format!("{token}Mcp-Session-Id: {id}\r\n"));
+    assert_eq!(two.connect().ask(&ping).status(), 200);
+    assert_eq!(three.connect().ask(&ping).status(), 404);
+}

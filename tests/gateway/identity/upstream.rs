@@ -1,0 +1,181 @@
+//! What the server is shown: never the caller's own credential.
+
+use serde_json::{Value as Json, json};
+
+use super::{ISSUER, Issuer, PUBLIC, bearer, call, ping};
+use crate::harness::{Gateway, TempDir, Upstream, ok};
+
+fn gateway(dir: &TempDir, upstream: &Upstream, issuer: &Issuer, server: &str, more: &str) -> Gateway {
+    let keys = dir.file("jwks.json", &issuer.jwks());
+    Gateway::with(&format!(
+        "public_url: {PUBLIC}\nservers:\n  - name: up\n    url: http://{}/mcp\n{server}\n\
+         authentication:\n  issuers:\n    - issuer: {ISSUER}\n      jwks: file:{}\n\
+         outbound: {{allow_http: true, timeout: 2s}}\n{more}\n",
+        upstream.address,
+        keys.display()
+    ))
+}
+
+#[test]
+fn fixed_credentials_take_the_place_of_the_callers() {
+    let (upstream, issuer, dir) = (Upstream::echo(), Issuer::new(), TempDir::new());
+    let secret = dir.file("secret", "s3cret\n");
+    let secret = secret.display();
+    for (credentials, name, value) in [
+        (format!("bearer: file:{secret}"), "authorization", "Bearer s3cret"),
+        (format!("basic: {{username: gw, password: file:{secret}}}"), "authorization", "Basic Z3c6czNjcmV0"),
+        (format!("header: {{name: X-Team-Key, value: 'file:{secret}'}}"), "x-team-key", "s3cret"),
+    ] {
+        let server = format!("    credentials:\n      {credentials}");
+        let gateway = gateway(&dir, &upstream, &issuer, &server, "");
+        let token = issuer.token(json!({"sub": "alice"}));
+        let headers = format!("{}X-Team-Key: mine\r\nX_Team_Key: mine\r\n", bearer(&token));
+        assert_eq!(gateway.connect().ask(&ping(&headers)).status(), 200);
+        let seen = upstream.request();
+        assert_eq!(seen.header(name), Some(value));
+        assert_eq!(seen.headers.iter().filter(|(have, _)| have == name).count(), 1);
+        assert!(!format!("{seen:?}").contains(&token));
+    }
+}
+
+/// A token endpoint that gives out `t-1`, `t-2`, ... and keeps what it was asked.
+fn token_endpoint(expires_in: u64) -> Upstream {
+    let turn = std::sync::atomic::AtomicUsize::new(0);
+    Upstream::new(move |request, client| {
+        let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let good = request.start.starts_with("POST /token ") && !request.text().contains("refuse");
+        if good {
+            let answer = json!({"access_token": format!("t-{turn}"), "token_type": "Bearer", "expires_in": expires_in,
+                "issued_token_type": "urn:ietf:params:oauth:token-type:access_token"});
+            client.send(&ok(&answer.to_string()));
+        } else {
+            client.send(b"HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\r\n{\"error\":\"invalid_grant\"} ");
+        }
+        true
+    })
+}
+
+#[test]
+fn the_gateways_own_token_is_fetched_once_and_used_for_all() {
+    let (upstream, issuer, dir, idp) =
+        (Upstream::echo(), Issuer::new(), TempDir::new(), token_endpoint(3600));
+    let secret = dir.file("secret", "s3cret");
+    let server = format!(
+        "    credentials:\n      client_credentials: {{token_url: 'http://{}/token', client_id: gw, client_secret: 'file:{}', scopes: [a, b]}}",
+        idp.address,
+        secret.display()
+    );
+    let gateway = gateway(&dir, &upstream, &issuer, &server, "");
+    for number in 0..8 {
+        let token = bearer(&issuer.token(json!({"sub": format!("u{number}")})));
+        assert_eq!(gateway.connect().ask(&call("x", &token)).status(), 200);
+        assert_eq!(upstream.request().header("authorization"), Some("Bearer t-1"));
+    }
+    let asked = idp.request();
+    assert_eq!(asked.header("authorization"), Some("Basic Z3c6czNjcmV0"));
+    let form = asked.text();
+    assert!(form.contains("grant_type=client_credentials") && form.contains("scope=a+b"), "{form}");
+    idp.assert_untouched();
+}
+
+#[test]
+fn a_token_is_exchanged_for_each_caller() {
+    let (upstream, issuer, dir, idp) =
+        (Upstream::echo(), Issuer::new(), TempDir::new(), token_endpoint(3600));
+    let secret = dir.file("secret", "s3cret");
+    let server = format!(
+        "    credentials:\n      token_exchange: {{token_url: 'http://{}/token', client_id: gw, client_secret: 'file:{}', audience: up-api}}",
+        idp.address,
+        secret.display()
+    );
+    let gateway = gateway(&dir, &upstream, &issuer, &server, "");
+    let mut shown = Vec::new();
+    for sub in ["alice", "bob"] {
+        let token = issuer.token(json!({"sub": sub}));
+        for _ in 0..3 {
+            assert_eq!(gateway.connect().ask(&call("x", &bearer(&token))).status(), 200);
+            shown.push(upstream.request().header("authorization").unwrap().to_owned());
+        }
+        let form = idp.request().text();
+        assert!(
+            form.contains("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"),
+            "{form}"
+        );
+        assert!(
+            form.contains(&format!("subject_token={token}")) && form.contains("audience=up-api"),
+            "{form}"
+        );
+    }
+    // Two workers may each have asked; no caller is ever shown as another.
+    let (alice, bob) = shown.split_at(3);
+    assert!(alice.iter().all(|one| !bob.contains(one)), "{shown:?}");
+}
+
+#[test]
+fn a_caller_for_whom_no_token_is_given_is_refused() {
+    let (upstream, issuer, dir, idp) =
+        (Upstream::echo(), Issuer::new(), TempDir::new(), token_endpoint(3600));
+    let secret = dir.file("secret", "refuse");
+    for (path, status) in [("nowhere", 403), ("token", 200)] {
+        let server = format!(
+            "    credentials:\n      token_exchange: {{token_url: 'http://{}/{path}', client_id: gw, client_secret: 'file:{}', audience: up-api}}",
+            idp.address,
+            secret.display()
+        );
+        let gateway = gateway(&dir, &upstream, &issuer, &server, "");
+        let token = bearer(&issuer.token(json!({"sub": "alice"})));
+        assert_eq!(gateway.connect().ask(&call("x", &token)).status(), status);
+    }
+}
+
+#[test]
+fn an_assertion_says_who_calls_and_can_be_verified() {
+    let (upstream, issuer, dir) = (Upstream::echo(), Issuer::new(), TempDir::new());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let key = dir.file("identity.pem", &key.serialize_pem());
+    let more = format!("identity: {{key: 'file:{}'}}", key.display());
+    let gateway = gateway(&dir, &upstream, &issuer, "    assertion: {}", &more);
+    let token = issuer.token(json!({"sub": "alice", "azp": "agent-1", "tid": "acme", "roles": ["support"]}));
+    let forged = "X-Ringgate-Identity: forged\r\nX_Ringgate_Identity: forged\r\n";
+    assert_eq!(gateway.connect().ask(&call("x", &format!("{}{forged}", bearer(&token)))).status(), 200);
+    let seen = upstream.request();
+    assert!(!format!("{seen:?}").contains("forged"), "{seen:?}");
+    let assertion = seen.header("x-ringgate-identity").unwrap();
+    let claims = verified(&gateway, assertion);
+    assert_eq!((claims["iss"].as_str(), claims["sub"].as_str()), (Some(PUBLIC), Some("alice")));
+    assert_eq!(claims["act"]["sub"], "agent-1");
+    assert_eq!(claims["roles"], json!(["support"]));
+    let life = claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap();
+    assert!((1..=60).contains(&life), "{claims}");
+}
+
+/// The claims of an assertion, verified by the keys on the admin port.
+fn verified(gateway: &Gateway, assertion: &str) -> Json {
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+    let (status, keys) = gateway.admin_get("/.well-known/jwks.json").unwrap();
+    assert_eq!(status, 200);
+    let keys: Json = serde_json::from_str(&keys).unwrap();
+    let parts: Vec<&str> = assertion.split('.').collect();
+    let header: Json = serde_json::from_slice(&decoded(parts[0])).unwrap();
+    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    let coordinate = |name: &str| decoded(key[name].as_str().unwrap());
+    let point = [vec![4], coordinate("x"), coordinate("y")].concat();
+    let text = assertion.rsplit_once('.').unwrap().0;
+    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point)
+        .verify(text.as_bytes(), &decoded(parts[2]))
+        .unwrap();
+    serde_json::from_slice(&decoded(parts[1])).unwrap()
+}
+
+fn decoded(text: &str) -> Vec<u8> {
+    let value = |byte: u8| -> u32 {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        u32::try_from(alphabet.iter().position(|&known| known == byte).unwrap()).unwrap()
+    };
+    let mut bytes = Vec::new();
+    for part in text.as_bytes().chunks(4) {
+        let word = part.iter().fold(0, |word, &byte| (word << 6) | value(byte)) << (6 * (4 - part.len()));
+        bytes.extend_from_slice(&word.to_be_bytes()[1..part.len()]);
+    }
+    bytes
+}
