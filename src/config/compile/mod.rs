@@ -10,6 +10,7 @@ use super::world::World;
 
 mod access;
 mod authentication;
+mod credentials;
 mod listeners;
 mod material;
 mod origins;
@@ -48,7 +49,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         authn: authentication::compile(file, context, findings),
         access: access::compile(file, &servers, context, findings),
         outbound: outbound::compile(file, context, findings),
-        signer: None,
+        signer: credentials::signer(file, context, findings),
         session_key: None,
         files: Box::default(),
         listeners: listeners.into(),
