@@ -6,6 +6,7 @@ pub mod cli;
 pub mod demo;
 pub mod doctor;
 mod main;
+mod reader;
 pub mod run;
 pub mod runtime;
 

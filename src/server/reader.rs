@@ -1,0 +1,98 @@
+//! Where the configuration comes from: a file, or the command line.
+
+use std::cell::RefCell;
+
+use super::cli;
+use crate::config::check;
+use crate::config::snapshot::Snapshot;
+use crate::control::life::Source;
+
+/// Reads the configuration, and remembers its text, so that a file that somebody is editing is not taken over when
+/// only a secret was renewed.
+pub struct Reader {
+    source: cli::Source,
+    /// In force.
+    text: RefCell<String>,
+    /// Read last.
+    newest: RefCell<String>,
+}
+
+impl Reader {
+    /// The first configuration, and the reader for the later ones.
+    ///
+    /// # Errors
+    /// The findings.
+    pub fn begin(source: cli::Source) -> Result<(Snapshot, Self), String> {
+        let reader = Self { source, text: RefCell::default(), newest: RefCell::default() };
+        let snapshot = reader.read(1)?;
+        reader.accepted();
+        Ok((snapshot, reader))
+    }
+
+    fn compile(&self, text: &str, generation: u64) -> Result<Snapshot, String> {
+        let snapshot = match &self.source {
+            cli::Source::File(path) => check::load_again(text, path, generation),
+            cli::Source::Flags(flags) => {
+                Snapshot::from_flags(flags).map(|snapshot| Snapshot { generation, ..snapshot })
+            }
+        };
+        snapshot.map_err(|findings| findings.to_string())
+    }
+}
+
+impl Source for Reader {
+    fn read(&self, generation: u64) -> Result<Snapshot, String> {
+        let text = match &self.source {
+            cli::Source::File(path) => check::read_text(path).map_err(|findings| findings.to_string())?,
+            cli::Source::Flags(_) => String::new(),
+        };
+        let snapshot = self.compile(&text, generation)?;
+        self.newest.replace(text);
+        Ok(snapshot)
+    }
+
+    fn read_references(&self, generation: u64) -> Result<Snapshot, String> {
+        self.compile(&self.text.borrow(), generation)
+    }
+
+    fn accepted(&self) {
+        self.text.replace(self.newest.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_renewed_secret_does_not_take_over_a_file_that_is_being_edited() {
+        let directory = std::env::temp_dir().join(format!("ringgate-reader-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (file, token) = (directory.join("f.yaml"), directory.join("token"));
+        let text = |name: &str| {
+            format!("servers: [{{name: {name}, url: 'http://127.0.0.1:1', credentials: {{bearer: token}}}}]")
+        };
+        std::fs::write(&file, text("one")).unwrap();
+        std::fs::write(&token, "first\n").unwrap();
+        let (snapshot, reader) = Reader::begin(cli::Source::File(file.clone())).unwrap();
+        assert_eq!(*snapshot.files, [token.clone()]);
+        assert_eq!(snapshot.servers[0].headers.reveal(), b"Authorization: Bearer first\r\n");
+
+        std::fs::write(&file, "servers: [{na").unwrap();
+        std::fs::write(&token, "second\n").unwrap();
+        let again = reader.read_references(2).unwrap();
+        assert_eq!((again.generation, &*again.servers[0].name), (2, "one"));
+        assert_eq!(again.servers[0].headers.reveal(), b"Authorization: Bearer second\r\n");
+        assert!(reader.read(3).is_err());
+
+        // Read, but not accepted: the text in force is still the first one.
+        std::fs::write(&file, text("two")).unwrap();
+        assert_eq!(&*reader.read(3).unwrap().servers[0].name, "two");
+        assert_eq!(&*reader.read_references(4).unwrap().servers[0].name, "one");
+        assert_eq!(&*reader.read(5).unwrap().servers[0].name, "two");
+        reader.accepted();
+        assert_eq!(&*reader.read_references(6).unwrap().servers[0].name, "two");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}
