@@ -129,9 +129,7 @@ async fn answer(control: &Rc<Control>, path: &str) -> Answer {
 /// The public keys that servers verify assertions with.
 fn jwks(control: &Rc<Control>) -> Answer {
     match &control.shared.deployment.load().snapshot.signer {
-        Some(signer) => {
-            Answer { status: 200, content_type: "application/jwk-set+json", body: signer.jwks() }
-        }
+        Some(signer) => Answer { status: 200, content_type: "application/jwk-set+json", body: signer.jwks() },
         None => Answer::text(404, "there is no `identity` in the configuration"),
     }
 }

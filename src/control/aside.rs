@@ -76,7 +76,9 @@ impl Turns {
             let has_room = |next: &Rc<Waiting>| {
                 running.iter().filter(|host| **host == next.host).count() < RUNNING_PER_HOST_MAX
             };
-            let Some(next) = waiting.iter().position(has_room).and_then(|at| waiting.remove(at)) else { return };
+            let Some(next) = waiting.iter().position(has_room).and_then(|at| waiting.remove(at)) else {
+                return;
+            };
             running.push(next.host.clone());
             next.granted.set(true);
             if let Some(waker) = next.waker.take() {
@@ -175,7 +177,8 @@ mod tests {
     #[test]
     fn there_are_so_many_turns_and_so_many_wait() {
         let turns = Turns::default();
-        let all: Vec<_> = (0..RUNNING_MAX + WAITING_MAX).map(|n| turns.ask(&n.to_string()).unwrap()).collect();
+        let all: Vec<_> =
+            (0..RUNNING_MAX + WAITING_MAX).map(|n| turns.ask(&n.to_string()).unwrap()).collect();
         assert_eq!(all.iter().filter(|turn| turn.mine.granted.get()).count(), RUNNING_MAX);
         assert!(turns.ask("one more").is_none());
         drop(all);

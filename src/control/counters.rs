@@ -77,14 +77,10 @@ mod tests {
     fn a_flood_of_failures_is_one_line_a_second_with_a_count() {
         let restraint = Restraint::default();
         let at = |millis: u64| restraint.may_speak(Ticks(millis * 1_000_000));
-        assert_eq!([at(0), at(1), at(999), at(1_000), at(1_500), at(5_000)], [
-            Some(0),
-            None,
-            None,
-            Some(2),
-            None,
-            Some(1)
-        ]);
+        assert_eq!(
+            [at(0), at(1), at(999), at(1_000), at(1_500), at(5_000)],
+            [Some(0), None, None, Some(2), None, Some(1)]
+        );
     }
 
     #[test]

@@ -62,9 +62,13 @@ pub fn copy(of: &Deployment) -> Deployment {
 fn keys(snapshot: &Snapshot, old: Option<&Deployment>) -> Box<[Option<Arc<KeySet>>]> {
     let before = |issuer: &Issuer| {
         let old = old?;
-        let at = old.snapshot.authn.as_ref()?.issuers.iter().position(|known| {
-            known.name == issuer.name && known.source == issuer.source
-        })?;
+        let at = old
+            .snapshot
+            .authn
+            .as_ref()?
+            .issuers
+            .iter()
+            .position(|known| known.name == issuer.name && known.source == issuer.source)?;
         old.keys.get(at).cloned().flatten()
     };
     let of = |issuer: &Issuer| match &issuer.source {

@@ -10,9 +10,9 @@ use std::rc::Rc;
 
 use super::counters::{Kind, Restraint};
 use super::fetch::{Fault, Fetcher};
+use super::keys;
 use super::life::Control;
 use super::tokens::{self, Granted};
-use super::keys;
 use crate::base::Ticks;
 use crate::config::snapshot::{Server, ServerId};
 use crate::io::bell::Sleeper;
@@ -113,10 +113,12 @@ async fn obey(control: &Control, order: &Order) -> Answer {
 }
 
 async fn introspect(control: &Control, order: &Order) -> Answer {
-    let (snapshot, Errand::Introspect(token)) = (order.deployment.snapshot.clone(), order.errand.clone()) else {
+    let (snapshot, Errand::Introspect(token)) = (order.deployment.snapshot.clone(), order.errand.clone())
+    else {
         return Answer::Failed;
     };
-    let Some(url) = snapshot.authn.as_ref().and_then(|authn| Some(authn.introspection.as_ref()?.url.clone())) else {
+    let Some(url) = snapshot.authn.as_ref().and_then(|authn| Some(authn.introspection.as_ref()?.url.clone()))
+    else {
         return Answer::Failed;
     };
     let whom = snapshot.clone();
@@ -134,7 +136,9 @@ async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
     let snapshot = order.deployment.snapshot.clone();
     let Some(server) = snapshot.servers.get(usize::from(id.0)) else { return Answer::Failed };
     match (&server.credentials, &order.errand) {
-        (Credentials::ClientCredentials(_), Errand::Token(_, None)) => own_token(control, order, server).await,
+        (Credentials::ClientCredentials(_), Errand::Token(_, None)) => {
+            own_token(control, order, server).await
+        }
         (Credentials::Exchange(grant, _), Errand::Token(_, Some(subject))) => {
             let (theirs, subject) = (snapshot.clone(), subject.clone());
             let job = move |fetcher: &Fetcher| match &theirs.server(id).credentials {

@@ -199,7 +199,11 @@ impl Fetcher {
     fn check(&self, text: &str) -> Result<(), Fault> {
         match url::endpoint(text) {
             Ok(url) if matches!(url.address, Address::Tcp { .. }) => {
-                if url.tls || self.outbound.allow_http { Ok(()) } else { Err(Fault::Scheme) }
+                if url.tls || self.outbound.allow_http {
+                    Ok(())
+                } else {
+                    Err(Fault::Scheme)
+                }
             }
             Ok(_) | Err(_) => Err(Fault::Url),
         }
@@ -225,7 +229,11 @@ impl Fetcher {
                     .max_idle_connections(0)
                     .max_idle_connections_per_host(0)
                     .build();
-                Agent::with_parts(config, DefaultConnector::default(), Judge { public_only, names: DefaultResolver::default() })
+                Agent::with_parts(
+                    config,
+                    DefaultConnector::default(),
+                    Judge { public_only, names: DefaultResolver::default() },
+                )
             };
             [agent(false), agent(!self.outbound.allow_private)]
         });
@@ -256,7 +264,12 @@ impl fmt::Display for NotPublic {
 }
 
 impl Resolver for Judge {
-    fn resolve(&self, uri: &Uri, config: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.names.resolve(uri, config, timeout)?;
         // One address that is refused refuses the name: no honest one has both kinds.
         let bad = found.iter().map(std::net::SocketAddr::ip).find(|&ip| !addresses::is_public(ip));
@@ -298,9 +311,13 @@ fn fault(error: ureq::Error) -> Fault {
     match error {
         Error::Timeout(_) => Fault::Timeout,
         Error::HostNotFound => Fault::Resolve,
-        Error::Other(other) => other.downcast_ref::<NotPublic>().map_or(Fault::Protocol, |bad| Fault::Forbidden(bad.0)),
+        Error::Other(other) => {
+            other.downcast_ref::<NotPublic>().map_or(Fault::Protocol, |bad| Fault::Forbidden(bad.0))
+        }
         // The kind under which a handshake that went wrong comes.
-        Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Fault::Tls(shortened(&error.to_string())),
+        Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Fault::Tls(shortened(&error.to_string()))
+        }
         Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => Fault::Timeout,
         Error::Io(error) if is_resolving(&error) => Fault::Resolve,
         Error::Io(error) => Fault::Connection(error.kind()),

@@ -196,7 +196,11 @@ pub fn now(control: &Control) -> Vec<IssuerKeys> {
     let (known, now) = (deployment.keys.iter(), control.net.now());
     let all = issuers(&deployment).zip(known).map(|(issuer, keys)| {
         let fetched = control.keys.find(issuer).and_then(|kept| kept.fetched.get());
-        IssuerKeys { issuer: issuer.name.clone(), known: keys.is_some(), age: fetched.map(|at| now.since(at)) }
+        IssuerKeys {
+            issuer: issuer.name.clone(),
+            known: keys.is_some(),
+            age: fetched.map(|at| now.since(at)),
+        }
     });
     all.collect()
 }

@@ -349,3 +349,37 @@ pub fn ring_on(signals: &[i32], bell: &crate::io::bell::Bell) -> io::Result<()> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::scene::{Scene, snapshot};
+    use crate::policy::authn::Authn;
+    use crate::policy::propagate::Credentials;
+
+    #[test]
+    fn references_that_give_the_same_are_no_reload_and_others_are_taken_over_whole() {
+        let plain = || snapshot(Authn::default(), Credentials::None);
+        let mut renewed = plain();
+        renewed.servers[0].headers = crate::base::Secret::new(*b"authorization: Bearer new\r\n");
+        let mut broken = plain();
+        broken.listeners[0].tls = Some(crate::config::snapshot::ListenerTls {
+            certificate: Box::default(),
+            key: crate::base::Secret::new(*b""),
+            client_ca: None,
+        });
+        Scene::play(plain(), vec![plain(), renewed, broken], async |scene| {
+            let now = || {
+                let snapshot = scene.control.shared.deployment.load().snapshot.clone();
+                (snapshot.generation, snapshot.servers[0].headers.reveal().len())
+            };
+            let counted = || (scene.control.reloads.get(), scene.control.reloads_failed.get());
+            for (generation, bytes, reloads, failed) in
+                [(1, 0, 0, 0), (2, 27, 1, 0), (2, 27, 1, 1), (2, 27, 1, 2)]
+            {
+                scene.control.reload(Reload::SameText).await;
+                assert_eq!((now(), counted()), ((generation, bytes), (reloads, failed)));
+            }
+        });
+    }
+}

@@ -12,6 +12,8 @@ pub mod keys;
 pub mod life;
 mod report;
 mod rotation;
+#[cfg(test)]
+mod scene;
 pub mod tokens;
 
 pub use deploy::deploy;

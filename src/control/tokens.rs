@@ -61,7 +61,8 @@ pub fn exchange(
 
 fn wishes<'g>(grant: &'g Grant, pairs: &mut Vec<(&'static str, &'g [u8])>) {
     let scope = (!grant.scope.is_empty()).then_some(&grant.scope);
-    let all = [("audience", grant.audience.as_ref()), ("resource", grant.resource.as_ref()), ("scope", scope)];
+    let all =
+        [("audience", grant.audience.as_ref()), ("resource", grant.resource.as_ref()), ("scope", scope)];
     pairs.extend(all.into_iter().filter_map(|(name, value)| Some((name, value?.as_bytes()))));
 }
 
@@ -90,7 +91,9 @@ fn granted(body: &[u8]) -> Result<Granted, Fault> {
     let token = token.ok_or(Fault::Content("has no usable access_token"))?;
     let lifetime = match answer.get("expires_in") {
         None | Some(Json::Null) => LIFETIME_DEFAULT,
-        Some(value) => seconds(value).ok_or(Fault::Content("has an expires_in that is no number of seconds"))?,
+        Some(value) => {
+            seconds(value).ok_or(Fault::Content("has an expires_in that is no number of seconds"))?
+        }
     };
     let lifetime = lifetime.min(LIFETIME_MAX);
     let usable = lifetime.saturating_sub((lifetime / 10).max(MARGIN_MIN));
@@ -114,14 +117,24 @@ fn refusal(status: u16, body: &[u8]) -> Fault {
     let answer: Json = serde_json::from_slice(body).unwrap_or_default();
     let code = answer.get("error").and_then(Json::as_str).unwrap_or_default();
     match code {
-        "invalid_grant" | "invalid_request" | "access_denied" | "interaction_required" | "consent_required"
+        "invalid_grant"
+        | "invalid_request"
+        | "access_denied"
+        | "interaction_required"
+        | "consent_required"
             if status != 401 =>
         {
             Fault::Denied
         }
         // A code of its own could be anything; a known one helps.
-        "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_scope" | "invalid_target"
-        | "invalid_grant" | "invalid_request" | "access_denied" => Fault::Client(code.to_owned()),
+        "invalid_client"
+        | "unauthorized_client"
+        | "unsupported_grant_type"
+        | "invalid_scope"
+        | "invalid_target"
+        | "invalid_grant"
+        | "invalid_request"
+        | "access_denied" => Fault::Client(code.to_owned()),
         _ if status == 401 || status == 403 => Fault::Client(format!("status {status}")),
         _ => Fault::Status(status),
     }

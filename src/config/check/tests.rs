@@ -7,6 +7,7 @@ use crate::config::snapshot::{Driver, ProxyProtocol, Roots, Transport, Workers, 
 use crate::config::world::fake::Fake;
 
 mod arbitrary;
+mod credentials;
 mod mistakes;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

@@ -71,7 +71,10 @@ impl Work<'_, '_> {
         } else if let Some(At { value: exchange, place }) = token_exchange {
             let wish = ExchangeWish {
                 subject_token_type: exchange.subject_token_type.value.as_str().into(),
-                requested_token_type: exchange.requested_token_type.as_ref().map(|kind| kind.value.as_str().into()),
+                requested_token_type: exchange
+                    .requested_token_type
+                    .as_ref()
+                    .map(|kind| kind.value.as_str().into()),
             };
             // The same options under another name.
             let grant = GrantSection {
@@ -83,7 +86,9 @@ impl Work<'_, '_> {
                 audience: exchange.audience.clone(),
                 resource: exchange.resource.clone(),
             };
-            return self.grant(&grant, place).map_or(Credentials::None, |grant| Credentials::Exchange(grant, wish));
+            return self
+                .grant(&grant, place)
+                .map_or(Credentials::None, |grant| Credentials::Exchange(grant, wish));
         } else if !self.findings.iter().any(|finding| finding.place.path.starts_with(&place.path)) {
             let fix = "add `bearer`, `basic`, `header`, `client_credentials` or `token_exchange`";
             self.findings.add(place, "names no credential", fix);
@@ -221,7 +226,8 @@ pub fn signer(file: &File, context: &Context<'_>, findings: &mut Findings) -> Op
         }
     };
     let key = section.key.as_ref()?;
-    let read = |reference: &Reference| material::resolve(reference, context).map(|bytes| material::der(&bytes));
+    let read =
+        |reference: &Reference| material::resolve(reference, context).map(|bytes| material::der(&bytes));
     let explain = |what: &str| {
         let fix = "give a key made with `openssl genpkey -algorithm ed25519`, or `-algorithm EC -pkeyopt \
                    ec_paramgen_curve:P-256`; an older form becomes PKCS #8 with `openssl pkcs8 -topk8 -nocrypt`";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Ms, Minutes, REFERENCE, time};
+use super::{Minutes, Ms, REFERENCE, time};
 use crate::config::rule::Flag;
 use crate::config::section::section;
 use crate::config::text::Reference;

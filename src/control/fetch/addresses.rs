@@ -45,7 +45,8 @@ const V4_SPECIAL: [Network; 15] = [
 const V6_GLOBAL: Network = v6(0x2000, 0, 3);
 
 /// Protocols' own (Teredo among them), documentation, 6to4, documentation again.
-const V6_SPECIAL: [Network; 4] = [v6(0x2001, 0, 23), v6(0x2001, 0xdb8, 32), v6(0x2002, 0, 16), v6(0x3fff, 0, 20)];
+const V6_SPECIAL: [Network; 4] =
+    [v6(0x2001, 0, 23), v6(0x2001, 0xdb8, 32), v6(0x2002, 0, 16), v6(0x3fff, 0, 20)];
 
 #[cfg(test)]
 mod tests {

@@ -94,7 +94,9 @@ mod tests {
                 ]
             );
         }
-        for issuer in ["", "idp", "unix:/run/idp", "https://u:p@idp.example", "https://idp.example/?a", "https://i/#f"] {
+        for issuer in
+            ["", "idp", "unix:/run/idp", "https://u:p@idp.example", "https://idp.example/?a", "https://i/#f"]
+        {
             assert_eq!(places(issuer), None, "{issuer}");
         }
     }
@@ -107,7 +109,8 @@ mod tests {
             let fault = jwks_uri(good, issuer);
             assert_eq!(fault, Err(Fault::Content("is the metadata of another issuer")), "{issuer}");
         }
-        for body in [&b""[..], b"<html>", b"[]", br#"{"jwks_uri":"https://k.example"}"#, br#"{"issuer":"i"}"#] {
+        for body in [&b""[..], b"<html>", b"[]", br#"{"jwks_uri":"https://k.example"}"#, br#"{"issuer":"i"}"#]
+        {
             assert!(matches!(jwks_uri(body, "i"), Err(Fault::Content(_))));
         }
     }
@@ -116,7 +119,9 @@ mod tests {
     fn only_the_issuers_own_origin_is_trusted_as_the_operators_url_is() {
         let issuer = "https://idp.example/tenant";
         assert_eq!(author("https://IDP.example:443/keys", issuer), Author::Operator);
-        for uri in ["http://idp.example/keys", "https://idp.example:8443/keys", "https://other.example/keys", "keys"] {
+        for uri in
+            ["http://idp.example/keys", "https://idp.example:8443/keys", "https://other.example/keys", "keys"]
+        {
             assert_eq!(author(uri, issuer), Author::Network, "{uri}");
         }
     }

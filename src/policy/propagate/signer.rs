@@ -4,9 +4,7 @@ use std::fmt;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::SecureRandom;
-use ring::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Assertion, base64};
@@ -105,7 +103,8 @@ impl Signer {
         nonce: u128,
         rng: &dyn SecureRandom,
     ) -> Result<Vec<u8>, MintError> {
-        let expires = now.saturating_add(assertion.lifetime.into()).min(principal.expires.unwrap_or(u64::MAX));
+        let expires =
+            now.saturating_add(assertion.lifetime.into()).min(principal.expires.unwrap_or(u64::MAX));
         if expires <= now {
             return Err(MintError::Expired);
         }
@@ -193,7 +192,8 @@ impl PublicKey {
         let (x, y) = point.split_at(point.len() / 2);
         let (x, y) = (base64::url(x), base64::url(y));
         let kid = thumbprint(&format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#));
-        let jwk = json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": kid, "alg": "ES256", "use": "sig"});
+        let jwk =
+            json!({"kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": kid, "alg": "ES256", "use": "sig"});
         Self { kid, jwk }
     }
 
@@ -218,7 +218,10 @@ fn thumbprint(members: &str) -> String {
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signer").field("issuer", &self.issuer).field("kid", &self.kid()).finish_non_exhaustive()
+        f.debug_struct("Signer")
+            .field("issuer", &self.issuer)
+            .field("kid", &self.kid())
+            .finish_non_exhaustive()
     }
 }
 

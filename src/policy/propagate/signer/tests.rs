@@ -64,7 +64,8 @@ fn both_kinds_of_key_sign_what_their_published_half_verifies() {
         assert_eq!(header, json!({"alg": algorithm, "kid": signer.kid(), "typ": "JWT"}));
         let jwk = serde_json::from_str::<Json>(&signer.jwks()).unwrap()["keys"][0].clone();
         assert_eq!((&jwk["kid"], &jwk["alg"]), (&header["kid"], &header["alg"]));
-        let part = |name: &str| jwk.get(name).map(|text| unbase64(text.as_str().unwrap())).unwrap_or_default();
+        let part =
+            |name: &str| jwk.get(name).map(|text| unbase64(text.as_str().unwrap())).unwrap_or_default();
         let (message, signature) = token.rsplit_once('.').unwrap();
         let verified = match algorithm {
             "ES256" => {
@@ -116,7 +117,8 @@ fn what_is_over_or_too_large_gets_none() {
         roles: (0..count).map(|n| format!("role-{n:04}").into()).collect(),
         ..principal()
     };
-    let sizes: Vec<usize> = (0..400).filter_map(|n| Some(minted(&signer, &with_roles(n)).ok()?.len())).collect();
+    let sizes: Vec<usize> =
+        (0..400).filter_map(|n| Some(minted(&signer, &with_roles(n)).ok()?.len())).collect();
     assert!(sizes.len() > 100 && sizes.len() < 400, "{}", sizes.len());
     assert!(sizes.iter().all(|&size| size <= ASSERTION_BYTES_MAX));
     assert_eq!(minted(&signer, &with_roles(sizes.len())), Err(MintError::TooLarge));
