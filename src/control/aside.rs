@@ -132,6 +132,11 @@ impl Gate {
         (!self.busy.replace(true)).then(|| Pass(self))
     }
 
+    /// Whether somebody is at work.
+    pub fn is_busy(&self) -> bool {
+        self.busy.get()
+    }
+
     /// Ends once nobody is at work.
     pub async fn opened(&self) {
         poll_fn(|cx| {

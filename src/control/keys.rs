@@ -138,7 +138,8 @@ pub async fn on_demand(control: &Control, deployment: &Deployment, index: usize)
     // An issuer that a reload has removed is asked no more.
     let kept = issuers(deployment).nth(index).and_then(|issuer| control.keys.find(issuer));
     let Some(kept) = kept else { return Answer::Failed };
-    if !kept.is_rested(control.net.now()) {
+    // What is under way may bring them.
+    if !kept.gate.is_busy() && !kept.is_rested(control.net.now()) {
         return if kept.failures.get() == 0 { Answer::Keys } else { Answer::Failed };
     }
     if refresh(control, &kept).await { Answer::Keys } else { Answer::Failed }

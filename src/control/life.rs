@@ -48,6 +48,19 @@ pub trait Source {
     fn accepted(&self);
 }
 
+/// A configuration that is made and not read, so that all of it is made anew.
+impl<F: Fn(u64) -> Result<Snapshot, String>> Source for F {
+    fn read(&self, generation: u64) -> Result<Snapshot, String> {
+        self(generation)
+    }
+
+    fn read_references(&self, generation: u64) -> Result<Snapshot, String> {
+        self(generation)
+    }
+
+    fn accepted(&self) {}
+}
+
 /// What is read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reload {

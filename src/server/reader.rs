@@ -76,7 +76,7 @@ mod tests {
         std::fs::write(&file, text("one")).unwrap();
         std::fs::write(&token, "first\n").unwrap();
         let (snapshot, reader) = Reader::begin(cli::Source::File(file.clone())).unwrap();
-        assert_eq!(*snapshot.files, [token.clone()]);
+        assert_eq!(*snapshot.files, *std::slice::from_ref(&token));
         assert_eq!(snapshot.servers[0].headers.reveal(), b"Authorization: Bearer first\r\n");
 
         std::fs::write(&file, "servers: [{na").unwrap();
