@@ -8,7 +8,7 @@ use super::file::File;
 use super::finding::{Findings, Place, Spot};
 use super::section::Section;
 use super::snapshot::{Address, ListenAddress, Snapshot};
-use super::world::{Recording, System, World};
+use super::world::{System, World};
 use super::yaml::{self, Entry, Node, Value};
 
 /// Reads, checks and compiles the configuration in `path`.
@@ -20,32 +20,6 @@ pub fn load(path: &Path, generation: u64) -> Result<Snapshot, Findings> {
 }
 
 fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot, Findings> {
-    load_text(&read_text_from(path, world)?, path, generation, world)
-}
-
-/// The text of the configuration in `path`.
-///
-/// # Errors
-/// Why it cannot be read.
-pub fn read_text(path: &Path) -> Result<String, Findings> {
-    read_text_from(path, &System)
-}
-
-/// Checks and compiles `text`, which was read from `path`. What it refers to is read now.
-///
-/// # Errors
-/// As [`load`].
-pub fn load_again(text: &str, path: &Path, generation: u64) -> Result<Snapshot, Findings> {
-    load_text(text, path, generation, &System)
-}
-
-fn load_text(text: &str, path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot, Findings> {
-    // The directory of a bare file name is the empty path, which joins as it should.
-    let directory = path.parent().unwrap_or_else(|| Path::new(""));
-    check(text, generation, &Context { world, directory }, Findings::of(path.display().to_string()))
-}
-
-fn read_text_from(path: &Path, world: &dyn World) -> Result<String, Findings> {
     let mut findings = Findings::of(path.display().to_string());
     let bytes = match world.read(path) {
         Ok(bytes) => bytes,
@@ -61,13 +35,26 @@ fn read_text_from(path: &Path, world: &dyn World) -> Result<String, Findings> {
             return Err(findings);
         }
     };
-    String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let spot = Spot { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 };
-        findings.add(&Place { spot, path: String::new() }, "is not UTF-8 text", "save the file as UTF-8");
-        findings
-    })
+    // The directory of a bare file name is the empty path, which joins as it should.
+    let directory = path.parent().unwrap_or_else(|| Path::new(""));
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => check(text, generation, &Context { world, directory }, findings),
+        Err(error) => {
+            let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
+            let spot = Spot { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 };
+            let place = Place { spot, path: String::new() };
+            findings.add(&place, "is not UTF-8 text", "save the file as UTF-8");
+            Err(findings)
+        }
+    }
+}
+
+/// [`load`], in another world than the process's own.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot, Findings> {
+    load_from(path, generation, world)
 }
 
 /// Checks and compiles `text`; `findings` is empty and names the file.
@@ -99,10 +86,7 @@ fn check_tree(
         return Err(findings);
     };
     let file = File::read(entries, &root, &mut findings);
-    let recording = Recording::of(context.world);
-    let context = Context { world: &recording, directory: context.directory };
-    let mut snapshot = compile(&file, generation, &context, &mut findings);
-    snapshot.files = recording.files();
+    let snapshot = compile(&file, generation, context, &mut findings);
     if findings.is_empty() {
         return Ok(snapshot);
     }

@@ -8,7 +8,6 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::cli::{self, Command};
-use super::reader::Reader;
 use super::{demo, doctor, run};
 use crate::config::check::{self, Flags};
 use crate::config::schema;
@@ -16,6 +15,7 @@ use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot}
 use crate::control::Ending;
 use crate::control::life::Source;
 use crate::link::Deployment;
+use crate::server::reader::Reader;
 
 /// The address that `ringgate demo` listens on, if none is named.
 const DEMO_LISTEN: &str = "127.0.0.1:8080";

@@ -1,10 +1,13 @@
 //! Where the configuration comes from: a file, or the command line.
 
 use std::cell::RefCell;
+use std::io;
+use std::path::Path;
 
 use super::cli;
 use crate::config::check;
 use crate::config::snapshot::Snapshot;
+use crate::config::world::{System, World};
 use crate::control::life::Source;
 
 /// Reads the configuration, and remembers its text, so that a file that somebody is editing is not taken over when
@@ -12,9 +15,9 @@ use crate::control::life::Source;
 pub struct Reader {
     source: cli::Source,
     /// In force.
-    text: RefCell<String>,
+    text: RefCell<Vec<u8>>,
     /// Read last.
-    newest: RefCell<String>,
+    newest: RefCell<Vec<u8>>,
 }
 
 impl Reader {
@@ -29,9 +32,10 @@ impl Reader {
         Ok((snapshot, reader))
     }
 
-    fn compile(&self, text: &str, generation: u64) -> Result<Snapshot, String> {
+    /// Compiles the configuration; its text is the remembered one if there is one, else it is read and put there.
+    fn compile(&self, text: &RefCell<Option<Vec<u8>>>, generation: u64) -> Result<Snapshot, String> {
         let snapshot = match &self.source {
-            cli::Source::File(path) => check::load_again(text, path, generation),
+            cli::Source::File(file) => check::load_in(file, generation, &Remembering { file, text }),
             cli::Source::Flags(flags) => {
                 Snapshot::from_flags(flags).map(|snapshot| Snapshot { generation, ..snapshot })
             }
@@ -42,21 +46,45 @@ impl Reader {
 
 impl Source for Reader {
     fn read(&self, generation: u64) -> Result<Snapshot, String> {
-        let text = match &self.source {
-            cli::Source::File(path) => check::read_text(path).map_err(|findings| findings.to_string())?,
-            cli::Source::Flags(_) => String::new(),
-        };
+        let text = RefCell::new(None);
         let snapshot = self.compile(&text, generation)?;
-        self.newest.replace(text);
+        self.newest.replace(text.take().unwrap_or_default());
         Ok(snapshot)
     }
 
     fn read_references(&self, generation: u64) -> Result<Snapshot, String> {
-        self.compile(&self.text.borrow(), generation)
+        self.compile(&RefCell::new(Some(self.text.borrow().clone())), generation)
     }
 
     fn accepted(&self) {
         self.text.replace(self.newest.take());
+    }
+}
+
+/// The process's own world, but for one file whose text is remembered.
+struct Remembering<'r> {
+    file: &'r Path,
+    text: &'r RefCell<Option<Vec<u8>>>,
+}
+
+impl World for Remembering<'_> {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        System.variable(name)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path != self.file {
+            return System.read(path);
+        }
+        let known = self.text.borrow().clone();
+        match known {
+            Some(text) => Ok(text),
+            None => {
+                let text = System.read(path)?;
+                self.text.replace(Some(text.clone()));
+                Ok(text)
+            }
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use crate::config::snapshot::{Driver, ProxyProtocol, Roots, Transport, Workers, 
 use crate::config::world::fake::Fake;
 
 mod arbitrary;
-mod credentials;
 mod mistakes;
+mod outbound;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
 use super::finding::{At, Findings};
 use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
-use super::world::World;
+use super::world::{Recording, World};
 
 mod access;
 mod authentication;
@@ -28,6 +28,8 @@ pub struct Context<'a> {
 
 /// Compiles `file`. The snapshot is whole only if there are no findings.
 pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &mut Findings) -> Snapshot {
+    let recording = Recording::of(context.world);
+    let context = &Context { world: &recording, directory: context.directory };
     let listeners = listeners::compile(file, context, findings);
     let timeouts = timeouts(&file.timeouts.value);
     let servers = servers::compile(file, &timeouts, context, findings);
@@ -51,7 +53,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         outbound: outbound::compile(file, context, findings),
         signer: credentials::signer(file, context, findings),
         session_key: None,
-        files: Box::default(),
+        files: recording.files(),
         listeners: listeners.into(),
         servers: servers.into(),
     }
