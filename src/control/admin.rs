@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::life::Control;
-use super::report;
+use super::{keys, report};
 use crate::base::Buf;
 use crate::config::snapshot::HostPolicy;
 use crate::io::{Accepted, Conn, Listen, Peer, uring};
@@ -121,7 +121,16 @@ async fn answer(control: &Rc<Control>, path: &str) -> Answer {
             Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
         },
         "/metrics" => metrics(control).await,
-        _ => Answer::text(404, "GET /healthz, /readyz or /metrics"),
+        "/.well-known/jwks.json" => jwks(control),
+        _ => Answer::text(404, "GET /healthz, /readyz, /metrics or /.well-known/jwks.json"),
+    }
+}
+
+/// The public keys that servers verify assertions with.
+fn jwks(control: &Rc<Control>) -> Answer {
+    match &control.shared.deployment.load().snapshot.signer {
+        Some(signer) => Answer { status: 200, content_type: "application/jwk-set+json", body: signer.jwks() },
+        None => Answer::text(404, "there is no `identity` in the configuration"),
     }
 }
 
@@ -141,6 +150,8 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         reloads_failed: control.reloads_failed.get(),
         draining: control.shared.stage.now() >= Stage::Draining,
         uptime: control.net.now().since(control.started),
+        fetches: &control.fetches.all(),
+        issuers: &keys::now(control),
     });
     Answer { status: 200, content_type: prometheus::CONTENT_TYPE, body }
 }
