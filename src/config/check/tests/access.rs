@@ -15,11 +15,11 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
     for (options, part) in [
         (
             "servers: [b]",
-            "f:6:29: access.rules[0].servers[0]: `b` is not the name of a server (write the name",
+            "f:6:31: access.rules[0].servers[0]: `b` is not the name of a server (write the name",
         ),
         ("tools: []", "access.rules[0].tools: has 0 elements"),
         ("tools: ['']", "access.rules[0].tools[0]: cannot be a name or pattern"),
-        ("tools: ['a\\b']", "`a\\b` has a lone backslash (write `\\*` for an asterisk"),
+        ("tools: ['a\\b']", "`a\\\\b` has a lone backslash (write `\\*` for an asterisk"),
         ("methods: ['*/call']", "methods[0]: `*/call` has a `*` that is not at its end"),
         ("proofs: [password]", "proofs[0]: `password` is not known (write `jwt`, `api_key`"),
         ("sources: [10.0.0.1/8]", "sources[0]: `10.0.0.1/8` has bits set behind its prefix"),
@@ -32,7 +32,7 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
         ("claims: {a: []}", "claims.a: has 0 elements"),
         ("claims: {a: [.inf]}", "claims.a[0]: `.inf` is no number that JSON has"),
         ("arguments: {/~2: 1}", "has a `~` that is not `~0` or `~1`"),
-        ("arguments: {a: ['b', 'c\\d']}", "arguments.a[1]: `c\\d` has a lone backslash"),
+        ("arguments: {a: ['b', 'c\\d']}", "arguments.a[1]: `c\\\\d` has a lone backslash"),
         ("time: {from: '8'}", "time.from: `8` is not an hour"),
         ("time: {days: [monday]}", "time.days[0]: `monday` is not known (did you mean `mon`?"),
         ("time: {from: '09:00', to: '09:00'}", "access.rules[0].time: begins when it ends"),
