@@ -27,7 +27,7 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
         ("claims: [a]", "claims: is not a map"),
         (
             "claims: {a..b: 1}",
-            "f:6:29: access.rules[0].claims.a..b: has an empty step (write `a.b`, or a JSON pointer",
+            "f:6:30: access.rules[0].claims.a..b: has an empty step (write `a.b`, or a JSON pointer",
         ),
         ("claims: {a: []}", "claims.a: has 0 elements"),
         ("claims: {a: [.inf]}", "claims.a[0]: `.inf` is no number that JSON has"),
@@ -38,7 +38,7 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
         ("time: {from: '09:00', to: '09:00'}", "access.rules[0].time: begins when it ends"),
         ("time: {from: '24:00', to: '09:00'}", "time.from: is the end of the day"),
         ("time: {utc_offset: '2'}", "time.utc_offset: `2` is not an offset"),
-        ("when: 'tool = 1'", "f:6:26: access.rules[0].when: is not CEL: line 1, column"),
+        ("when: 'tool = 1'", "f:6:27: access.rules[0].when: is not CEL: line 1, column"),
         ("when: 'tol == \"x\"'", "when: names `tol`, which is not known here; known: method, tool"),
         ("when: 'headers[\"cookie\"] == \"\"'", "when: looks up `cookie`: headers with credentials"),
         ("mode: dry_run", "mode: `dry_run` is not known (write `enforce` or `report`)"),
