@@ -79,7 +79,9 @@ section! {
         /// use `method`, `tool`, `prompt`, `resource`, `server`, `agent`, `user`, `tenant`, `roles`, `scopes`, `claims`,
         /// `headers["name"]` (none with credentials), `source`, `now`, `arguments` and `body`; what the request has not is an
         /// empty text. One without an answer, such as a comparison of an argument that is not there, counts as met for
-        /// a rule that denies and as not met for one that allows: ask first, with `has(arguments.rows)`.
+        /// a rule that denies and as not met for one that allows: ask first, with `has(arguments.rows)`. A rule that denies
+        /// and names no tools, prompts, resources or arguments is also asked about the protocol around them, where `body`
+        /// has no `params.name`: begin such an expression with `method == "tools/call" && `.
         when: String = WHEN, optional;
     }
 }
