@@ -173,4 +173,29 @@ mod tests {
             assert_eq!(is_for_us(from(ip), Some(host.as_bytes())), allowed, "{host}");
         }
     }
+
+    #[test]
+    fn the_keys_of_the_gateway_are_published_and_nothing_of_the_private_half() {
+        use crate::control::scene::{Scene, snapshot};
+        use crate::policy::authn::Authn;
+        use crate::policy::propagate::{Credentials, Signer};
+        let plain = || snapshot(Authn::default(), Credentials::None);
+        let rng = ring::rand::SystemRandom::new();
+        let pkcs8 = ring::signature::Ed25519KeyPair::generate_pkcs8(&rng);
+        let signer = pkcs8.ok().and_then(|key| Signer::new("i".into(), key.as_ref()).ok());
+        assert!(signer.is_some());
+        let signing = crate::config::Snapshot { signer, ..plain() };
+        Scene::play(plain(), vec![signing], async |scene| {
+            let get = async || answer(&scene.control, "/.well-known/jwks.json").await;
+            assert_eq!(get().await.status, 404);
+            scene.control.reload(crate::control::life::Reload::All).await;
+            let page = get().await;
+            assert_eq!((page.status, page.content_type), (200, "application/jwk-set+json"));
+            assert!(
+                page.body.contains("\"crv\":\"Ed25519\"") && !page.body.contains("\"d\""),
+                "{}",
+                page.body
+            );
+        });
+    }
 }

@@ -180,4 +180,25 @@ mod tests {
         assert_eq!(*new.addresses[0], [SocketAddr::from(([127, 0, 0, 1], 8))]);
         assert_eq!(new.addresses[1], old.addresses[0]);
     }
+
+    #[test]
+    fn a_client_certificate_must_fit_its_key() {
+        let pair = |name: &str| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate =
+                rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
+            (certificate.pem().into_bytes(), crate::base::Secret::new(key.serialize_pem().into_bytes()))
+        };
+        let ((chain, key), (_, other)) = (pair("gateway"), pair("other"));
+        let with = |key: crate::base::Secret| {
+            let mut snapshot = snapshot(&[("up", "https://127.0.0.1:8/mcp")]);
+            let tls = snapshot.servers[0].endpoints[0].tls.as_mut().unwrap();
+            tls.roots = Roots::Pem(chain.clone().into());
+            tls.identity = Some((chain.clone().into(), key));
+            deploy(snapshot, None).map(|deployment| deployment.endpoint_tls[0].is_some())
+        };
+        assert_eq!(with(key), Ok(true));
+        let fault = with(other).unwrap_err();
+        assert!(fault.starts_with("servers.up.tls: the private key does not belong"), "{fault}");
+    }
 }

@@ -25,6 +25,9 @@ pub async fn watch(control: Rc<Control>) {
     loop {
         control.net.sleep(LOOK_EVERY).await;
         let files = control.shared.deployment.load().snapshot.files.clone();
+        if files.is_empty() {
+            continue;
+        }
         let seen = files.clone();
         // A file system that does not answer holds up only this.
         let Some(stamps) = aside::run(control.aside, move || stamps(&seen)).await else { continue };

@@ -40,10 +40,16 @@ pub(super) fn issuers(all: &[(&str, KeySource)]) -> Authn {
 
 /// Introspection at this URL.
 pub(super) fn introspection(url: String) -> Authn {
-    let introspection = Introspection {
+    Authn { introspection: Some(introspection_at(url, "gateway", b"hunter2")), ..Authn::default() }
+}
+
+/// Introspection at this URL, by this client.
+pub(super) fn introspection_at(url: String, client_id: &str, client_secret: &[u8]) -> Introspection {
+    let client_secret = Secret::new(client_secret);
+    Introspection {
         url: url.into(),
-        client_id: "gateway".into(),
-        client_secret: Secret::new(*b"hunter2"),
+        client_id: client_id.into(),
+        client_secret,
         issuer: None,
         cache: 60,
         require_audience: false,
@@ -51,8 +57,7 @@ pub(super) fn introspection(url: String) -> Authn {
         skew: 30,
         required: Box::default(),
         mapping: Default::default(),
-    };
-    Authn { introspection: Some(introspection), ..Authn::default() }
+    }
 }
 
 /// A client that asks at this URL.

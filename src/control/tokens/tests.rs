@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::config::snapshot::Outbound;
 use crate::control::fetch::scripted::{Say, Scripted};
+use crate::control::scene::introspection_at;
 use crate::policy::propagate::base64;
 
 fn fetcher() -> Fetcher {
@@ -36,18 +37,7 @@ fn requests_are_those_of_the_rfcs() {
     let server = Scripted::start(|_, _| Say::ok(GOOD));
     client_credentials(&fetcher(), &grant(&server)).unwrap();
     exchange(&fetcher(), &grant(&server), &wish(), &Secret::new(*b"sub/ject")).unwrap();
-    let whom = Introspection {
-        url: server.url("/introspect").into(),
-        client_id: "gate way".into(),
-        client_secret: Secret::new(*b"hunter2:&"),
-        issuer: None,
-        cache: 60,
-        require_audience: false,
-        audiences: Box::default(),
-        skew: 30,
-        required: Box::default(),
-        mapping: Default::default(),
-    };
+    let whom = introspection_at(server.url("/introspect"), "gate way", b"hunter2:&");
     introspect(&fetcher(), &whom, &Secret::new(*b"opaque")).unwrap();
     let seen = server.seen();
     let bodies: Vec<&str> = seen.iter().map(|request| request.split_once("\r\n\r\n").unwrap().1).collect();
@@ -177,18 +167,7 @@ fn an_issuers_answer_about_a_token_is_passed_on_if_it_is_an_object() {
     {
         let (status, body) = say;
         let server = Scripted::start(move |_, _| Say::Reply(status, String::new(), body.into()));
-        let whom = Introspection {
-            url: server.url("/").into(),
-            client_id: "id".into(),
-            client_secret: Secret::new(*b"secret"),
-            issuer: None,
-            cache: 60,
-            require_audience: false,
-            audiences: Box::default(),
-            skew: 30,
-            required: Box::default(),
-            mapping: Default::default(),
-        };
+        let whom = introspection_at(server.url("/"), "id", b"secret");
         assert_eq!(introspect(&fetcher(), &whom, &Secret::new(*b"t")), expected, "{status} {body}");
     }
 }
