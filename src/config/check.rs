@@ -54,6 +54,14 @@ fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Checked,
     }
 }
 
+/// [`load`], in another world than the process's own.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot, Findings> {
+    load_from(path, generation, world).map(|(snapshot, _)| snapshot)
+}
+
 /// Checks and compiles `text`; `findings` is empty and names the file.
 ///
 /// # Errors

@@ -18,10 +18,12 @@ use super::url::{self, EndpointUrl, Origin};
 
 pub mod access;
 pub mod authentication;
+pub mod credentials;
 pub mod outbound;
 
 use access::{AccessSection, TestSection};
 use authentication::AuthenticationSection;
+use credentials::{AssertionSection, CredentialsSection, IdentitySection};
 use outbound::OutboundSection;
 
 section! {
@@ -29,7 +31,7 @@ section! {
     /// are errors, and `ringgate check FILE` names all of them at once. Sizes are written `16KiB`,
     /// `4MiB`, `1GiB` or as plain bytes; durations `250ms`, `5s`, `2m`, `1h`. A reference is a file name
     /// (relative to the directory of this file), `file:NAME` or `env:NAME`. Send SIGHUP to reload:
-    /// all or nothing. Only `listeners[].address`, `workers`, `placement`, `driver` and `admin` need a
+    /// all or nothing. Files that references name are read again when they change. Only `listeners[].address`, `workers`, `placement`, `driver` and `admin` need a
     /// restart.
     File {
         /// Where clients connect.
@@ -70,6 +72,8 @@ section! {
         tests: Vec<At<TestSection>> = list(sub::<TestSection>(), 0, 4096), default "[]";
         /// What the gateway fetches for itself, and how.
         outbound: OutboundSection = sub::<OutboundSection>(), default "{}";
+        /// Who the gateway is to servers that get an `assertion`.
+        identity: IdentitySection = sub::<IdentitySection>(), optional;
         /// The operator's own listener.
         admin: AdminSection = sub::<AdminSection>(), default "{}";
         /// Logging, to standard error.
@@ -172,6 +176,10 @@ section! {
         /// Headers added to every request to the server, in place of the client's own of that name. A value
         /// that is `env:NAME` or `file:NAME`, also after one word as in `Bearer env:TOKEN`, is read from there.
         headers: Vec<(At<String>, HeaderValue)> = MapOf { value: HEADER_VALUE, max: 32 }, default "{}";
+        /// What the gateway shows to the server, besides `headers`.
+        credentials: CredentialsSection = sub::<CredentialsSection>(), optional;
+        /// Tell the server in a signed header who calls. Write `{}` for all defaults.
+        assertion: AssertionSection = sub::<AssertionSection>(), optional;
         /// How the server's certificate is checked, for `https` URLs. There is no way not to check it.
         tls: UpstreamTlsSection = sub::<UpstreamTlsSection>(), optional;
         /// Serve callers without a credential too, although there is `authentication`. What they may do is for `access` to say.
@@ -189,10 +197,14 @@ section! {
 }
 
 section! {
-    /// How a server's certificate is checked.
+    /// How a server's certificate is checked, and what the gateway shows of its own.
     UpstreamTlsSection {
         /// Trust only the certificates in this PEM text instead of the system's: a reference.
         ca: Reference = REFERENCE, optional;
+        /// The certificate that the gateway shows where the server asks for one: chain in PEM, its own first: a reference.
+        certificate: Reference = REFERENCE, optional;
+        /// The certificate's private key in PEM: a reference.
+        key: Reference = REFERENCE, optional;
         /// The name the certificate must have. When not given: the host of the URL.
         server_name: String = TLS_NAME, optional;
     }

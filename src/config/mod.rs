@@ -20,7 +20,7 @@ pub mod section;
 pub mod snapshot;
 mod text;
 mod units;
-mod url;
+pub mod url;
 pub mod world;
 pub mod yaml;
 

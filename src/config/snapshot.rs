@@ -320,10 +320,33 @@ pub struct Access {
 }
 
 /// What the gateway fetches for itself (keys, metadata, introspection, tokens), and how.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Outbound {
     /// `http` URLs are permitted.
     pub allow_http: bool,
+    /// URLs that came from the network may lead to private addresses.
+    pub allow_private: bool,
+    /// What the certificates of others must chain to.
+    pub roots: Roots,
+    /// One fetch, from the name to the last byte.
+    pub timeout: Duration,
+    /// Keys are fetched again this often.
+    pub keys_refresh: Duration,
+    /// Keys that could not be fetched again for so long are dropped.
+    pub keys_max_age: Duration,
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self {
+            allow_http: false,
+            allow_private: false,
+            roots: Roots::System,
+            timeout: Duration::from_secs(5),
+            keys_refresh: Duration::from_secs(5 * 60),
+            keys_max_age: Duration::from_secs(24 * 60 * 60),
+        }
+    }
 }
 
 /// Who may call a server, and how clients learn of it.

@@ -1,7 +1,9 @@
 //! What a configuration refers to outside of itself: environment variables and files.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Answers references. A trait, so that checks can be tested without touching the environment.
 pub trait World {
@@ -34,6 +36,35 @@ impl World for System {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(bytes)
+    }
+}
+
+/// Another world, and which files of it were asked for.
+pub struct Recording<'w> {
+    world: &'w dyn World,
+    files: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl<'w> Recording<'w> {
+    /// Nothing was asked of `world` yet.
+    pub fn of(world: &'w dyn World) -> Self {
+        Self { world, files: RefCell::default() }
+    }
+
+    /// The files, in order, each once. Those that could not be read are among them.
+    pub fn files(self) -> Box<[PathBuf]> {
+        self.files.into_inner().into_iter().collect()
+    }
+}
+
+impl World for Recording<'_> {
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.world.variable(name)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.files.borrow_mut().insert(path.to_owned());
+        self.world.read(path)
     }
 }
 

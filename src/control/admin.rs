@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::life::Control;
-use super::report;
+use super::{keys, report};
 use crate::base::Buf;
 use crate::config::snapshot::HostPolicy;
 use crate::io::{Accepted, Conn, Listen, Peer, uring};
@@ -121,7 +121,16 @@ async fn answer(control: &Rc<Control>, path: &str) -> Answer {
             Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
         },
         "/metrics" => metrics(control).await,
-        _ => Answer::text(404, "GET /healthz, /readyz or /metrics"),
+        "/.well-known/jwks.json" => jwks(control),
+        _ => Answer::text(404, "GET /healthz, /readyz, /metrics or /.well-known/jwks.json"),
+    }
+}
+
+/// The public keys that servers verify assertions with.
+fn jwks(control: &Rc<Control>) -> Answer {
+    match &control.shared.deployment.load().snapshot.signer {
+        Some(signer) => Answer { status: 200, content_type: "application/jwk-set+json", body: signer.jwks() },
+        None => Answer::text(404, "there is no `identity` in the configuration"),
     }
 }
 
@@ -141,6 +150,8 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         reloads_failed: control.reloads_failed.get(),
         draining: control.shared.stage.now() >= Stage::Draining,
         uptime: control.net.now().since(control.started),
+        fetches: &control.fetches.all(),
+        issuers: &keys::now(control),
     });
     Answer { status: 200, content_type: prometheus::CONTENT_TYPE, body }
 }
@@ -161,5 +172,30 @@ mod tests {
         ] {
             assert_eq!(is_for_us(from(ip), Some(host.as_bytes())), allowed, "{host}");
         }
+    }
+
+    #[test]
+    fn the_keys_of_the_gateway_are_published_and_nothing_of_the_private_half() {
+        use crate::control::scene::{Scene, snapshot};
+        use crate::policy::authn::Authn;
+        use crate::policy::propagate::{Credentials, Signer};
+        let plain = || snapshot(Authn::default(), Credentials::None);
+        let rng = ring::rand::SystemRandom::new();
+        let pkcs8 = ring::signature::Ed25519KeyPair::generate_pkcs8(&rng);
+        let signer = pkcs8.ok().and_then(|key| Signer::new("i".into(), key.as_ref()).ok());
+        assert!(signer.is_some());
+        let signing = crate::config::Snapshot { signer, ..plain() };
+        Scene::play(plain(), vec![signing], async |scene| {
+            let get = async || answer(&scene.control, "/.well-known/jwks.json").await;
+            assert_eq!(get().await.status, 404);
+            scene.control.reload(crate::control::life::Reload::All).await;
+            let page = get().await;
+            assert_eq!((page.status, page.content_type), (200, "application/jwk-set+json"));
+            assert!(
+                page.body.contains("\"crv\":\"Ed25519\"") && !page.body.contains("\"d\""),
+                "{}",
+                page.body
+            );
+        });
     }
 }

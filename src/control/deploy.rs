@@ -1,23 +1,38 @@
 //! From a snapshot to a deployment: what takes long or blocks is done here, once, and never on a worker.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
+use super::aside::{self, Aside};
 use crate::config::Snapshot;
 use crate::config::snapshot::{Address, Endpoint, ListenerTls, Roots};
-use crate::io::bell::bell;
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::link::Deployment;
-use crate::policy::authn::{KeySet, KeySource};
-use crate::shared::Mailbox;
+use crate::policy::authn::{Issuer, KeySet, KeySource};
+
+/// For each endpoint, what its name resolved to.
+pub type Addresses = Box<[Box<[SocketAddr]>]>;
 
 /// Makes a deployment of a snapshot, after `old` if there was one. A name that does not resolve is no error:
-/// it may come back, and until then it keeps what it resolved to in `old`.
+/// it may come back, and until then it keeps what it resolved to in `old`. Blocks while names are resolved.
 ///
 /// # Errors
 /// A TLS set-up that cannot work, with the option it belongs to.
 pub fn deploy(snapshot: Snapshot, old: Option<&Deployment>) -> Result<Deployment, String> {
+    let addresses = resolve(&snapshot, old);
+    assemble(Arc::new(snapshot), addresses, old)
+}
+
+/// A deployment of `snapshot`, whose names were resolved to `addresses`, after `old` if there was one.
+///
+/// # Errors
+/// A TLS set-up that cannot work, with the option it belongs to.
+pub fn assemble(
+    snapshot: Arc<Snapshot>,
+    addresses: Addresses,
+    old: Option<&Deployment>,
+) -> Result<Deployment, String> {
     let listener_tls = snapshot
         .listeners
         .iter()
@@ -27,53 +42,60 @@ pub fn deploy(snapshot: Snapshot, old: Option<&Deployment>) -> Result<Deployment
     let endpoint_tls = endpoints(&snapshot)
         .map(|(server, endpoint)| endpoint_set_up(server, endpoint))
         .collect::<Result<_, _>>()?;
-    let addresses = resolve(&snapshot, old);
-    let keys = keys(&snapshot);
-    Ok(Deployment { snapshot: Arc::new(snapshot), listener_tls, endpoint_tls, addresses, keys })
+    let keys = keys(&snapshot, old);
+    Ok(Deployment { snapshot, listener_tls, endpoint_tls, addresses, keys })
 }
 
-/// The deployment with its names resolved anew; `None` if nothing changed.
-pub fn refresh(old: &Deployment) -> Option<Deployment> {
-    let addresses = resolve(&old.snapshot, Some(old));
-    (addresses != old.addresses).then(|| Deployment {
-        snapshot: old.snapshot.clone(),
-        listener_tls: old.listener_tls.clone(),
-        endpoint_tls: old.endpoint_tls.clone(),
-        addresses,
-        keys: old.keys.clone(),
-    })
+/// The same deployment once more, to change something of it.
+pub fn copy(of: &Deployment) -> Deployment {
+    Deployment {
+        snapshot: of.snapshot.clone(),
+        listener_tls: of.listener_tls.clone(),
+        endpoint_tls: of.endpoint_tls.clone(),
+        addresses: of.addresses.clone(),
+        keys: of.keys.clone(),
+    }
 }
 
-/// The keys of each issuer, as far as they were read with the configuration.
-fn keys(snapshot: &Snapshot) -> Box<[Option<Arc<KeySet>>]> {
-    let issuers = snapshot.authn.iter().flat_map(|authn| &authn.issuers);
-    let given = issuers.map(|issuer| match &issuer.source {
-        KeySource::Given(keys) => Some(keys.clone()),
-        KeySource::Discovery | KeySource::Url(_) => None,
-    });
-    given.collect()
-}
-
-/// Starts a thread for one piece of work that blocks, or fails for want of one.
-pub type Aside = fn(Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
-
-/// [`refresh`], on a thread that lives only for it: a name server that does not answer holds up neither signals nor
-/// health checks. `None` also when no thread or descriptor is to be had: the next time may be better.
-pub async fn refresh_aside(old: Arc<Deployment>, aside: Aside) -> Option<Deployment> {
-    let (bell, wire) = bell().ok()?;
-    let mut sleeper = wire.listen().ok()?;
-    let found = Arc::new(Mailbox::new(1));
-    let theirs = found.clone();
-    let resolve = move || {
-        if let Some(newer) = refresh(&old) {
-            let _ = theirs.post(newer);
-        }
-        bell.ring();
+/// The keys of each issuer: those that were read with the configuration, and of the fetched ones those that `old` has
+/// of the same issuer from the same source.
+fn keys(snapshot: &Snapshot, old: Option<&Deployment>) -> Box<[Option<Arc<KeySet>>]> {
+    let before = |issuer: &Issuer| {
+        let old = old?;
+        let at = old
+            .snapshot
+            .authn
+            .as_ref()?
+            .issuers
+            .iter()
+            .position(|known| known.name == issuer.name && known.source == issuer.source)?;
+        old.keys.get(at).cloned().flatten()
     };
-    aside(Box::new(resolve)).ok()?;
-    // An error means that the thread is gone, and has left nothing.
-    let _ = sleeper.heard().await;
-    found.take()
+    let of = |issuer: &Issuer| match &issuer.source {
+        KeySource::Given(keys) => Some(keys.clone()),
+        KeySource::Discovery | KeySource::Url(_) => before(issuer),
+    };
+    snapshot.authn.iter().flat_map(|authn| &authn.issuers).map(of).collect()
+}
+
+/// What the names of `snapshot` resolve to, on a thread that lives only for it: a name server that does not answer
+/// holds up neither signals nor health checks. Without a thread, everything stays as it is in `old`.
+pub async fn resolve_aside(snapshot: Arc<Snapshot>, old: Arc<Deployment>, aside: Aside) -> Addresses {
+    let (theirs, before) = (snapshot.clone(), old.clone());
+    let found = aside::run(aside, move || resolve(&theirs, Some(&before))).await;
+    found.unwrap_or_else(|| unresolved(&snapshot, &old))
+}
+
+/// What the endpoints of `snapshot` resolved to in `old`; an address needs no resolving.
+fn unresolved(snapshot: &Snapshot, old: &Deployment) -> Addresses {
+    let known = |endpoint: &Endpoint| match &endpoint.address {
+        Address::Tcp { host, port } => match host.parse::<IpAddr>() {
+            Ok(ip) => [SocketAddr::new(ip, *port)].into(),
+            Err(_) => before(old, &endpoint.address).unwrap_or_default(),
+        },
+        Address::Unix(_) => Box::default(),
+    };
+    endpoints(snapshot).map(|(_, endpoint)| known(endpoint)).collect()
 }
 
 fn endpoints(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Endpoint)> {
@@ -94,11 +116,12 @@ fn endpoint_set_up(server: &str, endpoint: &Endpoint) -> Result<Option<TlsClient
         Roots::System => None,
         Roots::Pem(pem) => Some(&pem[..]),
     };
-    TlsClient::new(roots, None).map(Some).map_err(|what| format!("servers.{server}.tls: {what}"))
+    let identity = tls.identity.as_ref().map(|(chain, key)| (&chain[..], key.reveal()));
+    TlsClient::new(roots, identity).map(Some).map_err(|what| format!("servers.{server}.tls: {what}"))
 }
 
 /// The addresses of every endpoint. A name that does not resolve now keeps what it resolved to before.
-fn resolve(snapshot: &Snapshot, old: Option<&Deployment>) -> Box<[Box<[SocketAddr]>]> {
+fn resolve(snapshot: &Snapshot, old: Option<&Deployment>) -> Addresses {
     let mut known: HashMap<(&str, u16), Box<[SocketAddr]>> = HashMap::new();
     endpoints(snapshot)
         .map(|(server, endpoint)| {
@@ -156,5 +179,26 @@ mod tests {
             deploy(snapshot(&[("here", "http://127.0.0.1:8/mcp"), ("gone", gone)]), Some(&old)).unwrap();
         assert_eq!(*new.addresses[0], [SocketAddr::from(([127, 0, 0, 1], 8))]);
         assert_eq!(new.addresses[1], old.addresses[0]);
+    }
+
+    #[test]
+    fn a_client_certificate_must_fit_its_key() {
+        let pair = |name: &str| {
+            let key = rcgen::KeyPair::generate().unwrap();
+            let certificate =
+                rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().self_signed(&key).unwrap();
+            (certificate.pem().into_bytes(), crate::base::Secret::new(key.serialize_pem().into_bytes()))
+        };
+        let ((chain, key), (_, other)) = (pair("gateway"), pair("other"));
+        let with = |key: crate::base::Secret| {
+            let mut snapshot = snapshot(&[("up", "https://127.0.0.1:8/mcp")]);
+            let tls = snapshot.servers[0].endpoints[0].tls.as_mut().unwrap();
+            tls.roots = Roots::Pem(chain.clone().into());
+            tls.identity = Some((chain.clone().into(), key));
+            deploy(snapshot, None).map(|deployment| deployment.endpoint_tls[0].is_some())
+        };
+        assert_eq!(with(key), Ok(true));
+        let fault = with(other).unwrap_err();
+        assert!(fault.starts_with("servers.up.tls: the private key does not belong"), "{fault}");
     }
 }

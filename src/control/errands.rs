@@ -1,24 +1,210 @@
 //! What workers cannot do themselves, because it waits for somebody outside.
+//!
+//! Equal errands of one configuration run once, and everybody who waits is answered. What an errand waits for runs
+//! beside the control loop, and a slow issuer has only its share of that.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
+use super::counters::{Kind, Restraint};
+use super::fetch::{Fault, Fetcher};
+use super::keys;
 use super::life::Control;
+use super::tokens::{self, Granted};
+use crate::base::Ticks;
+use crate::config::snapshot::{Server, ServerId};
 use crate::io::bell::Sleeper;
-use crate::link::{Answer, Message, Order};
+use crate::link::{Answer, Errand, Message, Order};
+use crate::policy::propagate::Credentials;
 
-/// Runs errands for as long as the process lives.
-pub async fn run(control: Rc<Control>, mut bell: Sleeper) {
-    while bell.heard().await.is_ok() {
-        while let Some(order) = control.shared.orders.take() {
-            answer(&control, &order, Answer::Failed);
+/// After a failure, a token of the gateway's own is not asked for again within this time.
+const REST: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Errands under way, and what is kept of them.
+#[derive(Default)]
+pub struct Errands {
+    open: RefCell<HashMap<Key, Vec<Waiter>>>,
+    /// The gateway's own tokens, by generation and server.
+    own: RefCell<HashMap<(u64, u16), Own>>,
+    restraint: Restraint,
+}
+
+struct Waiter {
+    worker: usize,
+    number: u64,
+}
+
+#[derive(Clone)]
+enum Own {
+    /// A token, and when it ends, in seconds since 1970 (UTC).
+    Token(Granted, u64),
+    /// None, and none is asked for before then.
+    Resting(Ticks),
+}
+
+/// What makes two errands the same. The generation stands for all that the errand's numbers refer to.
+#[derive(PartialEq, Eq)]
+struct Key {
+    generation: u64,
+    errand: Errand,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.generation.hash(state);
+        match &self.errand {
+            Errand::Keys(issuer) => (0, issuer).hash(state),
+            Errand::Introspect(token) => (1, token.reveal()).hash(state),
+            Errand::Token(server, subject) => {
+                (2, server, subject.as_ref().map(crate::base::Secret::reveal)).hash(state);
+            }
         }
     }
 }
 
+/// Runs errands for as long as the process lives.
+pub async fn run(control: Rc<Control>, mut bell: Sleeper) {
+    loop {
+        while let Some(order) = control.shared.orders.take() {
+            take(&control, order);
+        }
+        if bell.heard().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn take(control: &Rc<Control>, order: Order) {
+    let waiter = Waiter { worker: order.worker, number: order.number };
+    let generation = order.deployment.snapshot.generation;
+    let key = Key { generation, errand: order.errand.clone() };
+    if let Some(waiters) = control.errands.open.borrow_mut().get_mut(&key) {
+        waiters.push(waiter);
+        return;
+    }
+    control.errands.open.borrow_mut().insert(key, vec![waiter]);
+    let this = control.clone();
+    control.net.spawn(Box::pin(async move {
+        let answer = obey(&this, &order).await;
+        let key = Key { generation, errand: order.errand };
+        let waiters = this.errands.open.borrow_mut().remove(&key).unwrap_or_default();
+        for waiter in waiters {
+            tell(&this, &waiter, answer.clone());
+        }
+    }));
+}
+
 /// Tells the worker what became of its errand. A worker whose mailbox is full waits until its patience ends.
-fn answer(control: &Control, order: &Order, answer: Answer) {
-    let worker = &control.shared.workers[order.worker];
-    if worker.mailbox.post(Message::Errand(order.number, answer)).is_ok() {
+fn tell(control: &Control, waiter: &Waiter, answer: Answer) {
+    let Some(worker) = control.shared.workers.get(waiter.worker) else { return };
+    if worker.mailbox.post(Message::Errand(waiter.number, answer)).is_ok() {
         worker.bell.ring();
     }
 }
+
+async fn obey(control: &Control, order: &Order) -> Answer {
+    match &order.errand {
+        Errand::Keys(issuer) => keys::on_demand(control, &order.deployment, *issuer).await,
+        Errand::Introspect(_) => introspect(control, order).await,
+        Errand::Token(server, _) => token(control, order, *server).await,
+    }
+}
+
+async fn introspect(control: &Control, order: &Order) -> Answer {
+    let (snapshot, Errand::Introspect(token)) = (order.deployment.snapshot.clone(), order.errand.clone())
+    else {
+        return Answer::Failed;
+    };
+    let Some(url) = snapshot.authn.as_ref().and_then(|authn| Some(authn.introspection.as_ref()?.url.clone()))
+    else {
+        return Answer::Failed;
+    };
+    let whom = snapshot.clone();
+    let job = move |fetcher: &Fetcher| {
+        let whom = whom.authn.as_ref().and_then(|authn| authn.introspection.as_ref()).ok_or(Fault::Url)?;
+        tokens::introspect(fetcher, whom, &token)
+    };
+    match control.fetch(Kind::Introspection, &snapshot.outbound, &url, job).await {
+        Ok(body) => Answer::Introspected(body),
+        Err(fault) => failed(control, Kind::Introspection, "", &fault),
+    }
+}
+
+async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
+    let snapshot = order.deployment.snapshot.clone();
+    let Some(server) = snapshot.servers.get(usize::from(id.0)) else { return Answer::Failed };
+    match (&server.credentials, &order.errand) {
+        (Credentials::ClientCredentials(_), Errand::Token(_, None)) => {
+            own_token(control, order, server).await
+        }
+        (Credentials::Exchange(grant, _), Errand::Token(_, Some(subject))) => {
+            let (theirs, subject) = (snapshot.clone(), subject.clone());
+            let job = move |fetcher: &Fetcher| match &theirs.server(id).credentials {
+                Credentials::Exchange(grant, wish) => tokens::exchange(fetcher, grant, wish, &subject),
+                _ => Err(Fault::Url),
+            };
+            let kind = Kind::TokenExchange;
+            match control.fetch(kind, &snapshot.outbound, &grant.token_url, job).await {
+                Ok(granted) => shown(granted.clone(), control.net.wall().saturating_add(granted.usable)),
+                Err(Fault::Denied) => Answer::Refused,
+                Err(fault) => failed(control, kind, &server.name, &fault),
+            }
+        }
+        _ => Answer::Failed,
+    }
+}
+
+/// A token of the gateway's own. It is kept, so that each worker need not fetch one.
+async fn own_token(control: &Control, order: &Order, server: &Server) -> Answer {
+    let snapshot = order.deployment.snapshot.clone();
+    let (id, key) = (server.id, (snapshot.generation, server.id.0));
+    let kept = control.errands.own.borrow().get(&key).cloned();
+    match kept {
+        Some(Own::Token(granted, expires)) if expires > control.net.wall() => return shown(granted, expires),
+        Some(Own::Resting(until)) if until > control.net.now() => return Answer::Failed,
+        _ => {}
+    }
+    let Credentials::ClientCredentials(grant) = &server.credentials else { return Answer::Failed };
+    let theirs = snapshot.clone();
+    let job = move |fetcher: &Fetcher| match &theirs.server(id).credentials {
+        Credentials::ClientCredentials(grant) => tokens::client_credentials(fetcher, grant),
+        _ => Err(Fault::Url),
+    };
+    let kind = Kind::ClientCredentials;
+    let fetched = control.fetch(kind, &snapshot.outbound, &grant.token_url, job).await;
+    let (own, answer) = match fetched {
+        Ok(granted) => {
+            let expires = control.net.wall().saturating_add(granted.usable);
+            (Own::Token(granted.clone(), expires), shown(granted, expires))
+        }
+        Err(fault) => (Own::Resting(control.net.now() + REST), failed(control, kind, &server.name, &fault)),
+    };
+    let newest = control.shared.deployment.load().snapshot.generation;
+    let mut kept = control.errands.own.borrow_mut();
+    kept.insert(key, own);
+    // A reload may have changed what the tokens are for.
+    kept.retain(|(generation, _), _| *generation >= newest);
+    answer
+}
+
+fn shown(granted: Granted, expires: u64) -> Answer {
+    Answer::Token { token: granted.token, expires }
+}
+
+/// Says why in the log, where callers cannot fill it.
+fn failed(control: &Control, kind: Kind, server: &str, fault: &Fault) -> Answer {
+    if let Some(kept_back) = control.errands.restraint.may_speak(control.net.now()) {
+        let what = kind.label();
+        if matches!(fault, Fault::Client(_)) {
+            tracing::error!(what, server, error = %fault, kept_back, "an issuer refuses the gateway");
+        } else {
+            tracing::warn!(what, server, error = %fault, kept_back, "a fetch failed");
+        }
+    }
+    Answer::Failed
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The life of the process: run, reload, drain, stop.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
@@ -9,13 +9,20 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::{admin, deploy, errands};
+use super::aside::{self, Aside, Gate, Turns};
+use super::counters::{Counters, Kind};
+use super::errands::Errands;
+use super::fetch::{Fault, Fetcher};
+use super::keys::Keeper;
+use super::{admin, deploy, errands, keys, rotation};
 use crate::base::Ticks;
 use crate::config::Snapshot;
-use crate::config::snapshot::{Listener, restart_needed};
+use crate::config::snapshot::{Address, Listener, Outbound, restart_needed};
+use crate::config::url;
 use crate::io::bell::Sleeper;
 use crate::io::{Listen, Net};
-use crate::link::Shared;
+use crate::link::{Deployment, Shared};
+use crate::policy::authn::KeySet;
 use crate::shared::Stage;
 
 /// Names are resolved again this often.
@@ -25,8 +32,43 @@ const LOOK: Duration = Duration::from_millis(20);
 /// After the drain deadline, connections that were cut get this long to end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
-/// Reads the configuration again: the new one, or all that is wrong with it.
-pub type Source = Box<dyn Fn(u64) -> Result<Snapshot, String>>;
+/// Where the configuration comes from. It answers with the new one, or with all that is wrong with it.
+pub trait Source {
+    /// Reads the text anew, and what it refers to.
+    ///
+    /// # Errors
+    /// The findings.
+    fn read(&self, generation: u64) -> Result<Snapshot, String>;
+    /// The text that is in force, with what it refers to read anew: a file that somebody is still editing is left alone.
+    ///
+    /// # Errors
+    /// The findings.
+    fn read_references(&self, generation: u64) -> Result<Snapshot, String>;
+    /// What [`Source::read`] has given last is in force now.
+    fn accepted(&self);
+}
+
+/// A configuration that is made and not read, so that all of it is made anew.
+impl<F: Fn(u64) -> Result<Snapshot, String>> Source for F {
+    fn read(&self, generation: u64) -> Result<Snapshot, String> {
+        self(generation)
+    }
+
+    fn read_references(&self, generation: u64) -> Result<Snapshot, String> {
+        self(generation)
+    }
+
+    fn accepted(&self) {}
+}
+
+/// What is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// Everything.
+    All,
+    /// What the text in force refers to.
+    SameText,
+}
 
 /// How the process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +88,24 @@ pub struct Control {
     /// Time and tasks of this thread.
     pub net: Rc<dyn Net>,
     /// Where the configuration comes from.
-    pub source: Source,
+    pub source: Box<dyn Source>,
     /// How work that blocks for long gets a thread of its own.
-    pub aside: deploy::Aside,
+    pub aside: Aside,
     /// Reloads that were refused.
     pub reloads_failed: Cell<u64>,
     /// Reloads that were taken.
     pub reloads: Cell<u64>,
     /// When the process started.
     pub started: Ticks,
+    /// Fetches by kind and result.
+    pub fetches: Counters,
+    /// The keys of issuers.
+    pub keys: Keeper,
+    /// Errands under way.
+    pub errands: Errands,
+    turns: Turns,
+    fetcher: RefCell<Arc<Fetcher>>,
+    reloading: Gate,
 }
 
 /// What wakes control.
@@ -68,12 +119,34 @@ pub struct Signals {
 }
 
 impl Control {
+    /// Control of the process whose threads share `shared`. It runs once [`Control::run`] is called.
+    pub fn new(shared: Arc<Shared>, net: Rc<dyn Net>, source: Box<dyn Source>, aside: Aside) -> Self {
+        let (started, outbound) = (net.now(), shared.deployment.load().snapshot.outbound.clone());
+        Self {
+            shared,
+            net,
+            source,
+            aside,
+            reloads_failed: Cell::new(0),
+            reloads: Cell::new(0),
+            started,
+            fetches: Counters::default(),
+            keys: Keeper::new(KeySet::parse),
+            errands: Errands::default(),
+            turns: Turns::default(),
+            fetcher: RefCell::new(Arc::new(Fetcher::new(outbound))),
+            reloading: Gate::default(),
+        }
+    }
+
     /// Runs until the process has drained. `admin` is the operator's listener.
     pub async fn run(self: Rc<Self>, signals: Signals, admin: Option<Rc<dyn Listen>>) -> Ending {
         let Signals { reload, mut stop, orders } = signals;
         self.net.spawn(Box::pin(errands::run(self.clone(), orders)));
         self.net.spawn(Box::pin(self.clone().reload_on_signal(reload)));
         self.net.spawn(Box::pin(self.clone().resolve_now_and_then()));
+        self.net.spawn(Box::pin(keys::keep(self.clone())));
+        self.net.spawn(Box::pin(rotation::watch(self.clone())));
         if let Some(listen) = admin {
             self.net.spawn(Box::pin(admin::serve(self.clone(), listen)));
         }
@@ -95,26 +168,21 @@ impl Control {
 
     async fn reload_on_signal(self: Rc<Self>, mut signal: Sleeper) {
         while signal.heard().await.is_ok() {
-            self.reload();
+            self.reload(Reload::All).await;
         }
     }
 
-    /// Takes over the configuration as it is now, as a whole or not at all.
-    fn reload(&self) {
-        let old = self.shared.deployment.load();
-        let generation = old.snapshot.generation + 1;
-        let deployment = (self.source)(generation).and_then(|mut new| {
-            let later = restart_needed(&old.snapshot, &new);
-            new.listeners = at_their_sockets(&old.snapshot.listeners, &new.listeners);
-            deploy::deploy(new, Some(&old)).map(|deployment| (deployment, later))
-        });
-        match deployment {
-            Ok((deployment, later)) => {
-                for option in later {
-                    tracing::warn!(option, "this option changed, and takes effect only after a restart");
-                }
-                self.shared.deployment.store(Arc::new(deployment));
-                self.ring_all();
+    /// Takes over the configuration as it is now, as a whole or not at all. One at a time.
+    pub async fn reload(&self, what: Reload) {
+        let _pass = loop {
+            match self.reloading.enter() {
+                Some(pass) => break pass,
+                None => self.reloading.opened().await,
+            }
+        };
+        match self.reloaded(what).await {
+            Ok(None) => {}
+            Ok(Some(generation)) => {
                 self.reloads.set(self.reloads.get() + 1);
                 tracing::info!(generation, "configuration reloaded");
             }
@@ -125,19 +193,108 @@ impl Control {
         }
     }
 
+    /// The generation that is in force now; `None` if nothing was changed.
+    async fn reloaded(&self, what: Reload) -> Result<Option<u64>, String> {
+        let old = self.shared.deployment.load();
+        let generation = old.snapshot.generation + 1;
+        let mut new = match what {
+            Reload::All => self.source.read(generation)?,
+            Reload::SameText => self.source.read_references(generation)?,
+        };
+        let later = restart_needed(&old.snapshot, &new);
+        new.listeners = at_their_sockets(&old.snapshot.listeners, &new.listeners);
+        if what == Reload::SameText {
+            new.generation = old.snapshot.generation;
+            if new == *old.snapshot {
+                return Ok(None);
+            }
+            new.generation = generation;
+            tracing::info!("a file that the configuration refers to changed");
+        }
+        let new = Arc::new(new);
+        let addresses = deploy::resolve_aside(new.clone(), old, self.aside).await;
+        // Keys and addresses may have changed while names were resolved.
+        let deployment = deploy::assemble(new, addresses, Some(&self.shared.deployment.load()))?;
+        for option in later {
+            tracing::warn!(option, "this option changed, and takes effect only after a restart");
+        }
+        self.shared.deployment.store(Arc::new(deployment));
+        self.ring_all();
+        if what == Reload::All {
+            self.source.accepted();
+        }
+        Ok(Some(generation))
+    }
+
     async fn resolve_now_and_then(self: Rc<Self>) {
         loop {
             self.net.sleep(RESOLVE_EVERY).await;
             let old = self.shared.deployment.load();
-            let newer = deploy::refresh_aside(old.clone(), self.aside).await;
+            let addresses = deploy::resolve_aside(old.snapshot.clone(), old.clone(), self.aside).await;
+            let now = self.shared.deployment.load();
             // A reload in the meantime has resolved for itself.
-            let is_current = Arc::ptr_eq(&old, &self.shared.deployment.load());
-            if let Some(newer) = newer.filter(|_| is_current) {
+            if Arc::ptr_eq(&old.snapshot, &now.snapshot) && addresses != now.addresses {
                 tracing::info!("the addresses of a server changed");
-                self.shared.deployment.store(Arc::new(newer));
-                self.ring_all();
+                self.publish(|deployment| deployment.addresses = addresses);
             }
         }
+    }
+
+    /// Changes something of the deployment in force that the configuration does not say. All of this happens on the
+    /// control thread, between two waits, so that no change is lost.
+    pub fn publish(&self, change: impl FnOnce(&mut Deployment)) {
+        let mut next = deploy::copy(&self.shared.deployment.load());
+        change(&mut next);
+        self.shared.deployment.store(Arc::new(next));
+        self.ring_all();
+    }
+
+    /// Runs `job`, which fetches from the host of `url`, beside this thread, when it is its turn.
+    ///
+    /// # Errors
+    /// Those of `job`, and [`Fault::Busy`] when its turn did not come within `outbound.timeout`.
+    pub async fn fetch<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        outbound: &Outbound,
+        url: &str,
+        job: impl FnOnce(&Fetcher) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let result = self.fetch_in_turn(outbound, url, job).await;
+        self.fetches.count(kind, result.as_ref().err().map_or("ok", Fault::label));
+        result
+    }
+
+    async fn fetch_in_turn<T: Send + 'static>(
+        &self,
+        outbound: &Outbound,
+        url: &str,
+        job: impl FnOnce(&Fetcher) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let host = match url::endpoint(url).map(|url| url.address) {
+            Ok(Address::Tcp { host, port }) => format!("{host}:{port}"),
+            Ok(Address::Unix(_)) | Err(_) => return Err(Fault::Url),
+        };
+        let turn = self.turns.ask(&host).ok_or(Fault::Busy)?;
+        let (mut granted, mut patience) = (pin!(turn.granted()), self.net.sleep(outbound.timeout));
+        let in_time = poll_fn(|cx| match granted.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(true),
+            Poll::Pending => patience.as_mut().poll(cx).map(|()| false),
+        });
+        if !in_time.await {
+            return Err(Fault::Busy);
+        }
+        let fetcher = self.fetcher(outbound);
+        aside::run(self.aside, move || job(&fetcher)).await.unwrap_or(Err(Fault::Busy))
+    }
+
+    /// The fetcher by these rules. It is kept as long as the rules stay the same.
+    fn fetcher(&self, outbound: &Outbound) -> Arc<Fetcher> {
+        let mut kept = self.fetcher.borrow_mut();
+        if kept.outbound() != outbound {
+            *kept = Arc::new(Fetcher::new(outbound.clone()));
+        }
+        kept.clone()
     }
 
     async fn drain(&self) -> Ending {
@@ -204,4 +361,38 @@ pub fn ring_on(signals: &[i32], bell: &crate::io::bell::Bell) -> io::Result<()> 
         signal_hook::low_level::pipe::register(signal, bell.try_clone()?.into_stream())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::scene::{Scene, snapshot};
+    use crate::policy::authn::Authn;
+    use crate::policy::propagate::Credentials;
+
+    #[test]
+    fn references_that_give_the_same_are_no_reload_and_others_are_taken_over_whole() {
+        let plain = || snapshot(Authn::default(), Credentials::None);
+        let mut renewed = plain();
+        renewed.servers[0].headers = crate::base::Secret::new(*b"authorization: Bearer new\r\n");
+        let mut broken = plain();
+        broken.listeners[0].tls = Some(crate::config::snapshot::ListenerTls {
+            certificate: Box::default(),
+            key: crate::base::Secret::new(*b""),
+            client_ca: None,
+        });
+        Scene::play(plain(), vec![plain(), renewed, broken], async |scene| {
+            let now = || {
+                let snapshot = scene.control.shared.deployment.load().snapshot.clone();
+                (snapshot.generation, snapshot.servers[0].headers.reveal().len())
+            };
+            let counted = || (scene.control.reloads.get(), scene.control.reloads_failed.get());
+            for (generation, bytes, reloads, failed) in
+                [(1, 0, 0, 0), (2, 27, 1, 0), (2, 27, 1, 1), (2, 27, 1, 2)]
+            {
+                scene.control.reload(Reload::SameText).await;
+                assert_eq!((now(), counted()), ((generation, bytes), (reloads, failed)));
+            }
+        });
+    }
 }

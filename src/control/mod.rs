@@ -1,11 +1,20 @@
-//! The control plane: one thread that may block. Reload, addresses, signals, drain, admin.
+//! The control plane: one thread, and threads beside it for what blocks. Reload, addresses, keys, tokens, signals,
+//! drain, admin.
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod aside;
+pub mod counters;
 pub mod deploy;
 pub mod errands;
+pub mod fetch;
+pub mod keys;
 pub mod life;
 mod report;
+mod rotation;
+#[cfg(test)]
+mod scene;
+pub mod tokens;
 
 pub use deploy::deploy;
 pub use life::{Control, Ending};

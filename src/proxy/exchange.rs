@@ -142,7 +142,7 @@ impl<'w> Exchange<'w> {
             Failure::Malformed(what) => (
                 Outcome::UpstreamFailed,
                 502,
-                format!("the server's answer is not valid HTTP: {what}").into(),
+                format!("the server's answer cannot be passed on: {what}").into(),
             ),
         };
         self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };

@@ -13,8 +13,10 @@ use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Transport;
 use crate::io::Direction;
 use crate::shared::Stage;
-use crate::telemetry::Outcome;
-use crate::wire::http1::{HEADERS_MAX, HeadLimits, HeadScan, Parsed, ResponseFraming, parse_response_head};
+use crate::telemetry::{Kind, Outcome};
+use crate::wire::http1::{
+    HEADERS_MAX, HeadLimits, HeadScan, Method, Parsed, ResponseFraming, parse_response_head,
+};
 
 use body::Body;
 use endpoint_event::Endpoint;
@@ -148,7 +150,7 @@ fn take_head(
             continue;
         }
         let filtering = match exchange.forward.filter {
-            Some(_) => filter::judge(&head, exchange.forward.kind)?,
+            Some(_) => filter::judge(&head, awaits_message(exchange))?,
             None => Filtering::No,
         };
         let framing = match filtering {
@@ -200,6 +202,14 @@ fn take_head(
         }
         return Ok(Some(facts));
     }
+}
+
+/// Whether the client reads the body of a successful answer as a message.
+fn awaits_message(exchange: &Exchange<'_>) -> bool {
+    // The answer to a post of the HTTP+SSE transport comes on the stream; the post itself is only acknowledged.
+    let acknowledged = exchange.forward.method == Method::Post
+        && matches!(exchange.server().transport, Transport::Sse { .. });
+    matches!(exchange.forward.kind, Kind::Request | Kind::Stream) && !acknowledged
 }
 
 /// Passes an answer on to its end, and gives the connection back if it can serve another exchange.

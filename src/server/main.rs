@@ -15,6 +15,7 @@ use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot}
 use crate::control::Ending;
 use crate::control::life::Source;
 use crate::link::Deployment;
+use crate::server::reader::Reader;
 
 /// The address that `ringgate demo` listens on, if none is named.
 const DEMO_LISTEN: &str = "127.0.0.1:8080";
@@ -43,8 +44,8 @@ pub fn main() -> ExitCode {
 fn obey(command: Command) -> ExitCode {
     let mut out = std::io::stdout();
     match command {
-        Command::Serve(source) => match read(&source) {
-            Ok(snapshot) => serve(snapshot, reader(source)),
+        Command::Serve(source) => match Reader::begin(source) {
+            Ok((snapshot, reader)) => serve(snapshot, Box::new(reader)),
             Err(findings) => fail(&findings),
         },
         Command::Demo { listen } => match start_demo(listen.as_deref().unwrap_or(DEMO_LISTEN)) {
@@ -73,26 +74,7 @@ fn fail(what: &str) -> ExitCode {
     ExitCode::from(FAILED)
 }
 
-fn read(source: &cli::Source) -> Result<Snapshot, String> {
-    read_generation(source, 1)
-}
-
-fn read_generation(source: &cli::Source, generation: u64) -> Result<Snapshot, String> {
-    match source {
-        cli::Source::File(path) => check::load(path, generation).map_err(|findings| findings.to_string()),
-        cli::Source::Flags(flags) => {
-            let mut snapshot = Snapshot::from_flags(flags).map_err(|findings| findings.to_string())?;
-            snapshot.generation = generation;
-            Ok(snapshot)
-        }
-    }
-}
-
-fn reader(source: cli::Source) -> Source {
-    Box::new(move |generation| read_generation(&source, generation))
-}
-
-fn serve(snapshot: Snapshot, source: Source) -> ExitCode {
+fn serve(snapshot: Snapshot, source: Box<dyn Source>) -> ExitCode {
     let _flushed_at_the_end = set_up_log(snapshot.log);
     let ended = run::serve(snapshot, source, |deployment| {
         tracing::info!(
@@ -147,15 +129,14 @@ fn start_demo(listen: &str) -> Result<ExitCode, String> {
     let upstream = demo::start()?;
     let servers = vec![("demo".to_owned(), format!("http://{upstream}/mcp"))];
     let flags = Flags { servers, listen: Some(listen.to_owned()), ..Flags::default() };
-    let mut source = cli::Source::Flags(flags.clone());
-    let mut snapshot = read(&source)?;
+    let (mut snapshot, mut reader) = Reader::begin(cli::Source::Flags(flags.clone()))?;
     if snapshot.admin.address.is_some_and(|address| TcpListener::bind(address).is_err()) {
         // Another gateway has the usual port; a first look needs no metrics.
-        source = cli::Source::Flags(Flags { admin: Some("off".to_owned()), ..flags });
-        snapshot = read(&source)?;
+        let without = Flags { admin: Some("off".to_owned()), ..flags };
+        (snapshot, reader) = Reader::begin(cli::Source::Flags(without))?;
     }
     let _flushed_at_the_end = set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
-    Ok(exit_code(run::serve(snapshot, reader(source), show_demo)))
+    Ok(exit_code(run::serve(snapshot, Box::new(reader), show_demo)))
 }
 
 fn show_demo(deployment: &Deployment) {

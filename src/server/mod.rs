@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod explain;
 pub mod key;
 mod main;
+mod reader;
 pub mod run;
 pub mod runtime;
 

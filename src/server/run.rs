@@ -38,7 +38,7 @@ pub type Failure = String;
 /// When it cannot start; nothing was served then.
 pub fn serve(
     snapshot: Snapshot,
-    source: Source,
+    source: Box<dyn Source>,
     announce: impl FnOnce(&Deployment),
 ) -> Result<Ending, Failure> {
     let start = Instant::now();
@@ -60,16 +60,7 @@ pub fn serve(
     let (control_loop, _) = event_loop(Driver::Epoll).map_err(|error| format!("control thread: {error}"))?;
     let ending = control_loop.block_on(async {
         let net: Rc<dyn Net> = Rc::new(UringNet::new(start));
-        let started = net.now();
-        let control = Rc::new(Control {
-            shared: shared.clone(),
-            net,
-            source,
-            aside,
-            reloads_failed: std::cell::Cell::new(0),
-            reloads: std::cell::Cell::new(0),
-            started,
-        });
+        let control = Rc::new(Control::new(shared.clone(), net, source, aside));
         let listen = |error: std::io::Error| format!("control thread: {error}");
         let signals = Signals {
             reload: reload.listen().map_err(listen)?,
@@ -108,9 +99,9 @@ fn usable_driver(wanted: Driver) -> Result<Driver, Failure> {
     }
 }
 
-/// Resolving names is the one thing that control does not wait for itself.
+/// What control does not wait for itself: names, fetches, looks at files.
 fn aside(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
-    thread::Builder::new().name("resolver".to_owned()).spawn(work).map(drop)
+    thread::Builder::new().name("aside".to_owned()).spawn(work).map(drop)
 }
 
 /// The CPUs to run on, one a worker; `None` where a worker is not pinned.
@@ -296,20 +287,23 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::config::check::Flags;
-    use crate::control::deploy::refresh_aside;
+    use crate::control::deploy::resolve_aside;
 
     #[test]
     fn names_are_resolved_beside_the_event_loop() {
         let flags =
             Flags { servers: vec![("s".into(), "http://127.0.0.1:8/mcp".into())], ..Flags::default() };
-        let resolved = deploy(Snapshot::from_flags(&flags).unwrap(), None).unwrap();
-        let mut stale = deploy(Snapshot::from_flags(&flags).unwrap(), Some(&resolved)).unwrap();
-        stale.addresses[0] = Box::default();
+        let mut old = deploy(Snapshot::from_flags(&flags).unwrap(), None).unwrap();
+        old.addresses[0] = Box::default();
+        let old = Arc::new(old);
         let (event_loop, _) = event_loop(Driver::Epoll).unwrap();
-        let (same, newer) = event_loop.block_on(async {
-            (refresh_aside(Arc::new(resolved), aside).await, refresh_aside(Arc::new(stale), aside).await)
+        let none = |_: Box<dyn FnOnce() + Send>| Err(std::io::ErrorKind::WouldBlock.into());
+        let (found, without_a_thread) = event_loop.block_on(async {
+            let resolve = |aside| resolve_aside(old.snapshot.clone(), old.clone(), aside);
+            (resolve(aside).await, resolve(none).await)
         });
-        assert!(same.is_none(), "nothing changed");
-        assert_eq!(*newer.unwrap().addresses[0], [([127, 0, 0, 1], 8).into()]);
+        for found in [found, without_a_thread] {
+            assert_eq!(*found[0], [([127, 0, 0, 1], 8).into()]);
+        }
     }
 }

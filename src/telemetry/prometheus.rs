@@ -53,6 +53,20 @@ pub struct Facts<'a> {
     pub draining: bool,
     /// Since the process started.
     pub uptime: Duration,
+    /// Fetches of the gateway's own: kind, result, how many.
+    pub fetches: &'a [(&'static str, &'static str, u64)],
+    /// The issuers of JWTs.
+    pub issuers: &'a [IssuerKeys],
+}
+
+/// How the keys of one issuer are.
+pub struct IssuerKeys {
+    /// The issuer.
+    pub issuer: Box<str>,
+    /// Whether there are keys.
+    pub known: bool,
+    /// Since they were fetched; `None` if they never were.
+    pub age: Option<Duration>,
 }
 
 /// The metrics as text.
@@ -62,7 +76,28 @@ pub fn render(facts: &Facts<'_>) -> String {
     connections(&mut page, facts);
     identity(&mut page, facts.stats);
     exchanges(&mut page, facts);
+    fetches(&mut page, facts);
     page.0
+}
+
+fn fetches(page: &mut Page, facts: &Facts<'_>) {
+    let name = "ringgate_fetches_total";
+    page.family(name, "counter", "What the gateway fetched for itself, by result.");
+    for &(kind, result, count) in facts.fetches {
+        page.value(name, &[("kind", kind), ("result", result)], count);
+    }
+    let name = "ringgate_keys_known";
+    page.family(name, "gauge", "1 while there are keys of an issuer; 0: its tokens cannot be verified.");
+    for issuer in facts.issuers {
+        page.value(name, &[("issuer", &issuer.issuer)], u64::from(issuer.known));
+    }
+    let name = "ringgate_keys_age_seconds";
+    page.family(name, "gauge", "Seconds since the keys of an issuer were fetched.");
+    for issuer in facts.issuers {
+        if let Some(age) = issuer.age {
+            page.value(name, &[("issuer", &issuer.issuer)], age.as_secs());
+        }
+    }
 }
 
 fn process(page: &mut Page, facts: &Facts<'_>) {
@@ -278,6 +313,8 @@ mod tests {
             reloads_failed: 0,
             draining: false,
             uptime: Duration::ZERO,
+            fetches: &[],
+            issuers: &[],
         });
         assert!(page.contains("ringgate_workers_reporting 0"), "{page}");
         assert!(!page.contains("server=\"here\""), "{page}");
@@ -310,6 +347,12 @@ mod tests {
             reloads_failed: 1,
             draining: false,
             uptime: Duration::from_secs(9),
+            fetches: &[("keys", "ok", 5)],
+            issuers: &[IssuerKeys {
+                issuer: "https://i".into(),
+                known: true,
+                age: Some(Duration::from_secs(8)),
+            }],
         });
         for line in [
             "ringgate_exchanges_total{server=\"every\\\"thing\",kind=\"request\",outcome=\"answered\"} 2",
@@ -320,6 +363,9 @@ mod tests {
             "ringgate_exchange_duration_seconds_count{server=\"none\"} 1",
             "ringgate_worker_connections{worker=\"1\"} 3",
             "ringgate_config_generation 4",
+            "ringgate_fetches_total{kind=\"keys\",result=\"ok\"} 5",
+            "ringgate_keys_known{issuer=\"https://i\"} 1",
+            "ringgate_keys_age_seconds{issuer=\"https://i\"} 8",
         ] {
             assert!(page.lines().any(|other| other == line), "missing: {line}\n{page}");
         }

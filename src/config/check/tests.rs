@@ -10,6 +10,7 @@ mod access;
 mod arbitrary;
 mod authentication;
 mod mistakes;
+mod outbound;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";

@@ -85,10 +85,10 @@ fn server_indexes(section: &RuleSection, servers: &[Server], findings: &mut Find
     indexes.into()
 }
 
-fn paths(
-    map: Option<&At<Vec<(At<String>, Vec<Wanted>)>>>,
-    findings: &mut Findings,
-) -> Box<[(Path, Box<[Wanted]>)]> {
+/// What values are wanted where, as written.
+type WantedByPath = Vec<(At<String>, Vec<Wanted>)>;
+
+fn paths(map: Option<&At<WantedByPath>>, findings: &mut Findings) -> Box<[(Path, Box<[Wanted]>)]> {
     let mut compiled = Vec::new();
     for (key, wanted) in map.into_iter().flat_map(|map| &map.value) {
         match Path::parse(&key.value) {

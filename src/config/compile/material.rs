@@ -3,11 +3,12 @@
 use std::io::ErrorKind;
 
 use rustls_pki_types::pem::{self, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 
 use super::Context;
+use crate::base::Secret;
 use crate::config::finding::{At, Findings, Problem};
-use crate::config::text::Reference;
+use crate::config::text::{Reference, check_header_bytes};
 use crate::config::units::shorten;
 
 /// The bytes that `reference` names.
@@ -37,6 +38,19 @@ pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, 
             })
         }
     }
+}
+
+/// The one line of printable ASCII that `reference` names, such as a token or a password.
+pub fn line(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
+    let mut bytes = resolve(reference, context)?;
+    // Files that people edit end with a line break, which is not part of the secret.
+    for end in [b'\n', b'\r'] {
+        if bytes.last() == Some(&end) {
+            bytes.pop();
+        }
+    }
+    check_header_bytes(&bytes, false)?;
+    Ok(bytes)
 }
 
 /// The bytes that `reference` names, which must pass `check`.
@@ -95,4 +109,15 @@ fn broken(error: &pem::Error) -> Problem {
         _ => "is not PEM that can be read",
     };
     Problem::new(what, "write the file anew from its source")
+}
+
+/// The first key, private or public, of PEM text as DER; `bytes` themselves where they are no PEM.
+pub fn der(bytes: &[u8]) -> Secret {
+    if let Ok(key) = PrivateKeyDer::from_pem_slice(bytes) {
+        return Secret::new(key.secret_der());
+    }
+    match SubjectPublicKeyInfoDer::from_pem_slice(bytes) {
+        Ok(key) => Secret::new(&*key),
+        Err(_) => Secret::new(bytes),
+    }
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
 use super::finding::{At, Findings, Problem};
 use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
-use super::world::World;
+use super::world::{Recording, World};
 use crate::base::Secret;
 use crate::policy::session::KEY_BYTES_MIN;
 
 mod access;
 mod authentication;
+mod credentials;
 mod listeners;
 mod material;
 mod origins;
@@ -29,6 +30,8 @@ pub struct Context<'a> {
 
 /// Compiles `file`. The snapshot is whole only if there are no findings.
 pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &mut Findings) -> Snapshot {
+    let recording = Recording::of(context.world);
+    let context = &Context { world: &recording, directory: context.directory };
     let listeners = listeners::compile(file, context, findings);
     let timeouts = timeouts(&file.timeouts.value);
     let origin = protection::origin(file, &listeners);
@@ -54,9 +57,9 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         authn,
         access,
         outbound: outbound::compile(file, context, findings),
-        signer: None,
+        signer: credentials::signer(file, context, findings),
         session_key: session_key(file, context, findings),
-        files: Box::default(),
+        files: recording.files(),
         listeners: listeners.into(),
         servers: servers.into(),
     }

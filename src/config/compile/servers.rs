@@ -1,18 +1,18 @@
 //! `servers`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use super::{Context, material, protection};
+use super::{Context, credentials, material, protection};
 use crate::base::Secret;
 use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
 use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::snapshot::{
     Endpoint, EndpointId, Roots, Server, ServerId, Timeouts, Transport, UpstreamTls,
 };
-use crate::config::text::{HeaderValue, check_header_bytes};
+use crate::config::text::HeaderValue;
 use crate::config::units::shorten;
 use crate::config::url::EndpointUrl;
-use crate::policy::propagate::Credentials;
 
 /// The servers. Those without a usable name are left out, after a finding.
 pub fn compile(
@@ -22,11 +22,12 @@ pub fn compile(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Vec<Server> {
+    let world = Surroundings { file, timeouts, origin, context };
     let mut servers: Vec<Server> = Vec::new();
     let mut twins = Twins::default();
     let mut endpoints_before = 0_usize;
     for section in file.servers.iter().flat_map(|list| &list.value) {
-        let server = server(origin, section, servers.len(), endpoints_before, timeouts, context, findings);
+        let server = server(&world, section, servers.len(), endpoints_before, findings);
         let Some(server) = server else { continue };
         twins.refuse(section, &server, findings);
         endpoints_before += server.endpoints.len();
@@ -67,18 +68,26 @@ impl<'a> Twins<'a> {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
+/// What is the same for every server.
+struct Surroundings<'a> {
+    file: &'a File,
+    timeouts: &'a Timeouts,
+    origin: Option<&'a str>,
+    context: &'a Context<'a>,
+}
+
 fn server(
-    origin: Option<&str>,
+    world: &Surroundings<'_>,
     At { value: section, place }: &At<ServerSection>,
     index: usize,
     endpoints_before: usize,
-    timeouts: &Timeouts,
-    context: &Context<'_>,
     findings: &mut Findings,
 ) -> Option<Server> {
+    let &Surroundings { file, timeouts, origin, context } = world;
     let endpoints = endpoints(section, place, endpoints_before, context, findings);
-    let (headers, header_names) = headers(&section.headers, context, findings);
+    let (mut headers, mut header_names) = headers(&section.headers, context, findings);
+    let shown = credentials::compile(file, section, &mut headers, &mut header_names, context, findings);
+    check_size(&headers, &section.headers.place, findings);
     let transport = transport(section, findings);
     if let (Transport::Sse { .. }, 2..) = (&transport, endpoints.len()) {
         // A message belongs to the stream it answers on, and only one replica holds that.
@@ -94,12 +103,12 @@ fn server(
         id: ServerId(u16::try_from(index).ok()?),
         name: name.as_str().into(),
         protection: protection::compile(section, &path, origin),
-        credentials: Credentials::None,
-        assertion: None,
+        credentials: shown.credentials,
+        assertion: shown.assertion,
         path: path.into(),
         transport,
         endpoints: endpoints.into(),
-        headers,
+        headers: Secret::new(headers),
         header_names: header_names.into(),
         timeouts: with_overrides(timeouts, &section.timeouts.value),
         idempotent_tools: section
@@ -186,7 +195,7 @@ fn endpoint(url: &EndpointUrl, id: EndpointId, transport: TransportWord, tls: &T
     let tls = url.tls.then(|| UpstreamTls {
         server_name: tls.server_name.clone().unwrap_or(host),
         roots: tls.roots.clone(),
-        identity: None,
+        identity: tls.identity.clone(),
     });
     Endpoint {
         id,
@@ -200,6 +209,7 @@ fn endpoint(url: &EndpointUrl, id: EndpointId, transport: TransportWord, tls: &T
 struct TlsChoices {
     server_name: Option<Box<str>>,
     roots: Roots,
+    identity: Option<(Arc<[u8]>, Secret)>,
 }
 
 fn upstream_tls(
@@ -209,7 +219,7 @@ fn upstream_tls(
     findings: &mut Findings,
 ) -> TlsChoices {
     let Some(At { value: tls, place }) = &section.tls else {
-        return TlsChoices { server_name: None, roots: Roots::System };
+        return TlsChoices { server_name: None, roots: Roots::System, identity: None };
     };
     if !urls.is_empty() && !urls.iter().any(|url| url.value.tls) {
         findings.add(
@@ -222,6 +232,7 @@ fn upstream_tls(
     TlsChoices {
         server_name: tls.server_name.as_ref().map(|name| name.value.as_str().into()),
         roots: pem.map_or(Roots::System, |pem| Roots::Pem(pem.into())),
+        identity: credentials::client_certificate(tls, context, findings),
     }
 }
 
@@ -230,7 +241,7 @@ fn headers(
     headers: &At<Vec<(At<String>, HeaderValue)>>,
     context: &Context<'_>,
     findings: &mut Findings,
-) -> (Secret, Vec<Box<str>>) {
+) -> (Vec<u8>, Vec<Box<str>>) {
     let mut lines = Vec::new();
     let mut names: Vec<Box<str>> = Vec::new();
     for (At { value: name, place }, value) in &headers.value {
@@ -241,21 +252,26 @@ fn headers(
             findings.add(place, "is given twice; header names have no case", "keep one of the two");
         }
         match header_bytes(value, context) {
-            Ok(value) => {
-                lines.extend_from_slice(name.as_bytes());
-                lines.extend_from_slice(b": ");
-                lines.extend_from_slice(&value);
-                lines.extend_from_slice(b"\r\n");
-            }
+            Ok(value) => push_line(&mut lines, name, &value),
             Err(problem) => findings.note(place, problem),
         }
         names.push(lower);
     }
-    if lines.len() > HEADERS_BYTES_MAX {
-        let what = format!("have {} bytes together", lines.len());
-        findings.add(&headers.place, what, format!("keep them to {HEADERS_BYTES_MAX}"));
+    (lines, names)
+}
+
+/// Appends a header line.
+pub(super) fn push_line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        lines.extend_from_slice(part);
     }
-    (Secret::new(lines), names)
+}
+
+fn check_size(lines: &[u8], place: &Place, findings: &mut Findings) {
+    if lines.len() > HEADERS_BYTES_MAX {
+        let what = format!("have {} bytes together, credentials included", lines.len());
+        findings.add(place, what, format!("keep them to {HEADERS_BYTES_MAX}"));
+    }
 }
 
 /// Bytes of all added headers. They are part of every request head.
@@ -266,18 +282,12 @@ fn header_bytes(value: &HeaderValue, context: &Context<'_>) -> Result<Vec<u8>, P
         HeaderValue::Literal(secret) => return Ok(secret.reveal().to_vec()),
         HeaderValue::From { prefix, reference } => (prefix, reference),
     };
-    let mut bytes = material::resolve(reference, context)?;
-    // Files that people edit end with a line break, which is not part of the secret.
-    for end in [b'\n', b'\r'] {
-        if bytes.last() == Some(&end) {
-            bytes.pop();
-        }
-    }
-    check_header_bytes(&bytes, false)?;
+    let bytes = material::line(reference, context)?;
     Ok([prefix.as_bytes(), &bytes].concat())
 }
 
-fn check_header_name(lower: &str) -> Result<(), Problem> {
+/// Whether `lower`, in lower case, may be the name of an added header.
+pub(super) fn check_header_name(lower: &str) -> Result<(), Problem> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if lower.is_empty() || lower.len() > 128 || !lower.bytes().all(token) {
         let what = format!("`{}` cannot be the name of a header", shorten(lower));

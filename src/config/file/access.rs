@@ -41,18 +41,18 @@ section! {
         /// `report` tries a rule out: it changes nothing, and it is logged and counted where it would. It is a rule all the
         /// same, so with nothing but rules in report mode everything is denied: begin with one that allows everything.
         mode: Mode = Choice(&[("enforce", Mode::Enforce), ("report", Mode::Report)]), default "enforce";
-        /// Servers, by name.
+        /// The servers it counts for, by name. When not given: all.
         servers: Vec<At<String>> = list(SERVER_NAME, 1, 4096), optional;
         /// Methods such as `tools/call`, also with a `*` at the end. Says nothing about the protocol around the uses that
         /// the rule allows.
         methods: Vec<At<Pattern>> = list(METHOD, 1, 64), optional;
-        /// Tools, by name. A rule with `tools`, `prompts` or `resources` is about these things and nothing else.
+        /// Tools, by their names. A rule with `tools`, `prompts` or `resources` is about these things and nothing else.
         tools: Vec<At<Pattern>> = THINGS, optional;
-        /// Prompts, by name.
+        /// Prompts, by their names.
         prompts: Vec<At<Pattern>> = THINGS, optional;
         /// Resources, by URI, as in `file:///public/*`.
         resources: Vec<At<Pattern>> = THINGS, optional;
-        /// Roles.
+        /// Roles, of which the caller has one.
         roles: Vec<At<Pattern>> = NAMES, optional;
         /// Scopes of the token: it must have all of them. Where nothing else is missing, the client is told to get them.
         scopes: Vec<At<String>> = list(SCOPE, 1, 64), optional;
@@ -60,7 +60,7 @@ section! {
         agents: Vec<At<Pattern>> = NAMES, optional;
         /// Users: those on whose behalf agents call.
         users: Vec<At<Pattern>> = NAMES, optional;
-        /// Tenants.
+        /// Tenants: the organisations that callers belong to.
         tenants: Vec<At<Pattern>> = NAMES, optional;
         /// How the caller was proven: `jwt`, `api_key`, `certificate`, `introspection`, `anonymous`.
         proofs: Vec<At<Proof>> = list(PROOF, 1, 5), optional;
@@ -69,7 +69,7 @@ section! {
         claims: Vec<(At<String>, Vec<Wanted>)> = MapOf { value: WantedValues, max: 32 }, optional;
         /// Addresses or networks that the request comes from. Not met by requests over a Unix socket.
         sources: Vec<At<Network>> = list(NETWORK, 1, 1024), optional;
-        /// When.
+        /// Times of the week at which it counts.
         time: TimeSection = sub::<TimeSection>(), optional;
         /// Arguments of the call and their values, written as in `claims`. Of an argument that is a list, every element must
         /// be as wanted for a rule that allows, and one for a rule that denies. Arguments with a key twice count as
@@ -79,7 +79,9 @@ section! {
         /// use `method`, `tool`, `prompt`, `resource`, `server`, `agent`, `user`, `tenant`, `roles`, `scopes`, `claims`,
         /// `headers["name"]` (none with credentials), `source`, `now`, `arguments` and `body`; what the request has not is an
         /// empty text. One without an answer, such as a comparison of an argument that is not there, counts as met for
-        /// a rule that denies and as not met for one that allows: ask first, with `has(arguments.rows)`.
+        /// a rule that denies and as not met for one that allows: ask first, with `has(arguments.rows)`. A rule that denies
+        /// and names no tools, prompts, resources or arguments is also asked about the protocol around them, where `body`
+        /// has no `params.name`: begin such an expression with `method == "tools/call" && `.
         when: String = WHEN, optional;
     }
 }
@@ -87,7 +89,7 @@ section! {
 section! {
     /// Times of the week. A night that begins on one of the days belongs to it to its end.
     TimeSection {
-        /// Days. When not given: every day.
+        /// The days it begins on. When not given: every day.
         days: Vec<At<usize>> = list(DAY, 1, 7), optional;
         /// The hour at which it begins, such as `"08:00"`.
         from: u32 = HOUR, default "'00:00'";
@@ -103,9 +105,9 @@ section! {
     TestSection {
         /// What it is about, for the message when it fails.
         name: String = RULE_NAME, optional;
-        /// Who calls.
+        /// Who calls. When not given: a token without roles and scopes.
         r#as: CallerSection = sub::<CallerSection>(), default "{}";
-        /// What for.
+        /// What is asked for.
         request: RequestSection = sub::<RequestSection>(), required;
         /// `allow`, `deny`, `needs_scope` (denied only for want of a scope), or what a list does: `shown`, `hidden`.
         expect: Expected = EXPECTED, required;
@@ -119,11 +121,11 @@ section! {
     CallerSection {
         /// The workload that calls.
         agent: String = TOOL_NAME, optional;
-        /// On whose behalf.
+        /// The user on whose behalf it calls.
         user: String = TOOL_NAME, optional;
-        /// Of which tenant.
+        /// The tenant it belongs to.
         tenant: String = TOOL_NAME, optional;
-        /// Its roles.
+        /// The roles it has.
         roles: Vec<At<String>> = list(TOOL_NAME, 0, 256), default "[]";
         /// The scopes of its token.
         scopes: Vec<At<String>> = list(SCOPE, 0, 256), default "[]";
@@ -139,21 +141,21 @@ section! {
     RequestSection {
         /// The server, by name. Not needed if there is only one.
         server: String = SERVER_NAME, optional;
-        /// The method. When not given: the one that uses the thing, such as `tools/call`.
+        /// The JSON-RPC method. When not given: the one that uses the thing, such as `tools/call`.
         method: String = TOOL_NAME, optional;
-        /// The tool.
+        /// The tool that is called.
         tool: String = TOOL_NAME, optional;
-        /// The prompt.
+        /// The prompt that is fetched.
         prompt: String = TOOL_NAME, optional;
-        /// The URI of the resource.
+        /// The URI of the resource that is read.
         resource: String = URI, optional;
-        /// The arguments.
+        /// The arguments of the call, as a map.
         arguments: Json = AnyMap, optional;
         /// The client's address. When not given: a Unix socket.
         source: IpAddr = ADDRESS, optional;
         /// When, as RFC 3339 writes it. When not given: a Monday at noon, UTC.
         time: u64 = MOMENT, default "'2026-01-05T12:00:00Z'";
-        /// Header lines.
+        /// Header lines, by name.
         headers: Vec<(At<String>, String)> = MapOf { value: HEADER, max: 64 }, default "{}";
     }
 }

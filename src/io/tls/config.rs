@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::crypto::{CryptoProvider, ring as crypto};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{
@@ -36,7 +36,7 @@ impl TlsServer {
         key_pem: &[u8],
         client_ca_pem: Option<&[u8]>,
     ) -> Result<Self, String> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(crypto::default_provider());
         let identity = certified_key(cert_chain_pem, key_pem, &provider)?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -56,7 +56,7 @@ impl TlsServer {
         // Tickets, not a session cache: nothing to lock, and any worker can resume any session.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer =
-            ring::Ticketer::new().map_err(|error| format!("no key for session tickets: {error}"))?;
+            crypto::Ticketer::new().map_err(|error| format!("no key for session tickets: {error}"))?;
         config.send_tls13_tickets = 1;
         Ok(Self(Arc::new(config)))
     }
@@ -69,7 +69,7 @@ impl TlsClient {
     /// # Errors
     /// A sentence that says what is wrong and how to mend it.
     pub fn new(ca_pem: Option<&[u8]>, client_cert: Option<(&[u8], &[u8])>) -> Result<Self, String> {
-        let provider = Arc::new(ring::default_provider());
+        let provider = Arc::new(crypto::default_provider());
         let roots = match ca_pem {
             Some(pem) => roots(pem, "the CA file")?,
             None => platform_roots()?,

@@ -197,11 +197,10 @@ impl<'a, 'f> Asked<'a, 'f> {
 
     fn headers(&self, when: &Expression) -> Result<Data, Failure> {
         let request = self.request.ok_or(Failure::NoData("there is no request"))?;
-        let line = |name: &str| (request.header)(name);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         let mut lines = Vec::with_capacity(when.headers().len());
         for name in when.headers() {
-            if let Some(bytes) = line(name) {
+            if let Some(bytes) = (request.header)(name) {
                 let text = text(bytes).ok_or(Failure::NoData("a header is not UTF-8 text"))?;
                 lines.push((&**name, text));
             }

@@ -13,9 +13,9 @@ use crate::policy::Principal;
 /// Good for the rules it was made from and for no others. Belongs to one worker.
 #[derive(Debug, Default)]
 pub struct Grants {
-    /// Rules that name things exactly, ascending: found by the thing.
+    /// Rules that name all their things exactly, ascending: found by the thing.
     pub(super) exact: Box<[Held]>,
-    /// Rules about all things or with patterns, ascending: looked at for each thing.
+    /// Rules about all things or with a pattern, ascending: looked at for each thing.
     pub(super) open: Box<[Held]>,
     /// Which kinds of things some of these rules have patterns for.
     pub(super) patterns: [bool; 3],
@@ -74,12 +74,8 @@ pub fn find(rules: &Rules, principal: &Principal) -> Grants {
             (Meets::AllButScopes | Meets::Not, _) => continue,
         };
         let wild = wildcards(rule);
-        if wild.contains(&true) || !rule.names_things() {
-            open.push(held);
-        }
-        if names_exactly(rule) {
-            exact.push(held);
-        }
+        let list = if wild.contains(&true) || !rule.names_things() { &mut open } else { &mut exact };
+        list.push(held);
         patterns = std::array::from_fn(|kind| patterns[kind] || wild[kind]);
     }
     Grants { exact: exact.into(), open: open.into(), patterns, memo: RefCell::default() }
@@ -88,9 +84,4 @@ pub fn find(rules: &Rules, principal: &Principal) -> Grants {
 fn wildcards(rule: &Rule) -> [bool; 3] {
     let wild = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.literal().is_none());
     [wild(&rule.tools), wild(&rule.prompts), wild(&rule.resources)]
-}
-
-fn names_exactly(rule: &Rule) -> bool {
-    let mut all = rule.tools.iter().chain(&rule.prompts).chain(&rule.resources);
-    all.any(|pattern| pattern.literal().is_some())
 }

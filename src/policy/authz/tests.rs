@@ -207,15 +207,15 @@ fn what_cannot_be_told_falls_to_the_safe_side() {
         };
         (gate.tool("x").verdict, gate.tool("free").verdict)
     };
-    let twice = r#"{"params":{"arguments":{"path":"/home/a","path":"/etc/passwd"}}}"#;
-    let home = |rule| Rule { arguments: argument("path", "/home/*"), ..rule };
+    let twice = r#"{"params":{"arguments":{"path":"/data/a","path":"/etc/passwd"}}}"#;
+    let home = |rule| Rule { arguments: argument("path", "/data/*"), ..rule };
     let etc = |rule| Rule { arguments: argument("path", "/etc/*"), ..rule };
     assert_eq!(call(twice, home(allow())).0, Verdict::Deny);
     assert_eq!(call(twice, etc(deny())).1, Verdict::Deny);
-    let list = r#"{"params":{"arguments":{"path":["/home/a","/etc/passwd"]}}}"#;
+    let list = r#"{"params":{"arguments":{"path":["/data/a","/etc/passwd"]}}}"#;
     assert_eq!(call(list, home(allow())).0, Verdict::Deny);
     assert_eq!(call(list, etc(deny())).1, Verdict::Deny);
-    let good = r#"{"params":{"arguments":{"path":"/home/a"}}}"#;
+    let good = r#"{"params":{"arguments":{"path":"/data/a"}}}"#;
     assert_eq!(call(good, home(allow())).0, Verdict::Allow);
     assert_eq!(call(good, etc(deny())).1, Verdict::Allow);
 

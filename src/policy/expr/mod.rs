@@ -35,8 +35,8 @@ pub struct Expression {
 pub const HEADERS: &str = "headers";
 
 /// Headers that are nobody's to see: they hold credentials.
-pub const HIDDEN_HEADERS: [&str; 5] =
-    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+pub const HIDDEN_HEADERS: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "mcp-session-id"];
 
 /// Why a text is no expression.
 #[derive(Clone, Debug, PartialEq, Eq)]

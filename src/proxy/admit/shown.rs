@@ -113,9 +113,9 @@ fn assertion(
         return Ok(Some(held.line));
     }
     let minted = signer
-        .mint(assertion, &caller.principal, now)
-        .ok_or_else(|| Reply::status(500, "your identity cannot be passed on to the server"))?;
-    let line = [assertion.header.as_bytes(), b": ", minted.as_bytes(), b"\r\n"].concat();
+        .mint_now(assertion, &caller.principal, now)
+        .map_err(|_| Reply::status(500, "your identity cannot be passed on to the server"))?;
+    let line = [assertion.header.as_bytes(), b": ", &minted, b"\r\n"].concat();
     // A line that is taken from here has half of its life before it at least.
     let until = now + u64::from(assertion.lifetime / 2).max(1);
     let until = caller.principal.expires.map_or(until, |expires| until.min(expires));

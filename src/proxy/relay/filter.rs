@@ -1,6 +1,5 @@
 //! Whether and how an answer is filtered for its caller, told from its head.
 
-use crate::telemetry::Kind;
 use crate::wire::http1::{HeaderId, ResponseFraming, ResponseHead, media_type_is};
 use crate::wire::mcp::is_json;
 
@@ -18,11 +17,11 @@ pub enum Filtering {
     Events,
 }
 
-/// Tells how an answer to a request of this kind is filtered.
+/// Tells how an answer is filtered. If it is successful, its client awaits a message in it, or only that it came.
 ///
 /// # Errors
 /// It cannot be, and so it must not be passed on: why, in words for the log.
-pub fn judge(head: &ResponseHead<'_>, kind: Kind) -> Result<Filtering, &'static str> {
+pub fn judge(head: &ResponseHead<'_>, awaits_message: bool) -> Result<Filtering, &'static str> {
     if head.framing == ResponseFraming::None {
         return Ok(Filtering::No);
     }
@@ -47,12 +46,12 @@ pub fn judge(head: &ResponseHead<'_>, kind: Kind) -> Result<Filtering, &'static 
     }
     // Texts of refusals and acknowledgements, which no client reads as a message.
     let is_message = matches!(head.status, 200..=299) && head.status != 202;
-    match kind {
-        Kind::Request | Kind::Stream if is_message => Err(
+    if awaits_message && is_message {
+        return Err(
             "its content type is neither JSON nor an event stream, and a list in it could not be filtered",
-        ),
-        _ => Ok(Filtering::Whole { strict: false }),
+        );
     }
+    Ok(Filtering::Whole { strict: false })
 }
 
 /// Whether a reader, however lenient, could find an object or array in the text: unless it begins with
@@ -71,12 +70,12 @@ mod tests {
     use super::*;
     use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_response_head};
 
-    fn judged(status: u16, fields: &str, kind: Kind) -> Result<Filtering, &'static str> {
+    fn judged(status: u16, fields: &str, awaits_message: bool) -> Result<Filtering, &'static str> {
         let head = format!("HTTP/1.1 {status} X\r\n{fields}\r\n");
         let parsed =
             parse_response_head(head.as_bytes(), Method::Post, &HeadLimits::default(), &mut HeadScan::new());
         let Parsed::Complete(head) = parsed.unwrap() else { panic!("a whole head") };
-        judge(&head, kind)
+        judge(&head, awaits_message)
     }
 
     const STRICT: Result<Filtering, &str> = Ok(Filtering::Whole { strict: true });
@@ -84,22 +83,22 @@ mod tests {
 
     #[test]
     fn an_answer_is_filtered_by_what_its_head_says() {
-        for (status, fields, kind, expected) in [
-            (200, "content-type: application/json\r\ncontent-length: 5\r\n", Kind::Request, STRICT),
-            (200, "content-type: Application/JSON; charset=utf-8\r\n", Kind::Request, STRICT),
-            (404, "content-type: application/json\r\n", Kind::Request, STRICT),
-            (200, "content-type: text/event-stream\r\n", Kind::Request, Ok(Filtering::Events)),
-            (200, "content-type: text/event-stream\r\n", Kind::Stream, Ok(Filtering::Events)),
-            (200, "content-encoding: identity\r\ncontent-type: application/json\r\n", Kind::Request, STRICT),
-            (202, "content-length: 0\r\n", Kind::Message, Ok(Filtering::No)),
-            (204, "", Kind::Delete, Ok(Filtering::No)),
-            (202, "content-length: 8\r\n", Kind::Message, LENIENT),
-            (200, "content-type: text/plain\r\n", Kind::Delete, LENIENT),
-            (500, "content-type: text/html\r\n", Kind::Request, LENIENT),
-            (302, "", Kind::Stream, LENIENT),
-            (400, "content-type: application/problem+json\r\n", Kind::Request, LENIENT),
+        for (status, fields, awaits, expected) in [
+            (200, "content-type: application/json\r\ncontent-length: 5\r\n", true, STRICT),
+            (200, "content-type: Application/JSON; charset=utf-8\r\n", true, STRICT),
+            (404, "content-type: application/json\r\n", true, STRICT),
+            (200, "content-type: text/event-stream\r\n", true, Ok(Filtering::Events)),
+            (200, "content-type: text/event-stream\r\n", true, Ok(Filtering::Events)),
+            (200, "content-encoding: identity\r\ncontent-type: application/json\r\n", true, STRICT),
+            (202, "content-length: 0\r\n", false, Ok(Filtering::No)),
+            (204, "", false, Ok(Filtering::No)),
+            (202, "content-length: 8\r\n", false, LENIENT),
+            (200, "content-type: text/plain\r\n", false, LENIENT),
+            (500, "content-type: text/html\r\n", true, LENIENT),
+            (302, "", true, LENIENT),
+            (400, "content-type: application/problem+json\r\n", true, LENIENT),
         ] {
-            assert_eq!(judged(status, fields, kind), expected, "{status} {fields}");
+            assert_eq!(judged(status, fields, awaits), expected, "{status} {fields}");
         }
     }
 
@@ -118,9 +117,7 @@ mod tests {
             (200, "content-length: 3\r\n"),
             (200, ""),
         ] {
-            for kind in [Kind::Request, Kind::Stream] {
-                assert!(judged(status, fields, kind).is_err(), "{status} {fields}");
-            }
+            assert!(judged(status, fields, true).is_err(), "{status} {fields}");
         }
     }
 

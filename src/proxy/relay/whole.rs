@@ -6,12 +6,14 @@ use super::filter::may_be_json;
 use super::{Answer, BULK_READ_BYTES, keep_idle, next_bytes};
 use crate::base::Buf;
 use crate::base::buffer::CLASSES;
+use crate::io::Direction;
 use crate::policy::listing::{self, Edits, Keep};
 use crate::proxy::client::Client;
-use crate::proxy::connection::{Next, send};
+use crate::proxy::connection::Next;
 use crate::proxy::exchange::{Exchange, Failure};
 use crate::proxy::upstream::UpstreamConn;
 use crate::proxy::worker::Worker;
+use crate::shared::Stage;
 use crate::telemetry::Outcome;
 use crate::wire::http1::Version;
 use crate::wire::http1::write::push_content_length;
@@ -43,10 +45,13 @@ pub async fn relay_whole(
         Err(failure) => return exchange.fail(client, &failure).await,
     };
     exchange.record.status = answer.facts.status;
-    exchange.record.bytes_down += out.len() as u64;
     client.finish_request(worker, exchange.forward.request_len);
-    let sent = send(worker, client, out, worker.net.now()).await;
-    exchange.record.outcome = if sent { Outcome::Answered } else { Outcome::ClientGone };
+    let sent = send_all(exchange, client, out).await;
+    exchange.record.outcome = match sent {
+        true => Outcome::Answered,
+        false if worker.stage() == Stage::Stopping => Outcome::Stopped,
+        false => Outcome::ClientGone,
+    };
     match (sent, answer.facts.close) {
         (false, _) => Next::Drop,
         (true, true) => Next::Close,
@@ -95,6 +100,23 @@ async fn gather(
             Err(_) => return Err(Failure::Malformed("the connection broke within the body")),
         }
     }
+}
+
+/// Sends an answer in parts, so that a client has time for each: the bound is on waiting, not on slowness.
+async fn send_all(exchange: &mut Exchange<'_>, client: &mut Client, mut out: Buf) -> bool {
+    let mut sent = true;
+    while sent && !out.is_empty() {
+        let len = out.len().min(BULK_READ_BYTES);
+        client.watch.until(exchange.worker.net.now() + exchange.timeouts().write, Direction::Both);
+        let (result, same) = client.writer.send_first(out, len).await;
+        out = same;
+        out.consume(len);
+        sent = result.is_ok();
+        exchange.record.bytes_down += len as u64;
+    }
+    client.watch.rest();
+    exchange.worker.give_buf(out);
+    sent
 }
 
 /// Appends to a buffer that grows with what has come, not with what was announced.

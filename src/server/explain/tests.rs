@@ -7,7 +7,8 @@ use crate::config::world::System;
 
 const FILE: &str = "\
 servers: [{name: crm, url: 'http://a.example'}, {name: db, url: 'http://b.example', scopes: [mcp]}]
-authentication: {anonymous_roles: [guest]}
+public_url: https://gw.example
+authentication: {issuers: [{issuer: "https://idp.example"}], anonymous_roles: [guest]}
 access:
   rules:
   - {name: support, effect: allow, roles: [support], servers: [crm], tools: ['customer_*']}

@@ -38,6 +38,7 @@ struct Case<'a> {
     seed: u64,
     config: &'a str,
     request: &'a str,
+    transport: &'a str,
     /// Closes the connection behind its answer.
     closes: bool,
 }
@@ -45,12 +46,13 @@ struct Case<'a> {
 const ASK: &str = "POST /s/mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-06-18\r\ncontent-length: 46\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/list\"}";
 const GET: &str = "GET /s/mcp HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: text/event-stream\r\nmcp-protocol-version: 2025-06-18\r\nmcp-session-id: 1\r\n\r\n";
 
-const CASE: Case<'_> = Case { seed: 0, config: "", request: ASK, closes: false };
+const CASE: Case<'_> =
+    Case { seed: 0, config: "", request: ASK, transport: "streamable_http", closes: false };
 
 fn run(case: Case<'_>, answer: &str) -> Outcome {
     let faults = if case.seed == 0 { Faults::none() } else { Faults::awkward() };
     let sim = Rc::new(Sim::new(case.seed, faults));
-    let worker = Worker::new(0, sim.net(), shared(case.config));
+    let worker = Worker::new(0, sim.net(), shared(&case));
     let listener = Rc::new(sim.listen(&Address::Tcp(SERVER.parse().unwrap())).unwrap());
     let (remotes, answer, closes) = (sim.clone(), answer.as_bytes().to_vec(), case.closes);
     let asked = case.request.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
@@ -90,8 +92,10 @@ fn run(case: Case<'_>, answer: &str) -> Outcome {
     Outcome { status, head, body: got[head_len..].to_vec(), next, kept }
 }
 
-fn shared(config: &str) -> Arc<Shared> {
-    let config = format!("{config}\nservers:\n- {{name: s, url: 'http://{SERVER}/up'}}\n");
+fn shared(case: &Case<'_>) -> Arc<Shared> {
+    let Case { config, transport, .. } = case;
+    let config =
+        format!("{config}\nservers:\n- {{name: s, url: 'http://{SERVER}/up', transport: {transport}}}\n");
     let context = Context { world: &System, directory: Path::new("") };
     let snapshot = check(&config, 1, &context, Findings::default());
     let snapshot = snapshot.unwrap_or_else(|findings| panic!("{findings}\n{config}"));
@@ -209,6 +213,25 @@ fn what_cannot_be_filtered_is_not_passed_on() {
         is_refused(Case { closes: true, ..case }, &short[..short.len() - 1], "ended within the body");
         is_refused(case, &with_length("500 Oh\r\ncontent-type: text/plain\r\n", "{name"), "not JSON");
     }
+}
+
+#[test]
+fn a_post_that_is_only_acknowledged_may_be_so_in_any_words() {
+    let post = ASK.replace("/s/mcp ", "/s/mcp/~/message ");
+    let case = Case { request: &post, transport: "sse", ..CASE };
+    gets(case, &with_length("200 OK\r\n", "ok"), 200, "ok");
+    gets(case, &with_length("200 OK\r\n", LIST), 200, SHOWN);
+    is_refused(case, &with_length(JSON, "ok"), "not JSON");
+}
+
+#[test]
+fn a_large_list_passes_whole_over_a_slow_path() {
+    let item = |name: &str| format!(r#"{{"name":"{name}","description":"{}"}}"#, "d".repeat(500));
+    let list = |items: &[String]| format!(r#"{{"id":7,"result":{{"tools":[{}]}}}}"#, items.join(","));
+    let all: Vec<_> = (0..400).flat_map(|at| [item(&format!("a{at}")), item(&format!("x{at}"))]).collect();
+    let kept: Vec<_> = all.iter().step_by(2).cloned().collect();
+    gets(CASE, &with_length(JSON, &list(&all)), 200, &list(&kept));
+    gets(Case { seed: 3, ..CASE }, &chunked(JSON, &list(&all)), 200, &list(&kept));
 }
 
 #[test]

@@ -1,0 +1,225 @@
+//! The keys of issuers: fetched at the start, now and then, and when a token names one that is not known.
+//!
+//! Keys stay in force while their issuer is down, up to `outbound.keys_max_age`. How often an issuer is asked does not
+//! depend on what tokens say: not twice within [`COOL_DOWN`] of a success, and after failures by a fixed back-off.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::aside::Gate;
+use super::counters::Kind;
+use super::fetch::{Fault, Fetcher};
+use super::life::Control;
+use crate::base::Ticks;
+use crate::link::{Answer, Deployment};
+use crate::policy::authn::{Issuer, KeySet, KeySource};
+use crate::telemetry::prometheus::IssuerKeys;
+
+mod discovery;
+
+/// Keys that were fetched are not asked for again within this time, whatever tokens say.
+const COOL_DOWN: Duration = Duration::from_secs(10);
+/// After the first failure. It doubles with each further one, up to [`BACK_OFF_MAX`].
+const BACK_OFF: Duration = Duration::from_secs(1);
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+/// An issuer that wants its keys fetched again sooner is asked after this time.
+const REFRESH_MIN: Duration = Duration::from_secs(60);
+/// What is due is looked for this often.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Reads a JWK set.
+pub type Parse = fn(&[u8]) -> Result<KeySet, &'static str>;
+
+/// What is known of the issuers whose keys are fetched.
+pub struct Keeper {
+    parse: Parse,
+    issuers: RefCell<Vec<Rc<Kept>>>,
+}
+
+struct Kept {
+    name: Box<str>,
+    source: KeySource,
+    /// When to ask without being told to.
+    due: Cell<Ticks>,
+    /// When its keys came last.
+    fetched: Cell<Option<Ticks>>,
+    /// How often in a row they did not.
+    failures: Cell<u32>,
+    gate: Gate,
+}
+
+impl Keeper {
+    /// One that knows no issuer yet, and reads sets with `parse`.
+    pub fn new(parse: Parse) -> Self {
+        Self { parse, issuers: RefCell::default() }
+    }
+
+    /// Drops what is known of issuers that `deployment` does not have, and takes its new ones in.
+    fn follow(&self, deployment: &Deployment, now: Ticks) {
+        let mut kept = self.issuers.borrow_mut();
+        let before = std::mem::take(&mut *kept);
+        let fetched = issuers(deployment).filter(|issuer| !matches!(issuer.source, KeySource::Given(_)));
+        for issuer in fetched {
+            let known = before.iter().find(|known| known.is(issuer)).cloned();
+            kept.push(known.unwrap_or_else(|| Rc::new(Kept::of(issuer, now))));
+        }
+    }
+
+    fn find(&self, issuer: &Issuer) -> Option<Rc<Kept>> {
+        self.issuers.borrow().iter().find(|known| known.is(issuer)).cloned()
+    }
+}
+
+impl Kept {
+    fn of(issuer: &Issuer, now: Ticks) -> Self {
+        Self {
+            name: issuer.name.clone(),
+            source: issuer.source.clone(),
+            due: Cell::new(now),
+            fetched: Cell::new(None),
+            failures: Cell::new(0),
+            gate: Gate::default(),
+        }
+    }
+
+    fn is(&self, issuer: &Issuer) -> bool {
+        self.name == issuer.name && self.source == issuer.source
+    }
+
+    /// Whether the issuer may be asked because of a token.
+    fn is_rested(&self, now: Ticks) -> bool {
+        match (self.failures.get(), self.fetched.get()) {
+            (0, Some(fetched)) => now >= fetched + COOL_DOWN,
+            (0, None) => true,
+            _ => now >= self.due.get(),
+        }
+    }
+}
+
+fn issuers(deployment: &Deployment) -> impl Iterator<Item = &Issuer> {
+    deployment.snapshot.authn.iter().flat_map(|authn| &authn.issuers)
+}
+
+/// Keeps the keys of all issuers for as long as the process lives.
+pub async fn keep(control: Rc<Control>) {
+    loop {
+        look(&control);
+        control.net.sleep(LOOK).await;
+    }
+}
+
+fn look(control: &Rc<Control>) {
+    let now = control.net.now();
+    let deployment = control.shared.deployment.load();
+    control.keys.follow(&deployment, now);
+    let max_age = deployment.snapshot.outbound.keys_max_age;
+    for kept in control.keys.issuers.borrow().iter() {
+        if kept.due.get() <= now {
+            // Not again before this fetch has ended and set its own time.
+            kept.due.set(Ticks::NEVER);
+            let (this, kept) = (control.clone(), kept.clone());
+            control.net.spawn(Box::pin(async move {
+                refresh(&this, &kept).await;
+            }));
+        }
+        if kept.fetched.get().is_some_and(|fetched| now.since(fetched) > max_age) {
+            kept.fetched.set(None);
+            tracing::error!(issuer = %kept.name, "its keys could not be fetched for outbound.keys_max_age, and are used no more");
+            publish(control, kept, None);
+        }
+    }
+}
+
+/// What becomes of a worker's wish for newer keys of the issuer with this index in `deployment`.
+pub async fn on_demand(control: &Control, deployment: &Deployment, index: usize) -> Answer {
+    control.keys.follow(&control.shared.deployment.load(), control.net.now());
+    // An issuer that a reload has removed is asked no more.
+    let kept = issuers(deployment).nth(index).and_then(|issuer| control.keys.find(issuer));
+    let Some(kept) = kept else { return Answer::Failed };
+    // What is under way may bring them.
+    if !kept.gate.is_busy() && !kept.is_rested(control.net.now()) {
+        return if kept.failures.get() == 0 { Answer::Keys } else { Answer::Failed };
+    }
+    if refresh(control, &kept).await { Answer::Keys } else { Answer::Failed }
+}
+
+/// Fetches the keys of one issuer, or waits for whoever does. Whether they came.
+async fn refresh(control: &Control, kept: &Kept) -> bool {
+    let Some(_pass) = kept.gate.enter() else {
+        kept.gate.opened().await;
+        return kept.failures.get() == 0;
+    };
+    let (name, source, parse) = (kept.name.clone(), kept.source.clone(), control.keys.parse);
+    let place = match &source {
+        KeySource::Url(url) => url.clone(),
+        KeySource::Discovery | KeySource::Given(_) => name.clone(),
+    };
+    let outbound = control.shared.deployment.load().snapshot.outbound.clone();
+    let job = move |fetcher: &Fetcher| fetch(fetcher, &name, &source, parse);
+    let fetched = control.fetch(Kind::Keys, &outbound, &place, job).await;
+    let now = control.net.now();
+    match fetched {
+        Ok(Fetched { keys, max_age }) => {
+            let wished = max_age.map_or(outbound.keys_refresh, |wished| wished.max(REFRESH_MIN));
+            kept.due.set(now + wished.min(outbound.keys_refresh));
+            kept.fetched.set(Some(now));
+            kept.failures.set(0);
+            publish(control, kept, Some(Arc::new(keys)));
+            true
+        }
+        Err(fault) => {
+            let failures = kept.failures.get().saturating_add(1);
+            kept.failures.set(failures);
+            let back_off = BACK_OFF.saturating_mul(1 << (failures - 1).min(6)).min(BACK_OFF_MAX);
+            kept.due.set(now + back_off);
+            tracing::warn!(issuer = %kept.name, error = %fault, again_in = ?back_off, "the keys of an issuer could not be fetched");
+            false
+        }
+    }
+}
+
+/// Puts these keys of the issuer in force, if it still is one and they are others than before.
+fn publish(control: &Control, kept: &Kept, keys: Option<Arc<KeySet>>) {
+    let now = control.shared.deployment.load();
+    let Some(index) = issuers(&now).position(|issuer| kept.is(issuer)) else { return };
+    if now.keys.get(index).is_none_or(|old| *old == keys) {
+        return;
+    }
+    tracing::info!(issuer = %kept.name, "the keys of an issuer changed");
+    control.publish(|deployment| deployment.keys[index] = keys);
+}
+
+/// How the keys of each issuer are.
+pub fn now(control: &Control) -> Vec<IssuerKeys> {
+    let deployment = control.shared.deployment.load();
+    let (known, now) = (deployment.keys.iter(), control.net.now());
+    let all = issuers(&deployment).zip(known).map(|(issuer, keys)| {
+        let fetched = control.keys.find(issuer).and_then(|kept| kept.fetched.get());
+        IssuerKeys {
+            issuer: issuer.name.clone(),
+            known: keys.is_some(),
+            age: fetched.map(|at| now.since(at)),
+        }
+    });
+    all.collect()
+}
+
+struct Fetched {
+    keys: KeySet,
+    max_age: Option<Duration>,
+}
+
+fn fetch(fetcher: &Fetcher, issuer: &str, source: &KeySource, parse: Parse) -> Result<Fetched, Fault> {
+    let reply = match source {
+        KeySource::Discovery => discovery::key_set(fetcher, issuer)?,
+        KeySource::Url(url) => discovery::operators(fetcher, url)?,
+        KeySource::Given(_) => return Err(Fault::Url),
+    };
+    let keys = parse(&reply.body).map_err(Fault::Content)?;
+    Ok(Fetched { keys, max_age: reply.max_age })
+}
+
+#[cfg(test)]
+mod tests;
