@@ -14,9 +14,9 @@ use crate::policy::authn::jws::short_type;
 use crate::policy::authn::{Issuer, KeySet, KeySource};
 
 /// The issuers. Those without a usable name are left out, after a finding.
-pub fn compile<'a>(
+pub fn compile(
     file: &File,
-    section: &'a AuthenticationSection,
+    section: &AuthenticationSection,
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Vec<Issuer> {
