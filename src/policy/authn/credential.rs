@@ -85,22 +85,19 @@ fn bounded(token: &[u8], bytes_max: usize) -> Result<&[u8], Refused> {
     }
     let padding = token.iter().rev().take_while(|byte| **byte == b'=').count();
     let body = &token[..token.len() - padding];
-    // All bytes are looked at, without a branch for each.
-    let good = body.iter().fold(true, |good, byte| good & B64TOKEN[usize::from(*byte)]);
+    // All bytes are looked at, without a branch or a table, so that the compiler takes many at once: with a table this
+    // took a third of a nanosecond a byte, on every request.
+    let good = body.iter().fold(true, |good, byte| good & is_b64token(*byte));
     if body.is_empty() || !good { Err(MALFORMED_CREDENTIAL) } else { Ok(token) }
 }
 
-/// Bytes of a `token68` before its padding (RFC 9110 section 11.2), which RFC 6750 calls `b64token`.
-const B64TOKEN: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        table[byte] = (byte as u8).is_ascii_alphanumeric()
-            || matches!(byte as u8, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-        byte += 1;
-    }
-    table
-};
+/// Whether `byte` may be in a `token68` before its padding (RFC 9110 section 11.2), which RFC 6750 calls `b64token`.
+fn is_b64token(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // `-`, `.`, `/` and the digits stand beside each other.
+    let digit = byte.wrapping_sub(b'-') < 13;
+    letter | digit | (byte == b'_') | (byte == b'~') | (byte == b'+')
+}
 
 /// Whether `byte` may be in a `token` (RFC 9110 section 5.6.2), as the scheme is.
 fn is_token(byte: u8) -> bool {
@@ -201,6 +198,14 @@ mod tests {
         }
         for key in [&b""[..], b"a b", b"a\xff", b"a,b"] {
             assert_eq!(read(&[], &[key], None), Err("malformed_credential"));
+        }
+    }
+
+    #[test]
+    fn a_token_has_the_bytes_of_its_grammar_and_no_others() {
+        for byte in 0..=u8::MAX {
+            let listed = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            assert_eq!(is_b64token(byte), listed, "{byte}");
         }
     }
 

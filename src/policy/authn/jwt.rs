@@ -142,7 +142,8 @@ pub type Required = (ClaimPath, Option<Box<str>>);
 pub fn check_required(claims: &Claims, required: &[Required]) -> Result<(), Refused> {
     let holds = |value: &Json, wanted: &str| match value {
         Json::String(text) => text == wanted,
-        Json::Bool(_) | Json::Number(_) => *value.to_string() == *wanted,
+        Json::Bool(flag) => wanted == if *flag { "true" } else { "false" },
+        Json::Number(number) => *wanted == *number.to_string(),
         Json::Null | Json::Array(_) | Json::Object(_) => false,
     };
     let met = required.iter().all(|(path, wanted)| match (path.find(claims), wanted) {

@@ -52,11 +52,17 @@ impl KeySet {
         if entries.len() > KEYS_MAX {
             return Err("has more than 64 keys");
         }
-        let keys: Box<[Key]> = entries.iter().filter_map(|entry| Key::read(entry.as_object()?)).collect();
+        let mut keys: Vec<Key> = Vec::with_capacity(entries.len());
+        for key in entries.iter().filter_map(|entry| Key::read(entry.as_object()?)) {
+            // The same key once more does not make it unclear which is meant.
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
         if keys.is_empty() {
             return Err("has no public key for signatures that is known here");
         }
-        Ok(Self { keys })
+        Ok(Self { keys: keys.into() })
     }
 
     /// The key that a token with this `kid` and algorithm means. Without a `kid` only one key may fit.

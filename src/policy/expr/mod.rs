@@ -204,4 +204,6 @@ impl fmt::Debug for Expression {
 }
 
 #[cfg(test)]
+mod property;
+#[cfg(test)]
 mod tests;

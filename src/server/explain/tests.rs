@@ -6,9 +6,8 @@ use crate::config::finding::Findings;
 use crate::config::world::System;
 
 const FILE: &str = "\
-servers: [{name: crm, url: 'http://a.example'}, {name: db, url: 'http://b.example', scopes: [mcp]}]
-public_url: https://gw.example
-authentication: {issuers: [{issuer: "https://idp.example"}], anonymous_roles: [guest]}
+servers: [{name: crm, url: 'http://a.example', audiences: [a]}, {name: db, url: 'http://b.example', audiences: [b], scopes: [mcp]}]
+authentication: {issuers: [{issuer: 'https://idp.example'}], anonymous_roles: [guest]}
 access:
   rules:
   - {name: support, effect: allow, roles: [support], servers: [crm], tools: ['customer_*']}

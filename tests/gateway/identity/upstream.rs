@@ -96,7 +96,9 @@ fn a_token_is_exchanged_for_each_caller() {
             assert_eq!(gateway.connect().ask(&call("x", &bearer(&token))).status(), 200);
             shown.push(upstream.request().header("authorization").unwrap().to_owned());
         }
-        let form = idp.request().text();
+        // Each of two workers may have asked once; the last form is of this caller.
+        let asked = std::iter::once(idp.request()).chain(std::iter::from_fn(|| idp.requests.try_recv().ok()));
+        let form = asked.last().unwrap().text();
         assert!(
             form.contains("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange"),
             "{form}"
@@ -136,8 +138,11 @@ fn an_assertion_says_who_calls_and_can_be_verified() {
     let more = format!("identity: {{key: 'file:{}'}}", key.display());
     let gateway = gateway(&dir, &upstream, &issuer, "    assertion: {}", &more);
     let token = issuer.token(json!({"sub": "alice", "azp": "agent-1", "tid": "acme", "roles": ["support"]}));
-    let forged = "X-Ringgate-Identity: forged\r\nX_Ringgate_Identity: forged\r\n";
-    assert_eq!(gateway.connect().ask(&call("x", &format!("{}{forged}", bearer(&token)))).status(), 200);
+    let underscored = format!("{}X_Ringgate_Identity: forged\r\n", bearer(&token));
+    assert_eq!(gateway.connect().ask(&call("x", &underscored)).status(), 400);
+    let forged = "X-Ringgate-Identity: forged\r\n";
+    let answer = gateway.connect().ask(&call("x", &format!("{}{forged}", bearer(&token))));
+    assert_eq!(answer.status(), 200, "{answer:?}");
     let seen = upstream.request();
     assert!(!format!("{seen:?}").contains("forged"), "{seen:?}");
     let assertion = seen.header("x-ringgate-identity").unwrap();

@@ -37,9 +37,10 @@ pub fn url(text: &str) -> Result<String, Problem> {
     }
     let end = text.find("://").map_or(0, |scheme| scheme + 3);
     let end = text[end..].find(['/', '?']).map_or(text.len(), |slash| end + slash);
-    let origin = url::public_url(&text[..end])?;
-    if origin.authority.is_empty() {
-        return Err(Problem::new("has no host", "write `https://host/path`"));
+    let origin = url::origin(&text[..end])?;
+    if origin.scheme != "https" && origin.scheme != "http" {
+        let what = format!("`{}` is not a scheme that is spoken here", shorten(&origin.scheme));
+        return Err(Problem::new(what, "use `https`"));
     }
     Ok(text.to_owned())
 }

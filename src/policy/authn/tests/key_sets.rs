@@ -103,6 +103,17 @@ fn a_point_that_is_not_on_its_curve_verifies_nothing() {
 }
 
 #[test]
+fn a_key_that_is_published_twice_is_one_key() {
+    let (signer, other) = (Signer::es256(), Signer::es256());
+    let key = |signer: &Signer| signer.jwk_with(json!({"kid": "k"}));
+    let mut setting = Setting::of(&signer);
+    setting.keys = vec![Some(set(&[key(&signer), key(&signer)]))];
+    assert_eq!(setting.word(&signer.token(json!({}), json!({}))), "known");
+    setting.keys = vec![Some(set(&[key(&signer), key(&other)]))];
+    assert_eq!(setting.word(&signer.token(json!({}), json!({}))), "ambiguous_key", "two keys of one name");
+}
+
+#[test]
 fn garbage_is_no_key_set_and_is_not_quoted() {
     let good = Signer::es256().jwk().to_string();
     for text in [
