@@ -21,7 +21,7 @@ await scenario("two roles see different lists", async (facts) => {
   }
   const { alice, bob } = facts;
   same(alice.tools, ["echo", "get-sum"]);
-  same(bob.tools, ["echo", "get-env", "get-tiny-image"]);
+  same(bob.tools, ["echo", "get-tiny-image"]);
   same(alice.prompts, ["simple-prompt"]);
   same(bob.prompts, ["args-prompt"]);
   ensure(alice.resources.length > 0 && alice.resources.every((uri) => uri.endsWith("/features.md")), "alice's resources");

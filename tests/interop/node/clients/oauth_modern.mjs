@@ -96,7 +96,7 @@ await scenario("two roles see different lists and cannot call across", async (fa
   facts.alice = names((await alice.listTools()).tools);
   facts.bob = names((await bob.listTools()).tools);
   ensure(facts.alice.join() === "echo,test_simple_text", `alice sees ${facts.alice}`);
-  ensure(facts.bob.join() === "echo,test_error_handling,test_image_content", `bob sees ${facts.bob}`);
+  ensure(facts.bob.join() === "echo,test_error_handling", `bob sees ${facts.bob}`);
   facts.refused = fault(await refused(call(alice, "test_error_handling")));
   ensure(facts.refused.code === -32602, JSON.stringify(facts.refused));
   const unknown = fault(await refused(call(alice, "no_such_tool")));

@@ -59,7 +59,7 @@ await scenario("the server gets a token in exchange", async (facts) => {
     ensure(claims.aud === "urn:ringgate:recorder" && claims.sub === "alice", JSON.stringify(claims));
     ensure(claims.act.sub === person.clientId, `acted for by ${JSON.stringify(claims.act)}`);
   }
-  const exchanges = (await asked("gateway")).filter((entry) => entry.grant_type === EXCHANGE);
+  const exchanges = (await asked()).filter((entry) => entry.grant_type === EXCHANGE);
   // One per worker at the most, not one per request.
   ensure(exchanges.length >= 1 && exchanges.length <= 2, `${exchanges.length} exchanges`);
   ensure(exchanges[0].audience === "urn:ringgate:recorder", JSON.stringify(exchanges[0]));

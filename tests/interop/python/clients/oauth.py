@@ -18,13 +18,13 @@ from talk import Facts, ensure, refused, scenario
 SEEN = {
     "everything": {
         "alice": ["echo", "get-sum"],
-        "bob": ["echo", "get-env", "get-tiny-image"],
+        "bob": ["echo", "get-tiny-image"],
         "scoped": "get-env",
         "not_alice": "get-tiny-image",
     },
     "modern": {
         "alice": ["echo", "test_simple_text"],
-        "bob": ["echo", "test_error_handling", "test_image_content"],
+        "bob": ["echo", "test_error_handling"],
         "scoped": "test_image_content",
         "not_alice": "test_error_handling",
     },
@@ -97,6 +97,8 @@ async def logins(world: World) -> None:
         async with world.session(person) as peer:
             answer = await peer.call(SEEN[world.server]["scoped"])
             ensure(not answer.startswith("error"), answer)
+            names = [tool["name"] for tool in await peer.tools()]
+            ensure(SEEN[world.server]["scoped"] in names, f"still hidden: {names}")
         scopes = [sorted(request["scope"].split()) for request in person.requests]
         ensure(scopes == [["mcp:use"], ["env:read", "mcp:use"]], f"asked for {scopes}")
         facts["scopes"] = scopes
