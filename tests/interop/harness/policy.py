@@ -35,17 +35,19 @@ def config(origins: dict[str, str], api_key: dict) -> dict:
 
 def servers(origins: dict[str, str]) -> list[dict]:
     recorder = {"url": f"{origins['recorder']}/mcp", "scopes": [SCOPE]}
-    exchange = {
+    grant = {
         "token_url": f"{origins['issuer']}/token",
         "client_id": "gateway",
         "client_secret": "env:GATEWAY_SECRET",
-        "audience": "urn:ringgate:recorder",
     }
+    exchange = {**grant, "audience": "urn:ringgate:recorder"}
+    own = {**grant, "audience": "urn:ringgate:owned"}
     return [
         {"name": "everything", "url": f"{origins['everything']}/mcp", "scopes": [SCOPE]},
         {"name": "modern", "url": f"{origins['modern']}/mcp", "scopes": [SCOPE]},
         {"name": "plain", **recorder},
         {"name": "exchanged", **recorder, "credentials": {"token_exchange": exchange}},
+        {"name": "owned", **recorder, "credentials": {"client_credentials": own}},
         {"name": "asserted", **recorder, "assertion": {}},
     ]
 

@@ -1,5 +1,5 @@
-// What each role sees and may do, with the TypeScript SDK 1.x and server-everything, which answers in server-sent events;
-// sessions of others; callers with an API key or an opaque token.
+// What each role sees and may do, with the TypeScript SDK 1.x and server-everything, which answers in server-sent
+// events; sessions of others; callers with an API key or an opaque token.
 // usage: node access.mjs PLACE (JSON, see guarded.mjs)
 import { INITIALIZE, asked, place, send } from "./guarded.mjs";
 import { connect, echo, names, same } from "./oauth_connect.mjs";
@@ -24,8 +24,9 @@ await scenario("two roles see different lists", async (facts) => {
   same(bob.tools, ["echo", "get-tiny-image"]);
   same(alice.prompts, ["simple-prompt"]);
   same(bob.prompts, ["args-prompt"]);
-  ensure(alice.resources.length > 0 && alice.resources.every((uri) => uri.endsWith("/features.md")), "alice's resources");
-  ensure(bob.resources.length > 1 && !bob.resources.some((uri) => uri.endsWith("/features.md")), "bob's resources");
+  const isFeatures = (uri) => uri.endsWith("/features.md");
+  ensure(alice.resources.length > 0 && alice.resources.every(isFeatures), `alice sees ${alice.resources}`);
+  ensure(bob.resources.length > 1 && !bob.resources.some(isFeatures), `bob sees ${bob.resources}`);
   same(alice.templates, []);
   ensure(bob.templates.length > 0, "bob sees no template");
 });

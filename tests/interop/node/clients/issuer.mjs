@@ -77,7 +77,7 @@ await scenario("a flood of unknown keys does not reach the issuer", async () => 
     statuses.push(...(await Promise.all(Array.from({ length: 20 }, () => statusOf(ofUnknownKey())))));
   }
   const strange = statuses.filter((status) => status !== 401);
-  ensure(strange.length === 0, `of ${statuses.length} answers, ${strange.length} were not 401: ${[...new Set(strange)]}`);
+  ensure(strange.length === 0, `${strange.length} of ${statuses.length} were not 401: ${[...new Set(strange)]}`);
   const fetches = (await fetchesOfKeys()).slice(before);
   ensure(fetches.length <= 1, `${statuses.length} unknown keys made ${fetches.length} fetches`);
   const times = (await fetchesOfKeys()).map(({ at }) => at);
@@ -91,10 +91,11 @@ for (const fault of ["slow", "garbage", "down"]) {
     const { client, person } = await connect(new Person("alice"), SERVER);
     await control({ fault, paths: fault === "down" ? [] : [KEYS_PATH] });
     // The cool-down is over, so that these make the gateway ask.
-    await eventually(async () => Date.now() - (await fetchesOfKeys()).at(-1).at > COOL_DOWN_MS, "cool-down", 15_000);
+    const isOver = async () => Date.now() - (await fetchesOfKeys()).at(-1).at > COOL_DOWN_MS;
+    await eventually(isOver, "the end of the cool-down", 15_000);
     const strangers = Array.from({ length: 20 }, () => statusOf(ofUnknownKey()));
     const began = Date.now();
-    for (const message of ["one", "two", "three"]) ensure((await echo(client, message)) === `Echo: ${message}`, message);
+    for (const word of ["one", "two", "three"]) ensure((await echo(client, word)) === `Echo: ${word}`, word);
     const took = Date.now() - began;
     ensure(took < 2_000, `known callers waited ${took} ms for the issuer`);
     const statuses = await Promise.all(strangers);

@@ -41,7 +41,8 @@ await scenario("an expired token is refreshed", async (facts) => {
   ensure(challengeOf(bare.challenge).error === "invalid_token", `challenge: ${bare.challenge}`);
 
   facts.after = await echo(client, "after");
-  facts.grants = (await asked(person.clientId)).filter(({ path }) => path === "/token").map((entry) => entry.grant_type);
+  const entries = (await asked(person.clientId)).filter(({ path }) => path === "/token");
+  facts.grants = entries.map((entry) => entry.grant_type);
   ensure(facts.grants.join() === "authorization_code,refresh_token", `grants: ${facts.grants}`);
   ensure(person.accessToken !== first && person.logins.length === 1, "the person had to log in again");
   await client.close();

@@ -1,5 +1,6 @@
-// What a server behind the gateway gets to see of a caller: never the caller's token; where it is configured, a token
-// in exchange (RFC 8693), and who calls in a JWT of the gateway.   usage: node upstream.mjs PLACE (JSON, see guarded.mjs)
+// What a server behind the gateway gets to see of a caller: never the caller's token; where that is configured, a
+// token in exchange (RFC 8693) or one of the gateway's own, and who calls in a JWT of the gateway.
+// usage: node upstream.mjs PLACE (JSON, see guarded.mjs)
 import { verifyJwt } from "../servers/authorization_keys.mjs";
 import { asked, get, place, send } from "./guarded.mjs";
 import { connect, echo } from "./oauth_connect.mjs";
@@ -74,6 +75,30 @@ await scenario("each caller gets an exchanged token of their own", async () => {
     new Set(entries.map((entry) => verifyJwt(valuesOf(entry, "authorization")[0].slice(7), keys).claims.sub));
   ensure([...subjects(ofAlice)].join() === "alice", "alice's requests went as someone else");
   ensure([...subjects(ofBob)].join() === "bob", "bob's requests went as someone else");
+});
+
+await scenario("a caller without a token has nothing to exchange", async (facts) => {
+  const before = (await recorded()).length;
+  const message = { method: "initialize", params: {} };
+  const answer = await send("exchanged", { message, headers: { "x-api-key": place.api_key } });
+  facts.status = answer.status;
+  ensure(answer.status === 403, `an API key, where a token is exchanged: ${answer.status} ${answer.body}`);
+  ensure((await recorded(before)).length === 0, "the server was asked all the same");
+});
+
+await scenario("the server gets a token of the gateway's own", async () => {
+  const keys = await get(`${place.issuer}/jwks`);
+  for (const name of ["alice", "bob"]) {
+    const person = new Person(name);
+    for (const entry of await talk("owned", person, "by the gateway")) {
+      const [value, ...more] = valuesOf(entry, "authorization");
+      ensure(value?.startsWith("Bearer ") && more.length === 0, `authorization: ${JSON.stringify(entry.headers)}`);
+      const { claims } = verifyJwt(value.slice("Bearer ".length), keys);
+      ensure(claims.sub === "gateway" && claims.aud === "urn:ringgate:owned", JSON.stringify(claims));
+    }
+  }
+  const wishes = (await asked()).filter((entry) => entry.audience === "urn:ringgate:owned");
+  ensure(wishes.length >= 1 && wishes.length <= 2, `${wishes.length} requests for one token`);
 });
 
 await scenario("the gateway says who calls, and signs it", async (facts) => {

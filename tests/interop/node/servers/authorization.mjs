@@ -4,7 +4,7 @@
 // For tests also: GET /log (what was asked, oldest first), POST /control with JSON:
 //   {"rotate": true}                       a new key signs; {"rotate": true, "retire": true} drops the old ones
 //   {"fault": "down" | "slow" | "garbage" | null, "paths": ["/jwks"]}     how these paths (all if none) are answered
-// usage: PORT=... CLIENTS='[{"client_id": ..., "client_secret": ..., "roles": [...]}]' FAULT=down node authorization.mjs
+// environment: PORT; CLIENTS, a JSON list of {"client_id", "client_secret", "roles"}; FAULT, the fault at the start
 import { createServer } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Grants, OAuthFault, demand } from "./authorization_grants.mjs";

@@ -55,7 +55,8 @@ class World:
                 return json.load(response)
 
         log = await anyio.to_thread.run_sync(read)
-        return [entry["grant_type"] for entry in log if entry.get("client_id") == person.client_id and "grant_type" in entry]
+        of_this_client = [entry for entry in log if entry.get("client_id") == person.client_id]
+        return [entry["grant_type"] for entry in of_this_client if "grant_type" in entry]
 
 
 async def logins(world: World) -> None:
@@ -127,7 +128,8 @@ async def roles(world: World) -> None:
             denied = await refused(peer.call(seen["not_alice"]))
             unknown = await refused(peer.call("no-such-tool"))
             ensure(denied["code"] == -32602, str(denied))
-            ensure(denied["message"] == unknown["message"].replace("no-such-tool", seen["not_alice"]), f"{denied} {unknown}")
+            wanted = unknown["message"].replace("no-such-tool", seen["not_alice"])
+            ensure(denied["message"] == wanted, f"{denied} where an unknown tool gets {unknown}")
             facts["denied"] = denied
 
     await scenario("two roles see different lists", lists)
