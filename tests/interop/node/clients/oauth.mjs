@@ -6,9 +6,20 @@ import { ClientCredentialsProvider } from "@modelcontextprotocol/sdk/client/auth
 import { INITIALIZE, asked, at, challengeOf, outlive, place, send } from "./guarded.mjs";
 import { connect, echo, names, same } from "./oauth_connect.mjs";
 import { Person } from "./oauth_provider.mjs";
-import { ensure, finish, refused, scenario, textOf } from "./talk.mjs";
+import { ensure, eventually, finish, refused, scenario, textOf } from "./talk.mjs";
 
 const SERVER = "everything";
+
+/**
+ * The stream of a GET ends with its token. If the SDK opens it again while a call is under way, both want a new token:
+ * two refreshes with one refresh token, or two logins. Whoever looks at one of them keeps the stream from coming back.
+ */
+const NO_STREAM = { reconnectionOptions: reconnection(60_000) };
+
+function reconnection(milliseconds) {
+  const [initialReconnectionDelay, maxReconnectionDelay] = [milliseconds, milliseconds];
+  return { initialReconnectionDelay, maxReconnectionDelay, reconnectionDelayGrowFactor: 1, maxRetries: 10 };
+}
 
 await scenario("discovery, registration, login, list, call", async (facts) => {
   const paths = [];
@@ -32,7 +43,7 @@ await scenario("discovery, registration, login, list, call", async (facts) => {
 
 await scenario("an expired token is refreshed", async (facts) => {
   const person = new Person("alice", { lifetime: 2 });
-  const { client } = await connect(person, SERVER);
+  const { client } = await connect(person, SERVER, NO_STREAM);
   facts.before = await echo(client, "before");
   const first = person.accessToken;
   await outlive(2);
@@ -50,7 +61,7 @@ await scenario("an expired token is refreshed", async (facts) => {
 
 await scenario("an expired token without refresh: the person logs in again, the session goes on", async (facts) => {
   const person = new Person("alice", { lifetime: 2, refresh: "no" });
-  const { client, transport } = await connect(person, SERVER);
+  const { client, transport } = await connect(person, SERVER, NO_STREAM);
   const session = transport.sessionId;
   facts.before = await echo(client, "before");
   await outlive(2);
@@ -60,6 +71,24 @@ await scenario("an expired token without refresh: the person logs in again, the 
   facts.after = await echo(client, "after");
   ensure(transport.sessionId === session, "another session");
   ensure(person.logins.length === 2, `${person.logins.length} logins`);
+  await client.close();
+});
+
+await scenario("a stream ends with its token, and comes back with a new one", async () => {
+  const streams = [];
+  const watching = async (url, init) => {
+    const response = await fetch(url, init);
+    const token = new Headers(init?.headers).get("authorization");
+    if (init?.method === "GET" && String(url) === at(SERVER)) streams.push({ status: response.status, token });
+    return response;
+  };
+  const person = new Person("alice", { lifetime: 2 });
+  const options = { fetch: watching, reconnectionOptions: reconnection(200) };
+  const { client } = await connect(person, SERVER, options);
+  const isBack = () => streams.at(-1)?.status === 200 && streams.at(-1).token !== streams[0].token;
+  await eventually(isBack, "the stream is there again", 10_000);
+  ensure(streams[0].status === 200, `the first stream: ${streams[0].status}`);
+  ensure(person.logins.length === 1, `${person.logins.length} logins`);
   await client.close();
 });
 
