@@ -3,6 +3,7 @@
 
 pub mod authn;
 pub mod authz;
+pub mod expr;
 pub mod listing;
 pub mod principal;
 pub mod propagate;

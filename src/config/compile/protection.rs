@@ -47,7 +47,7 @@ pub fn publish(servers: &mut [Server], authn: Option<&Authn>, access: &Access, o
         return;
     }
     for server in servers {
-        let further = access.rules.iter().flat_map(|rules| rules.scopes_of(server.id.0));
+        let further = access.rules.iter().flat_map(|rules| rules.scopes_of(server.id.0)).map(Box::from);
         // Whether a client may stay signed in is between it and the issuer (MCP 2026-07-28, authorization).
         let all = server.protection.scopes.iter().cloned().chain(further);
         let scopes = sorted(all.filter(|scope| &**scope != "offline_access"));

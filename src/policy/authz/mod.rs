@@ -1,13 +1,63 @@
 //! What a principal may do: one list of rules, allow and deny. A request that any deny rule matches is denied; else
-//! one that any allow rule matches is allowed; else it is denied.
+//! one that any allow rule matches is allowed; else it is denied. The rule that decides is the first that does.
+//!
+//! Three kinds of operations, which differ in the rules that count for them:
+//!
+//! * Uses of a tool, a prompt or a resource: rules all of whose conditions are met.
+//! * The protocol itself ([`subject`] lists its methods): initialize, ping, lists, notifications, tasks, streams. They
+//!   are allowed to whoever some allow rule of that server could ever allow anything: its conditions on the principal
+//!   and the server are met, whatever the others. Of deny rules those count that name no tools, prompts, resources or
+//!   arguments.
+//! * Methods that MCP does not define: rules all of whose conditions are met, and none of them about things.
+//!
+//! A rule in report mode never changes the verdict. It is named in [`Decision::reported`] if it would, were it alone
+//! enforced: a deny rule for what passes, an allow rule for what no deny rule stops and yet does not pass.
+//!
+//! What takes time is done once for a principal ([`Rules::grants`]) or once for a principal and a name (the memo in
+//! [`Grants`]); only rules with conditions on single requests are looked at each time.
 
 use std::net::IpAddr;
 
 use super::principal::Principal;
 
-/// The compiled rules.
-#[derive(Debug, Default, PartialEq)]
-pub struct Rules {}
+pub use explain::Why;
+pub use grants::Grants;
+pub use path::Path;
+pub use pattern::Pattern;
+pub use rule::{Block, Effect, Rule};
+pub use schedule::Schedule;
+pub use value::{Elements, Wanted};
+
+mod asked;
+mod decide;
+mod explain;
+mod grants;
+mod index;
+mod memo;
+mod path;
+mod pattern;
+mod rule;
+mod schedule;
+mod subject;
+mod value;
+
+use asked::Asked;
+pub use asked::VARIABLES;
+use index::{Index, Kind};
+
+/// The compiled rules. Two are equal if they were compiled from the same rules and servers.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: Box<[Rule]>,
+    /// The names of the servers, for expressions.
+    servers: Box<[Box<str>]>,
+    /// The names that rules name exactly: things, and for each rule at most one kind of names of principals.
+    index: Index,
+    /// Rules that are not found by a name of a principal.
+    common: Box<[u32]>,
+    /// Whether any rule has conditions on methods.
+    by_method: bool,
+}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +98,6 @@ pub struct Facts<'a> {
     pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
 }
 
-/// The rules that a principal can ever meet, found once for all of its requests.
-#[derive(Debug, Default)]
-pub struct Grants {}
-
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -74,26 +120,48 @@ pub enum Verdict {
     NeedsScope(Box<str>),
 }
 
+/// Rules of one configuration.
+pub const RULES_MAX: usize = 10_000;
+
 impl Rules {
-    /// The name of a rule.
-    pub fn name(&self, rule: u32) -> Option<&str> {
-        let _ = rule;
-        None
+    /// Compiles rules, in their order. `servers` are the names of the servers, by index.
+    pub fn new(rules: Vec<Rule>, servers: Vec<Box<str>>) -> Self {
+        let mut index = Index::default();
+        let mut common = Vec::new();
+        for (rule, at) in rules.iter().zip(0_u32..) {
+            for (kind, patterns) in
+                [(Kind::Tool, &rule.tools), (Kind::Prompt, &rule.prompts), (Kind::Resource, &rule.resources)]
+            {
+                patterns.iter().filter_map(Pattern::literal).for_each(|name| index.add(kind, name, at));
+            }
+            match selective(rule) {
+                Some((kind, patterns)) => {
+                    patterns.iter().filter_map(Pattern::literal).for_each(|name| index.add(kind, name, at));
+                }
+                None => common.push(at),
+            }
+        }
+        let by_method = rules.iter().any(|rule| !rule.methods.is_empty());
+        Self { rules: rules.into(), servers: servers.into(), index, common: common.into(), by_method }
     }
 
-    /// The scopes named in allow rules that can apply to this server, sorted, without `offline_access`.
-    pub fn scopes_of(&self, server: u16) -> Vec<Box<str>> {
-        let _ = server;
-        Vec::new()
+    /// The rules, in their order.
+    pub fn list(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The name of a rule.
+    pub fn name(&self, rule: u32) -> Option<&str> {
+        self.rules.get(rule as usize)?.name.as_deref()
     }
 
     /// The rules whose conditions on the principal this one meets.
     pub fn grants(&self, principal: &Principal) -> Grants {
-        let _ = principal;
-        Grants {}
+        grants::find(self, principal)
     }
 
-    /// Whether the operation may go on.
+    /// Whether the operation may go on. Nothing is allocated where the verdict depends on names alone and was given
+    /// before.
     pub fn authorize(
         &self,
         grants: &Grants,
@@ -101,12 +169,13 @@ impl Rules {
         operation: &Operation<'_>,
         facts: &Facts<'_>,
     ) -> Decision {
-        let _ = (grants, principal, operation, facts);
-        Decision { verdict: Verdict::Deny, rule: None, reported: None }
+        decide::authorize(self, grants, principal, operation, facts)
     }
 
     /// Whether a list shows the target: whether a use of it could be allowed, as far as that can be told without the
     /// request itself. Conditions on arguments, body and headers count as met in allow rules and as unmet in deny rules.
+    /// The method is that of the use (`tools/call`, `prompts/get`, `resources/read`), whatever `operation` says. Of a
+    /// resource template it is enough if one of the URIs that can come of it could be allowed.
     pub fn shows(
         &self,
         grants: &Grants,
@@ -115,7 +184,56 @@ impl Rules {
         source: Option<IpAddr>,
         now: u64,
     ) -> bool {
-        let _ = (grants, principal, operation, source, now);
-        false
+        decide::shows(self, grants, principal, operation, source, now)
+    }
+
+    /// The scopes that allow rules for the server name, sorted: `scopes_supported` of RFC 9728. Not `offline_access`,
+    /// which is a matter between client and issuer.
+    pub fn scopes_of(&self, server: u16) -> Vec<&str> {
+        let counts = |rule: &&Rule| rule.effect == Effect::Allow && !rule.report && rule.is_for(server);
+        let mut scopes: Vec<&str> =
+            self.rules.iter().filter(counts).flat_map(|rule| &rule.scopes).map(|scope| &**scope).collect();
+        scopes.retain(|scope| *scope != "offline_access");
+        scopes.sort_unstable();
+        scopes.dedup();
+        scopes
+    }
+
+    /// Why the rule with this index does not match; `None` if it does.
+    pub fn why_not(
+        &self,
+        index: usize,
+        principal: &Principal,
+        operation: &Operation<'_>,
+        facts: &Facts<'_>,
+    ) -> Option<Why> {
+        explain::why_not(self, self.rules.get(index)?, principal, operation, facts)
+    }
+
+    fn server_name(&self, server: u16) -> &str {
+        self.servers.get(usize::from(server)).map_or("", |name| name)
     }
 }
+
+impl PartialEq for Rules {
+    fn eq(&self, other: &Self) -> bool {
+        self.rules == other.rules && self.servers == other.servers
+    }
+}
+
+/// The names by which the principals of a rule are found: of one kind, all exact. The narrowest kind first.
+fn selective(rule: &Rule) -> Option<(Kind, &[Pattern])> {
+    let kinds = [
+        (Kind::Agent, &*rule.agents),
+        (Kind::User, &*rule.users),
+        (Kind::Role, &*rule.roles),
+        (Kind::Tenant, &*rule.tenants),
+    ];
+    let exact = |patterns: &[Pattern]| patterns.iter().all(|pattern| pattern.literal().is_some());
+    kinds.into_iter().find(|(_, patterns)| !patterns.is_empty() && exact(patterns))
+}
+
+#[cfg(test)]
+mod property;
+#[cfg(test)]
+mod tests;

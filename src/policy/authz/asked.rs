@@ -1,0 +1,211 @@
+//! One question: what is asked, by whom, and what is known of the request. The body is read at most once, and only
+//! if a rule wants to know.
+
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+use serde_json::Value as Json;
+
+use super::rule::{Effect, Rule};
+use super::value::{Elements, Wanted, fits};
+use super::{Facts, Operation, Path, Target};
+use crate::policy::Principal;
+use crate::policy::expr::{Data, Expression, Failure, HEADERS, parse_json};
+
+/// The variables of expressions in rules.
+pub const VARIABLES: &[&str] = &[
+    "method",
+    "tool",
+    "prompt",
+    "resource",
+    "server",
+    "agent",
+    "user",
+    "tenant",
+    "roles",
+    "scopes",
+    "claims",
+    HEADERS,
+    "source",
+    "now",
+    "arguments",
+    "body",
+];
+
+/// A question and what was found out for it.
+pub struct Asked<'a, 'f> {
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// What for.
+    pub operation: Operation<'a>,
+    /// The server's name.
+    pub server: &'a str,
+    /// From where.
+    pub source: Option<IpAddr>,
+    /// Seconds since 1970 (UTC).
+    pub now: u64,
+    /// The request; `None` where there is none yet.
+    pub request: Option<&'a Facts<'f>>,
+    arguments: OnceCell<Option<Json>>,
+    body: OnceCell<Option<Json>>,
+}
+
+/// A condition on the request that is not met.
+#[derive(Debug)]
+pub enum Unmet<'a> {
+    /// It comes from elsewhere.
+    Source,
+    /// It comes at another time.
+    Time,
+    /// This argument is not there or not as wanted.
+    Argument(&'a Path),
+    /// The arguments cannot be read.
+    Unreadable,
+    /// The expression is false.
+    When,
+    /// The expression has no value.
+    Failed(Failure),
+}
+
+impl<'a, 'f> Asked<'a, 'f> {
+    /// A question about a request.
+    pub fn new(
+        principal: &'a Principal,
+        operation: Operation<'a>,
+        server: &'a str,
+        source: Option<IpAddr>,
+        now: u64,
+        request: Option<&'a Facts<'f>>,
+    ) -> Self {
+        let (arguments, body) = (OnceCell::new(), OnceCell::new());
+        Self { principal, operation, server, source, now, request, arguments, body }
+    }
+
+    /// Whether the request meets the rule's conditions on it. What cannot be found out is met for a rule that denies
+    /// and unmet for one that allows.
+    pub fn meets(&self, rule: &Rule) -> bool {
+        match self.unmet(rule) {
+            None => true,
+            Some(Unmet::Unreadable | Unmet::Failed(_)) => rule.effect == Effect::Deny,
+            Some(_) => false,
+        }
+    }
+
+    /// Whether some request could meet the rule's conditions on it: see [`super::Rules::shows`].
+    pub fn could_meet(&self, rule: &Rule) -> bool {
+        let is_here = self.elsewhere(rule).is_none();
+        match rule.effect {
+            Effect::Allow => is_here && (rule.looks_at_request() || self.says(rule)),
+            Effect::Deny => {
+                is_here && rule.arguments.is_empty() && !rule.looks_at_request() && self.says(rule)
+            }
+        }
+    }
+
+    /// Whether the expression is met; one without a value is for a rule that denies.
+    fn says(&self, rule: &Rule) -> bool {
+        let value = rule.when.as_ref().map_or(Ok(true), |when| self.eval(when));
+        value.unwrap_or(rule.effect == Effect::Deny)
+    }
+
+    /// The condition on source or time that it does not meet.
+    fn elsewhere<'r>(&self, rule: &'r Rule) -> Option<Unmet<'r>> {
+        let comes_from = |source: IpAddr| rule.sources.iter().any(|block| block.contains(source));
+        if !rule.sources.is_empty() && !self.source.is_some_and(comes_from) {
+            return Some(Unmet::Source);
+        }
+        let is_time = rule.time.as_ref().is_none_or(|time| time.contains(self.now));
+        (!is_time).then_some(Unmet::Time)
+    }
+
+    /// The first condition that it does not meet, the cheap ones first.
+    pub fn unmet<'r>(&self, rule: &'r Rule) -> Option<Unmet<'r>> {
+        if let Some(unmet) = self.elsewhere(rule) {
+            return Some(unmet);
+        }
+        if !rule.arguments.is_empty() {
+            let Some(arguments) = self.arguments() else { return Some(Unmet::Unreadable) };
+            let elements = match rule.effect {
+                Effect::Allow => Elements::All,
+                Effect::Deny => Elements::Any,
+            };
+            let is_given = |(path, wanted): &&(Path, Box<[Wanted]>)| {
+                path.find(arguments).is_some_and(|value| fits(wanted, value, elements))
+            };
+            if let Some((path, _)) = rule.arguments.iter().find(|argument| !is_given(argument)) {
+                return Some(Unmet::Argument(path));
+            }
+        }
+        match self.eval(rule.when.as_ref()?) {
+            Ok(true) => None,
+            Ok(false) => Some(Unmet::When),
+            Err(failure) => Some(Unmet::Failed(failure)),
+        }
+    }
+
+    /// `params.arguments`; an empty map if there are none, `None` if they are not JSON of one reading.
+    fn arguments(&self) -> Option<&Json> {
+        let read = || match self.request?.arguments {
+            Some(bytes) => parse_json(bytes),
+            None => Some(Json::Object(serde_json::Map::new())),
+        };
+        self.arguments.get_or_init(read).as_ref()
+    }
+
+    /// The message; `null` if there is none.
+    fn body(&self) -> Option<&Json> {
+        let read = || match self.request?.body {
+            [] => Some(Json::Null),
+            bytes => parse_json(bytes),
+        };
+        self.body.get_or_init(read).as_ref()
+    }
+
+    fn eval(&self, when: &Expression) -> Result<bool, Failure> {
+        when.eval(|variable| self.value(variable, when))
+    }
+
+    /// The value of a variable. What a request has not is an empty text.
+    fn value(&self, variable: &'static str, when: &Expression) -> Result<Data, Failure> {
+        let optional = |text: &Option<Box<str>>| Data::text(text.as_deref().unwrap_or(""));
+        let (principal, target) = (self.principal, self.operation.target);
+        let unreadable = Failure::NoData("the request cannot be read in one way only");
+        Ok(match (variable, target) {
+            ("method", _) => Data::text(self.operation.method),
+            ("tool", Target::Tool(name))
+            | ("prompt", Target::Prompt(name))
+            | ("resource", Target::Resource(name)) => Data::text(name),
+            ("tool" | "prompt" | "resource", _) => Data::text(""),
+            ("server", _) => Data::text(self.server),
+            ("agent", _) => optional(&principal.agent),
+            ("user", _) => optional(&principal.user),
+            ("tenant", _) => optional(&principal.tenant),
+            ("roles", _) => Data::texts(&principal.roles),
+            ("scopes", _) => Data::texts(&principal.scopes),
+            ("claims", _) => Data::json(&principal.claims),
+            ("source", _) => match self.source {
+                Some(address) => Data::text(&address.to_canonical().to_string()),
+                None => Data::text(""),
+            },
+            ("now", _) => Data::moment(self.now),
+            ("arguments", _) => Data::json(self.arguments().ok_or(unreadable)?),
+            ("body", _) => Data::json(self.body().ok_or(unreadable)?),
+            (HEADERS, _) => self.headers(when)?,
+            _ => return Err(Failure::NoData("there is no such variable")),
+        })
+    }
+
+    fn headers(&self, when: &Expression) -> Result<Data, Failure> {
+        let request = self.request.ok_or(Failure::NoData("there is no request"))?;
+        let line = |name: &'_ Box<str>| (request.header)(name);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        let mut lines = Vec::with_capacity(when.headers().len());
+        for name in when.headers() {
+            if let Some(bytes) = line(name) {
+                let text = text(bytes).ok_or(Failure::NoData("a header is not UTF-8 text"))?;
+                lines.push((&**name, text));
+            }
+        }
+        Ok(Data::map(lines))
+    }
+}

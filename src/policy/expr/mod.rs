@@ -1,0 +1,207 @@
+//! Expressions of the Common Expression Language (CEL), for what the conditions of a rule cannot say.
+//!
+//! They run on the data path, on what strangers send. So everything about them is bounded: the text and its nesting
+//! before it is parsed, the nesting of macros when it is compiled, and the size of what they look at when they run.
+//! An expression that cannot be answered is a [`Failure`]; whoever asked decides what is the safe side.
+
+use std::fmt;
+use std::sync::Arc;
+
+use cel::{Context, Env, ExecutionError, Program};
+
+pub use data::Data;
+pub use strict::parse as parse_json;
+
+mod bounds;
+mod data;
+mod strict;
+mod walk;
+
+/// An expression that was checked. Two are equal if their texts are.
+pub struct Expression {
+    text: Box<str>,
+    program: Program,
+    /// The variables it names.
+    uses: Box<[&'static str]>,
+    /// The header names it looks up.
+    headers: Box<[Box<str>]>,
+    /// Macros within macros: 0 for none.
+    loops: usize,
+    has_regex: bool,
+}
+
+/// The variable that is a map of header lines. Only look-ups by name are possible: `headers["x-team"]`,
+/// `headers.accept`, `"x-team" in headers`.
+pub const HEADERS: &str = "headers";
+
+/// Headers that are nobody's to see: they hold credentials.
+pub const HIDDEN_HEADERS: [&str; 5] =
+    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+
+/// Why a text is no expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong, with the line and column in the expression where that is known.
+    pub what: String,
+}
+
+/// Why an expression has no answer.
+#[derive(Debug)]
+pub enum Failure {
+    /// What it looks at is larger than it may walk over.
+    TooLarge,
+    /// Its value is neither true nor false.
+    NotBool,
+    /// What it looks at could not be had: a body that is not JSON of one reading.
+    NoData(&'static str),
+    /// Something in it cannot be computed: a key that is not there, a comparison of a text with a number.
+    Error(Box<ExecutionError>),
+}
+
+impl Expression {
+    /// Compiles `text`, which may name `variables` and no others.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it is not CEL, names what is not there, or breaks a bound: 4096 bytes, 24 brackets within each
+    /// other, 400 operators, macros (`all`, `exists`, `filter`, `map`, ...) two deep.
+    pub fn compile(text: &str, variables: &[&'static str]) -> Result<Self, Fault> {
+        bounds::check(text)?;
+        let program = ENV.with(|env| env.compile(text)).map_err(|errors| Fault::of(&errors))?;
+        let found = walk::walk(&program, variables)?;
+        for pattern in &found.regexes {
+            check_regex(pattern)?;
+        }
+        Ok(Self {
+            text: text.into(),
+            program,
+            uses: found.variables.into(),
+            headers: found.headers.into(),
+            loops: found.loops,
+            has_regex: !found.regexes.is_empty(),
+        })
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The variables it names.
+    pub fn variables(&self) -> &[&'static str] {
+        &self.uses
+    }
+
+    /// Whether it names the variable.
+    pub fn uses(&self, variable: &str) -> bool {
+        self.uses.contains(&variable)
+    }
+
+    /// The headers it looks up, in lower case.
+    pub fn headers(&self) -> &[Box<str>] {
+        &self.headers
+    }
+
+    /// Its value. `lookup` is asked once for each variable that it names.
+    ///
+    /// # Errors
+    /// A [`Failure`] of its own or of `lookup`.
+    pub fn eval(
+        &self,
+        mut lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
+    ) -> Result<bool, Failure> {
+        let mut context = ENV.with(|env| Context::with_env(Arc::clone(env)));
+        let mut nodes = 0_usize;
+        for name in &self.uses {
+            let data = lookup(name)?;
+            nodes = nodes.saturating_add(data.nodes());
+            context.add_variable_from_value(*name, data.into_value());
+        }
+        if nodes > self.nodes_max() {
+            return Err(Failure::TooLarge);
+        }
+        match self.program.execute(&context) {
+            Ok(cel::Value::Bool(value)) => Ok(value),
+            Ok(_) => Err(Failure::NotBool),
+            Err(error) => Err(Failure::Error(Box::new(error))),
+        }
+    }
+
+    /// JSON values that it may look at.
+    fn nodes_max(&self) -> usize {
+        let plain = NODES_MAX[self.loops.min(LOOPS_MAX)];
+        if self.has_regex { plain / REGEX_COST } else { plain }
+    }
+}
+
+/// Macros within macros that an expression may have.
+const LOOPS_MAX: usize = 2;
+
+/// JSON values (of body, arguments, claims and headers together) that an expression may look at, by how deep its
+/// macros are: what it costs grows with that power.
+const NODES_MAX: [usize; LOOPS_MAX + 1] = [65_536, 8_192, 256];
+/// How much dearer an expression with `matches` is: the library compiles the pattern each time.
+const REGEX_COST: usize = 16;
+
+thread_local! {
+    /// The functions of the language. One for each thread, as counting its users in a place that all threads share
+    /// would cost more than an expression.
+    static ENV: Arc<Env> = Arc::new(Env::stdlib());
+}
+
+/// Compiles a regular expression by running it, as nothing else of the library does.
+fn check_regex(pattern: &str) -> Result<(), Fault> {
+    let mut context = ENV.with(|env| Context::with_env(Arc::clone(env)));
+    context.add_variable_from_value("pattern", pattern.to_owned());
+    let program = ENV.with(|env| env.compile("''.matches(pattern)")).map_err(|errors| Fault::of(&errors))?;
+    match program.execute(&context) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Fault::new(format!("has a regular expression that is wrong: {error}"))),
+    }
+}
+
+impl Fault {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into() }
+    }
+
+    fn of(errors: &cel::ParseErrors) -> Self {
+        let Some(first) = errors.errors.first() else { return Self::new("is not CEL") };
+        let message: String =
+            first.msg.chars().filter(|char| !char.is_control()).take(MESSAGE_CHARS_MAX).collect();
+        match first.pos {
+            (line @ 1.., column) => {
+                Self::new(format!("is not CEL: line {line}, column {}: {message}", column.max(0)))
+            }
+            _ => Self::new(format!("is not CEL: {message}")),
+        }
+    }
+}
+
+/// Characters of a parser's message that are shown: it likes to list every token it knows.
+const MESSAGE_CHARS_MAX: usize = 160;
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge => f.write_str("what it looks at is too large"),
+            Self::NotBool => f.write_str("its value is neither true nor false"),
+            Self::NoData(what) => f.write_str(what),
+            Self::Error(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests;
