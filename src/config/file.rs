@@ -19,10 +19,12 @@ use super::url::{self, EndpointUrl, Origin};
 pub mod access;
 pub mod authentication;
 pub mod outbound;
+pub mod rate_limits;
 
 use access::AccessSection;
 use authentication::AuthenticationSection;
 use outbound::OutboundSection;
+use rate_limits::RateLimitsSection;
 
 section! {
     /// One YAML file configures the gateway. Unknown keys, duplicate keys and values that break a rule
@@ -65,6 +67,8 @@ section! {
         access: AccessSection = sub::<AccessSection>(), optional;
         /// Sessions of the older revisions of MCP.
         sessions: SessionsSection = sub::<SessionsSection>(), default "{}";
+        /// How often, how much and at what cost callers may. When this is not given, there is no end but that of `limits`.
+        rate_limits: RateLimitsSection = sub::<RateLimitsSection>(), optional;
         /// What the gateway fetches for itself, and how.
         outbound: OutboundSection = sub::<OutboundSection>(), default "{}";
         /// The operator's own listener.

@@ -11,6 +11,7 @@ pub mod check;
 pub mod compile;
 pub mod file;
 pub mod finding;
+pub mod rate;
 pub mod rule;
 pub mod schema;
 pub mod section;

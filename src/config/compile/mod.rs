@@ -17,6 +17,7 @@ mod material;
 mod origins;
 mod outbound;
 mod protection;
+mod rate_limits;
 mod servers;
 
 /// What compiling needs besides the file itself.
@@ -54,6 +55,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         authn,
         access,
         outbound: outbound::compile(file, context, findings),
+        rate_limits: rate_limits::compile(file, &servers, findings),
         signer: None,
         session_key: session_key(file, context, findings),
         files: Box::default(),
