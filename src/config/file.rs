@@ -20,11 +20,13 @@ pub mod access;
 pub mod authentication;
 pub mod credentials;
 pub mod outbound;
+pub mod rate_limits;
 
 use access::{AccessSection, TestSection};
 use authentication::AuthenticationSection;
 use credentials::{AssertionSection, CredentialsSection, IdentitySection};
 use outbound::OutboundSection;
+use rate_limits::RateLimitsSection;
 
 section! {
     /// One YAML file configures the gateway. Unknown keys, duplicate keys and values that break a rule
@@ -70,6 +72,8 @@ section! {
         /// What you expect of `access`: `ringgate check` judges each of these requests and says where the rules disagree.
         /// Nothing else reads them, so a test that fails does not keep a gateway from starting or reloading.
         tests: Vec<At<TestSection>> = list(sub::<TestSection>(), 0, 4096), default "[]";
+        /// How often, how much and at what cost callers may. When this is not given, there is no end but that of `limits`.
+        rate_limits: RateLimitsSection = sub::<RateLimitsSection>(), optional;
         /// What the gateway fetches for itself, and how.
         outbound: OutboundSection = sub::<OutboundSection>(), default "{}";
         /// Who the gateway is to servers that get an `assertion`.

@@ -14,6 +14,7 @@ pub mod file;
 pub mod finding;
 pub mod moment;
 pub mod question;
+pub mod rate;
 pub mod rule;
 pub mod schema;
 pub mod section;

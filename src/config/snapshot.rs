@@ -13,6 +13,7 @@ use crate::base::Secret;
 use crate::policy::authn::Authn;
 use crate::policy::authz::Rules;
 use crate::policy::propagate::{Assertion, Credentials, Signer};
+use crate::policy::rate_limit;
 
 pub use origin::{HostPolicy, OriginPolicy};
 pub use route::{Route, RouteTable};
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub authn: Option<Authn>,
     /// What a caller may do.
     pub access: Access,
+    /// How often, how much and at what cost callers may; `None`: without end.
+    pub rate_limits: Option<rate_limit::Limits>,
     /// What the gateway fetches for itself, and how.
     pub outbound: Outbound,
     /// The key that the gateway signs assertions with, if any server gets them.

@@ -46,6 +46,39 @@ impl SessionKey {
         same(tag, &self.tag(identity, path, own)).then_some(own)
     }
 
+    /// Appends to `target`, which ends with `query` if there is one, a parameter that binds the target `path?query` to
+    /// the principal with this identity and to the server at `server`: the sessions of the HTTP+SSE transport (MCP
+    /// 2024-11-05), whose id stands in the URI for messages.
+    pub fn seal_target(
+        &self,
+        identity: &[u8],
+        server: &str,
+        path: &str,
+        query: Option<&str>,
+        target: &mut Vec<u8>,
+    ) {
+        let own = target_of(path, query.map(str::as_bytes));
+        target.push(if query.is_some() { b'&' } else { b'?' });
+        target.extend_from_slice(PARAMETER);
+        target.extend_from_slice(&self.tag(identity, server, &own));
+    }
+
+    /// The server's own query of a target that was sealed for this principal. `None` if it was not; `Some(None)` where
+    /// the server's own target has no query.
+    pub fn open_target<'q>(
+        &self,
+        identity: &[u8],
+        server: &str,
+        path: &str,
+        query: Option<&'q [u8]>,
+    ) -> Option<Option<&'q [u8]>> {
+        let query = query?;
+        let (rest, tag) = query.split_at_checked(query.len().checked_sub(TAG_CHARS)?)?;
+        let own = rest.strip_suffix(PARAMETER)?;
+        let own = if own.is_empty() { None } else { Some(own.strip_suffix(b"&")?) };
+        same(tag, &self.tag(identity, server, &target_of(path, own))).then_some(own)
+    }
+
     fn tag(&self, identity: &[u8], path: &str, own: &[u8]) -> [u8; TAG_CHARS] {
         let mut context = hmac::Context::with_key(&self.0);
         for part in [identity, path.as_bytes(), own] {
@@ -60,6 +93,15 @@ impl SessionKey {
         }
         tag
     }
+}
+
+/// The parameter of a target that holds its tag.
+const PARAMETER: &[u8] = b"~tag=";
+
+/// What of a target is bound. Begins as no session id of a server does, for those have no blank.
+fn target_of(path: &str, query: Option<&[u8]>) -> Vec<u8> {
+    let mark: &[u8] = if query.is_some() { b"?" } else { b"" };
+    [b" ", path.as_bytes(), mark, query.unwrap_or_default()].concat()
 }
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -103,6 +145,36 @@ mod tests {
             assert_eq!(key.open(b"alice", "/a/mcp", &changed), None, "byte {at}");
             assert_eq!(key.open(b"alice", "/a/mcp", &id[..at]), None, "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_target_for_messages_opens_only_for_its_principal_and_as_it_was_given() {
+        let key = SessionKey::new(&[7; 32]);
+        for query in [Some("sessionId=7"), Some(""), None] {
+            let mut target = Vec::new();
+            key.seal_target(b"alice", "/a/mcp", "/messages/", query, &mut target);
+            let sealed = match query {
+                Some(query) => [query.as_bytes(), &target].concat(),
+                None => target[1..].to_vec(),
+            };
+            let own = query.filter(|query| !query.is_empty()).map(str::as_bytes);
+            // An empty query and none are told apart by nobody.
+            let opened = key.open_target(b"alice", "/a/mcp", "/messages/", Some(&sealed));
+            if query != Some("") {
+                assert_eq!(opened, Some(own), "{}", String::from_utf8_lossy(&sealed));
+            }
+            assert_eq!(key.open_target(b"mallory", "/a/mcp", "/messages/", Some(&sealed)), None);
+            assert_eq!(key.open_target(b"alice", "/b/mcp", "/messages/", Some(&sealed)), None);
+            assert_eq!(key.open_target(b"alice", "/a/mcp", "/message", Some(&sealed)), None);
+            for at in 0..sealed.len() {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1;
+                let opened = key.open_target(b"alice", "/a/mcp", "/messages/", Some(&changed));
+                assert_eq!(opened, None, "byte {at} of {}", String::from_utf8_lossy(&sealed));
+            }
+        }
+        assert_eq!(key.open_target(b"alice", "/a/mcp", "/messages/", None), None);
+        assert_eq!(key.open_target(b"alice", "/a/mcp", "/messages/", Some(b"sessionId=7")), None);
     }
 
     #[test]

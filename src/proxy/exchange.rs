@@ -122,6 +122,11 @@ impl<'w> Exchange<'w> {
         bound.min(call).min(self.forward.ends)
     }
 
+    /// Whether the credential that the stream was opened with has ended.
+    pub fn is_expired(&self) -> bool {
+        self.forward.ends <= self.worker.net.now()
+    }
+
     /// Whether the answer still goes anywhere.
     pub fn is_cancelled_by(&self, client: &Client) -> bool {
         client.gone && self.forward.cancel_on_close

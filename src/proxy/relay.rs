@@ -19,7 +19,7 @@ use crate::wire::http1::{
 };
 
 use body::Body;
-use endpoint_event::Endpoint;
+use endpoint_event::{Endpoint, Seal};
 use events::Events;
 use filter::Filtering;
 
@@ -256,7 +256,11 @@ pub async fn relay_response(
 #[cold]
 fn events_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Box<Events> {
     let keep = exchange.forward.filter.take();
-    let endpoint = facts.names_endpoint.then(|| Endpoint::of(exchange.server()));
+    let endpoint = facts.names_endpoint.then(|| {
+        let caller = exchange.forward.caller.as_ref().zip(exchange.forward.live.session_key.clone());
+        let seal = caller.map(|(caller, key)| Seal { key, identity: caller.identity.clone() });
+        Endpoint::of(exchange.server(), seal)
+    });
     Box::new(Events::new(exchange.limits().sse_event_bytes_max, endpoint, keep))
 }
 
@@ -378,6 +382,7 @@ async fn next_bytes(
             Event::Upstream((result, buf)) => {
                 exchange.worker.give_buf(buf);
                 return match result {
+                    _ if conn.watch.fired() && exchange.is_expired() => Err(Outcome::Expired),
                     _ if conn.watch.fired() => Err(Outcome::UpstreamTimeout),
                     Ok(_) => Ok(None),
                     Err(_) => Err(cut(exchange, "the connection broke")),

@@ -24,11 +24,13 @@ pub enum Outcome {
     ClientGone,
     /// The process stopped before the end of the answer.
     Stopped,
+    /// A stream without an end of its own was ended with the credential that had opened it.
+    Expired,
 }
 
 impl Outcome {
     /// All of them, in order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Answered,
         Self::Refused,
         Self::Unreachable,
@@ -37,6 +39,7 @@ impl Outcome {
         Self::UpstreamTimeout,
         Self::ClientGone,
         Self::Stopped,
+        Self::Expired,
     ];
 
     /// The name in metrics and logs.
@@ -50,6 +53,7 @@ impl Outcome {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::ClientGone => "client_gone",
             Self::Stopped => "stopped",
+            Self::Expired => "expired",
         }
     }
 }

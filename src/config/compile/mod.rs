@@ -18,6 +18,7 @@ mod material;
 mod origins;
 mod outbound;
 mod protection;
+mod rate_limits;
 mod servers;
 
 /// What compiling needs besides the file itself.
@@ -57,6 +58,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         authn,
         access,
         outbound: outbound::compile(file, context, findings),
+        rate_limits: rate_limits::compile(file, &servers, findings),
         signer: credentials::signer(file, context, findings),
         session_key: session_key(file, context, findings),
         files: recording.files(),

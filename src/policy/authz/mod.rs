@@ -150,6 +150,11 @@ impl Rules {
         &self.rules
     }
 
+    /// The name of a rule.
+    pub fn name(&self, rule: u32) -> Option<&str> {
+        self.rules.get(rule as usize)?.name.as_deref()
+    }
+
     /// The rules whose conditions on the principal this one meets.
     pub fn grants(&self, principal: &Principal) -> Grants {
         grants::find(self, principal)

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use cel::{Context, Env, ExecutionError, Program};
 
 pub use data::Data;
+pub use fold::Equality;
 pub use strict::parse as parse_json;
 
 mod bounds;
 mod data;
+mod fold;
 mod strict;
 mod walk;
 
@@ -107,8 +109,36 @@ impl Expression {
     /// A [`Failure`] of its own or of `lookup`.
     pub fn eval(
         &self,
-        mut lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
+        lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
     ) -> Result<bool, Failure> {
+        match self.run(lookup)? {
+            cel::Value::Bool(value) => Ok(value),
+            _ => Err(Failure::NotBool),
+        }
+    }
+
+    /// Its value as text: a text as it is, numbers and truth as they are written.
+    ///
+    /// # Errors
+    /// A [`Failure`] of its own or of `lookup`, or if its value is of another kind.
+    pub fn text_of(
+        &self,
+        lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
+    ) -> Result<String, Failure> {
+        match self.run(lookup)? {
+            cel::Value::String(text) => Ok(text.to_string()),
+            cel::Value::Int(number) => Ok(number.to_string()),
+            cel::Value::UInt(number) => Ok(number.to_string()),
+            cel::Value::Float(number) => Ok(number.to_string()),
+            cel::Value::Bool(truth) => Ok(truth.to_string()),
+            _ => Err(Failure::NoData("its value is no text")),
+        }
+    }
+
+    fn run(
+        &self,
+        mut lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
+    ) -> Result<cel::Value, Failure> {
         let mut context = ENV.with(|env| Context::with_env(Arc::clone(env)));
         let mut nodes = 0_usize;
         for name in &self.uses {
@@ -119,11 +149,7 @@ impl Expression {
         if nodes > self.nodes_max() {
             return Err(Failure::TooLarge);
         }
-        match self.program.execute(&context) {
-            Ok(cel::Value::Bool(value)) => Ok(value),
-            Ok(_) => Err(Failure::NotBool),
-            Err(error) => Err(Failure::Error(Box::new(error))),
-        }
+        self.program.execute(&context).map_err(|error| Failure::Error(Box::new(error)))
     }
 
     /// JSON values that it may look at.

@@ -29,6 +29,7 @@ pub(super) fn compose(
 ) -> Result<Forward, Reply<'static>> {
     let (head, server) = (request.head, request.route.server);
     let session = own_session(live, request, verdict, caller)?;
+    let query = own_query(live, request, caller)?;
     let split = session.filter(|_| server.endpoints.len() > 1).and_then(head::split_session);
     let (endpoint, bound) = match split {
         Some((endpoint, _)) if endpoint < server.endpoints.len() => (endpoint, true),
@@ -36,7 +37,7 @@ pub(super) fn compose(
     };
     let mut out = worker.scratch.borrow_mut();
     out.clear();
-    let target = head::Target { message_path: request.route.rest, query: head.query };
+    let target = head::Target { message_path: request.route.rest, query };
     let front_len = head::write_front(&mut out, head.method, &server.endpoints[endpoint], &target);
     for line in [&shown.token, &shown.assertion].into_iter().flatten() {
         out.extend_from_slice(line.reveal());
@@ -85,6 +86,22 @@ fn own_session<'r>(
             own.map(Some).ok_or_else(|| Reply::status(404, "there is no such session: initialize again"))
         }
         _ => Ok(Some(id)),
+    }
+}
+
+/// The query as the server is to have it. The URI for messages of the HTTP+SSE transport serves only the caller of its
+/// stream, where callers are known.
+fn own_query<'r>(
+    live: &Live,
+    request: &Request<'_, 'r>,
+    caller: Option<&Caller>,
+) -> Result<Option<&'r [u8]>, Reply<'static>> {
+    let query = request.head.query;
+    match (request.route.rest, caller, &live.session_key) {
+        (Some(path), Some(caller), Some(key)) => key
+            .open_target(&caller.identity, &request.route.server.path, path, query)
+            .ok_or_else(|| Reply::status(404, "there is no such session: open a stream first")),
+        _ => Ok(query),
     }
 }
 

@@ -2,26 +2,37 @@
 //! messages. Behind a gateway that must be a URI of the gateway's own.
 
 use crate::config::snapshot::{Server, Transport};
+use crate::policy::session::SessionKey;
 use crate::wire::sse::{Event, write_endpoint};
 
 /// Stands between the server's path and the path of its message endpoint; the route table reads it back.
 const SUB_ROUTE: &str = "/~";
 
+/// What binds the URI for messages to the caller of the stream.
+pub struct Seal {
+    /// By this key,
+    pub key: SessionKey,
+    /// to the principal with this identity.
+    pub identity: Box<[u8]>,
+}
+
 /// Rewrites the `endpoint` events of one stream.
 pub struct Endpoint {
+    seal: Option<Seal>,
     path: Box<str>,
     message_paths: Box<[Box<str>]>,
     authorities: Box<[Box<str>]>,
 }
 
 impl Endpoint {
-    /// For a stream of `server`.
-    pub fn of(server: &Server) -> Self {
+    /// For a stream of `server`. With a `seal`, only its caller can send messages to it.
+    pub fn of(server: &Server, seal: Option<Seal>) -> Self {
         let message_paths = match &server.transport {
             Transport::Sse { message_paths } => message_paths.clone(),
             Transport::StreamableHttp => Box::default(),
         };
         Self {
+            seal,
             path: server.path.clone(),
             message_paths,
             authorities: server.endpoints.iter().map(|endpoint| endpoint.authority.clone()).collect(),
@@ -39,9 +50,15 @@ impl Endpoint {
         let (path, query) = self.own_target(uri.trim()).ok_or(
             "the endpoint event names a URI of another origin, or a path that is not in message_paths of the server",
         )?;
-        let query = query.map_or(String::new(), |query| format!("?{query}"));
-        let ours = format!("{}{SUB_ROUTE}{path}{query}", self.path);
-        write_endpoint(out, event, ours.as_bytes()).map_err(|_| "the endpoint event's URI holds a line break")
+        let mut ours = format!("{}{SUB_ROUTE}{path}", self.path).into_bytes();
+        if let Some(query) = query {
+            ours.push(b'?');
+            ours.extend_from_slice(query.as_bytes());
+        }
+        if let Some(Seal { key, identity }) = &self.seal {
+            key.seal_target(identity, &self.path, path, query, &mut ours);
+        }
+        write_endpoint(out, event, &ours).map_err(|_| "the endpoint event's URI holds a line break")
     }
 
     /// Path and query of a URI on the server itself (MCP.md 1.6: require the same origin).
@@ -75,6 +92,7 @@ mod tests {
 
     fn endpoint() -> Endpoint {
         Endpoint {
+            seal: None,
             path: "/old/mcp".into(),
             message_paths: ["/message".into(), "/messages/".into()].into(),
             authorities: ["up:3001".into()].into(),

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::{ISSUER, Issuer, PUBLIC, bearer};
+use super::{ISSUER, Issuer, PUBLIC, bearer, now};
 use crate::harness::{Gateway, META, Message, TempDir, Upstream, echoed, modern, ok, post, post_to};
-use crate::scenes::{get, method};
+use crate::scenes::{SSE, chunk, get, method};
 
 fn gateway(upstream: &Upstream, issuer: &Issuer, servers: &str) -> (Gateway, TempDir) {
     let dir = TempDir::new();
@@ -119,4 +119,59 @@ fn gateways_with_the_same_key_know_each_others_sessions_and_others_do_not() {
     let ping = post(PING, &format!("{token}Mcp-Session-Id: {id}\r\n"));
     assert_eq!(two.connect().ask(&ping).status(), 200);
     assert_eq!(three.connect().ask(&ping).status(), 404);
+}
+
+#[test]
+fn messages_to_a_stream_of_the_older_transport_come_only_from_its_caller() {
+    let upstream = Upstream::new(|request, client| {
+        if request.start.starts_with("GET") {
+            client.send(SSE.as_bytes());
+            client.send(&chunk("event: endpoint\ndata: /messages/?session_id=7\n\n"));
+            // The stream stays open until the client leaves.
+            return client.head().is_some();
+        }
+        client.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
+        true
+    });
+    let issuer = Issuer::new();
+    let (gateway, _dir) = gateway(&upstream, &issuer, "  - {name: up, url: UP/sse, transport: sse}");
+    let token = |sub: &str| bearer(&issuer.token(json!({ "sub": sub })));
+    let mut stream = gateway.connect();
+    stream.send(&get("/up/mcp", &token("alice")));
+    stream.head().unwrap();
+    let event = String::from_utf8(stream.chunk().unwrap()).unwrap();
+    let uri = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap().to_owned();
+    assert!(uri.starts_with("/up/mcp/~/messages/?session_id=7&~tag="), "{event}");
+    upstream.request();
+    for (who, uri) in [
+        ("mallory", &*uri),
+        ("alice", "/up/mcp/~/messages/?session_id=7"),
+        ("alice", &uri.replace("session_id=7", "session_id=8")),
+        ("alice", &format!("{uri}x")),
+        ("alice", "/up/mcp/~/messages/"),
+    ] {
+        let answer = gateway.connect().ask(&post_to(uri, PING, &token(who)));
+        assert_eq!(answer.status(), 404, "{who} {uri}: {answer:?}");
+    }
+    upstream.assert_untouched();
+    assert_eq!(gateway.connect().ask(&post_to(&uri, PING, &token("alice"))).status(), 202);
+    assert_eq!(upstream.request().start, "POST /messages/?session_id=7 HTTP/1.1");
+}
+
+#[test]
+fn a_stream_ends_with_the_token_that_opened_it() {
+    let upstream = Upstream::new(|_, client| {
+        client.send(SSE.as_bytes());
+        client.send(&chunk(": open\n\n"));
+        client.head().is_some()
+    });
+    let issuer = Issuer::new();
+    let (gateway, _dir) = gateway(&upstream, &issuer, "  - {name: up, url: UP/mcp}");
+    let token = bearer(&issuer.token(json!({"exp": now() + 3})));
+    let mut stream = gateway.connect();
+    stream.send(&get("/up/mcp", &token));
+    assert_eq!(stream.head().unwrap().status(), 200);
+    assert!(stream.chunk().is_some());
+    assert!(stream.chunk().is_none(), "the stream breaks off");
+    gateway.await_metric("ringgate_exchanges_total", "outcome=\"expired\"", 1.0);
 }

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness import conformance, packages
+from harness.guarded import GuardedCase
 from harness.suite import Case, read_lines
 
 
@@ -22,6 +23,17 @@ def conform(name: str, server: str, package: Path, *options: str) -> Case:
         return [str(packages.NODE), str(package), "server", "--url", url, "-o", str(directory), *options]
 
     return Case(name, server, command, conformance.read, conformance.no_worse)
+
+
+def logs_in(name: str, program: str, site: str = "issuer-up") -> GuardedCase:
+    script = str(packages.NODE_DIR / "clients" / program)
+    return GuardedCase(f"oauth, {name}", site, lambda place: [str(packages.NODE), script, place])
+
+
+def python_logs_in(sdk: str, mode: str, server: str) -> GuardedCase:
+    script = str(packages.HERE / "python" / "clients" / "oauth.py")
+    name = f"oauth, python {sdk}, {mode}, to {server}"
+    return GuardedCase(name, "issuer-up", lambda place: [str(packages.python(sdk)), script, sdk, mode, server, place])
 
 
 LEGACY = packages.CONFORMANCE_LEGACY
@@ -45,3 +57,15 @@ CASES = [
     conform("conformance 0.2, 2025-11-25", "legacy", MODERN, "--requirements", "2025-11-25"),
     conform("conformance 0.2, 2026-07-28", "modern", MODERN, "--requirements", "2026-07-28"),
 ]
+
+GUARDED_CASES = [
+    logs_in("typescript sdk 1", "oauth.mjs"),
+    logs_in("who may what", "access.mjs"),
+    logs_in("what servers see", "upstream.mjs"),
+    logs_in("typescript sdk 2 at 2026-07-28", "oauth_modern.mjs"),
+    python_logs_in("sdk1", "legacy", "everything"),
+    python_logs_in("sdk2", "auto", "everything"),
+    python_logs_in("sdk2", "auto", "modern"),
+    logs_in("an issuer in trouble", "issuer.mjs", "issuer-down"),
+]
+"""Cases with authentication: through the gateway only."""

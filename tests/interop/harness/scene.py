@@ -85,16 +85,20 @@ class Gateway(Direct):
     def dismiss(self, tally: Tally) -> None:
         """The gateways have served everyone; now they end when asked, cleanly."""
         for name, process in self.gateways.items():
-            log = self.processes.logs / f"{name}.log"
-            tally.add(f"{name}: still runs after all cases", None if process.poll() is None else "it has ended")
-            process.send_signal(signal.SIGTERM)
-            until = time.monotonic() + DRAIN_SECONDS_MAX
-            while process.poll() is None and time.monotonic() < until:
-                time.sleep(0.05)
-            code = process.poll()
-            tally.add(f"{name}: drains and ends with 0 on SIGTERM", None if code == 0 else f"exit code {code}")
-            panics = [line for line in log.read_text(errors="replace").splitlines() if "panicked" in line]
-            tally.add(f"{name}: nothing panicked", panics[0] if panics else None)
+            dismiss(name, process, self.processes.logs / f"{name}.log", tally)
+
+
+def dismiss(name: str, process: subprocess.Popen[bytes], log: Path, tally: Tally) -> None:
+    """Ends a gateway as an operator does, and judges how it went."""
+    tally.add(f"{name}: still runs after all cases", None if process.poll() is None else "it has ended")
+    process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + DRAIN_SECONDS_MAX
+    while process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    code = process.poll()
+    tally.add(f"{name}: drains and ends with 0 on SIGTERM", None if code == 0 else f"exit code {code}")
+    panics = [line for line in log.read_text(errors="replace").splitlines() if "panicked" in line]
+    tally.add(f"{name}: nothing panicked", panics[0] if panics else None)
 
 
 def flags(servers: dict[str, str], port: int) -> list[str]:

@@ -42,6 +42,12 @@ class Peer:
             await self.session.send_notification(types.ClientNotification(types.CancelledNotification(params=params)))
             tasks.cancel_scope.cancel()
 
+    async def prompts(self) -> list[str]:
+        return [prompt.name for prompt in (await self.session.list_prompts()).prompts]
+
+    async def resources(self) -> list[str]:
+        return [str(resource.uri) for resource in (await self.session.list_resources()).resources]
+
     async def read_resource(self, uri: str) -> str:
         return (await self.session.read_resource(types.AnyUrl(uri))).contents[0].text
 
@@ -50,7 +56,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def connect(url: str, mode: str) -> AsyncIterator[Peer]:
+async def connect(url: str, mode: str, auth: Any = None) -> AsyncIterator[Peer]:
     headers: dict[str, str] = {}
     heard: list[Any] = []
 
@@ -72,7 +78,7 @@ async def connect(url: str, mode: str) -> AsyncIterator[Peer]:
         heard.append(("log", params.level))
 
     async with (
-        create_mcp_http_client() as http_client,
+        create_mcp_http_client(auth=auth) as http_client,
         streamable_http_client(url, http_client=http_client) as (read, write, _),
         ClientSession(
             read,

@@ -41,6 +41,12 @@ class Peer:
             await began.wait()
             tasks.cancel_scope.cancel()
 
+    async def prompts(self) -> list[str]:
+        return [prompt.name for prompt in (await self.client.list_prompts()).prompts]
+
+    async def resources(self) -> list[str]:
+        return [str(resource.uri) for resource in (await self.client.list_resources()).resources]
+
     async def read_resource(self, uri: str) -> str:
         return (await self.client.read_resource(uri)).contents[0].text
 
@@ -49,7 +55,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def connect(url: str, mode: str) -> AsyncIterator[Peer]:
+async def connect(url: str, mode: str, auth: Any = None) -> AsyncIterator[Peer]:
     headers: dict[str, str] = {}
     heard: list[Any] = []
 
@@ -70,7 +76,7 @@ async def connect(url: str, mode: str) -> AsyncIterator[Peer]:
     async def logged(params: types.LoggingMessageNotificationParams) -> None:
         heard.append(("log", params.level))
 
-    async with create_mcp_http_client() as http_client:
+    async with create_mcp_http_client(auth=auth) as http_client:
         http_client.event_hooks["response"].append(remember)
         client = Client(
             streamable_http_client(url, http_client=http_client),

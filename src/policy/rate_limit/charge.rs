@@ -1,0 +1,242 @@
+//! Taking what a message uses: all of it, or nothing.
+
+use std::time::Duration;
+
+use super::facts::{Asked, Facts, Now};
+use super::index::{rest_fits, uses};
+use super::key::{NOT_CONCERNED, Values};
+use super::leases::{Alert, Leases, Taken};
+use super::limit::{Limit, Mode, Unit, Window};
+use super::ticket::{Item, State, Ticket};
+use super::{BucketKey, Fill, Ledger, Limits};
+
+/// Whether a message may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may.
+    Allow {
+        /// A limit in report mode that would have refused it.
+        reported: Option<u16>,
+    },
+    /// It may not; nothing was taken for it.
+    Deny(Denial),
+}
+
+/// A refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Index of the limit that has to be waited for the longest.
+    pub limit: u16,
+    /// Which of its windows, and of which plan: for [`Limits::write_refusal_fields`].
+    pub(super) plan: u8,
+    pub(super) window: u8,
+    /// After this time it may have a chance, if nobody else takes what comes until then.
+    pub wait: Duration,
+    /// Why.
+    pub why: Why,
+}
+
+/// Why a message is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// No unit is left.
+    Spent,
+    /// As many are under way as may be.
+    Busy,
+    /// `rate_limits.keys_max` keys are in use, so that nothing could be counted.
+    NoRoom,
+}
+
+impl Why {
+    /// Its name in metrics and logs.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Spent => "spent",
+            Self::Busy => "busy",
+            Self::NoRoom => "no_room",
+        }
+    }
+}
+
+/// What a caller is told to wait when there is no room for its key.
+const NO_ROOM_WAIT: Duration = Duration::from_secs(1);
+
+impl Limits {
+    /// Takes what a message uses of every limit that concerns it, and notes it in the exchange's ticket. If a limit
+    /// refuses, nothing of this message stays taken; what the ticket had before stays.
+    pub fn charge<L: Ledger + ?Sized>(
+        &self,
+        leases: &mut Leases,
+        ledger: &L,
+        facts: &Facts<'_>,
+        now: Now,
+        ticket: &mut Ticket,
+    ) -> Verdict {
+        let (candidates, compare) = self.index.find(facts);
+        if candidates.is_empty() {
+            return Verdict::Allow { reported: None };
+        }
+        let wall = leases.advance(now);
+        let asked = Asked::new(self, facts, wall);
+        let mut charging = Charging { leases, ledger, now, ticket, denial: None, reported: None };
+        let before = charging.ticket.len();
+        for &at in candidates {
+            let Some(limit) = self.limits.get(usize::from(at)) else { continue };
+            let plan = facts.keys.plan(at);
+            if plan != NOT_CONCERNED && concerns(limit, &asked, compare) {
+                charging.take(limit, at, plan, &asked);
+                if limit.unit == Unit::Cost {
+                    charging.ticket.price = self.price_of(facts);
+                    charging.ticket.wants.tokens |= self.price_has_tokens(charging.ticket.price);
+                }
+            }
+        }
+        match charging.denial {
+            None => Verdict::Allow { reported: charging.reported },
+            Some(denial) => {
+                charging.give_back(self, before);
+                Verdict::Deny(denial)
+            }
+        }
+    }
+
+    /// Takes everything of a ticket back: the exchange was not sent.
+    pub fn refund<L: Ledger + ?Sized>(
+        &self,
+        leases: &mut Leases,
+        ledger: &L,
+        ticket: &mut Ticket,
+        now: Now,
+    ) {
+        leases.advance(now);
+        Charging { leases, ledger, now, ticket, denial: None, reported: None }.give_back(self, 0);
+    }
+}
+
+/// Whether the limit is about the message, as far as the index has not said.
+#[inline]
+pub(super) fn concerns(limit: &Limit, asked: &Asked<'_, '_>, compare: bool) -> bool {
+    uses(limit.unit, asked.facts)
+        && (!compare || rest_fits(limit, asked.facts))
+        && limit.when.as_ref().is_none_or(|when| asked.holds(when))
+}
+
+struct Charging<'a, L: ?Sized> {
+    leases: &'a mut Leases,
+    ledger: &'a L,
+    now: Now,
+    ticket: &'a mut Ticket,
+    denial: Option<Denial>,
+    reported: Option<u16>,
+}
+
+impl<L: Ledger + ?Sized> Charging<'_, L> {
+    /// Takes what one limit wants. After a refusal the others are asked as well, to know how long to wait for all.
+    #[inline]
+    fn take(&mut self, limit: &Limit, at: u16, plan: u8, asked: &Asked<'_, '_>) {
+        let windows = limit.windows_of(plan);
+        if windows.is_empty() {
+            return;
+        }
+        let values = Values::of(&limit.key, self.leases.secret(), asked);
+        for (window, number) in windows.iter().zip(0_u8..) {
+            let key = values.bucket(window.identity);
+            let (taken, index, state) = self.one(limit.unit, key, window);
+            let item = Item { key, drawn: self.now.ticks, limit: at, plan, window: number, index, state };
+            match taken {
+                Taken::Unit => {
+                    if let (Fill::Calendar { .. }, State::Spent) = (&window.fill, state) {
+                        self.note_use(at, key, window);
+                    }
+                    self.ticket.push(item, limit.unit);
+                }
+                Taken::Dry(wait) => {
+                    let why = if limit.unit == Unit::InFlight { Why::Busy } else { Why::Spent };
+                    self.refuse(limit, item, wait, why);
+                }
+                Taken::NoRoom => self.refuse(limit, item, NO_ROOM_WAIT, Why::NoRoom),
+            }
+        }
+    }
+
+    #[inline]
+    fn one(&mut self, unit: Unit, key: BucketKey, window: &Window) -> (Taken, u32, State) {
+        let (ledger, now) = (self.ledger, self.now.ticks);
+        match unit {
+            Unit::Requests | Unit::Calls => {
+                let (taken, index) = self.leases.take(ledger, key, &window.fill, now);
+                (taken, index, State::Spent)
+            }
+            Unit::Tokens | Unit::Bytes | Unit::Cost => {
+                let (taken, index) = self.leases.check(ledger, key, &window.fill, now);
+                (taken, index, State::Later)
+            }
+            Unit::InFlight => (Leases::hold(ledger, key, &window.fill, now), 0, State::Held),
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, limit: &Limit, item: Item, wait: Duration, why: Why) {
+        match limit.mode {
+            Mode::Report => {
+                self.reported = self.reported.or(Some(item.limit));
+                if item.state == State::Later && why != Why::NoRoom {
+                    // What it uses is counted all the same.
+                    self.ticket.push(item, limit.unit);
+                }
+            }
+            Mode::Enforce => {
+                let denial =
+                    Denial { limit: item.limit, plan: item.plan, window: item.window, wait, why };
+                if self.denial.is_none_or(|known| known.wait < wait) {
+                    self.denial = Some(denial);
+                }
+            }
+        }
+    }
+
+    /// Notes that a quota has come to its end or near it. A quota of whole units passes each mark once.
+    fn note_use(&mut self, limit: u16, key: BucketKey, window: &Window) {
+        let capacity = window.fill.capacity();
+        if capacity < MARKED_MIN {
+            return;
+        }
+        let available = self.leases.available(self.ledger, key, &window.fill, self.now.ticks);
+        note_marks(self.leases, limit, key, capacity, available.saturating_add(1), available);
+    }
+
+    fn give_back(&mut self, limits: &Limits, from: usize) {
+        for item in self.ticket.items(from) {
+            let Some((_, window)) = limits.window(item) else { continue };
+            match item.state {
+                State::Spent => {
+                    let (drawn, now) = (item.drawn, self.now.ticks);
+                    self.leases.undo(self.ledger, item.key, &window.fill, item.index, drawn, now);
+                }
+                State::Held => Leases::release(self.ledger, item.key, &window.fill, self.now.ticks),
+                State::Later | State::Nothing => {}
+            }
+        }
+        self.ticket.truncate(from);
+    }
+}
+
+/// Smaller quotas give no alerts: their refusals are seen as they are.
+const MARKED_MIN: u64 = 10;
+
+/// Notes each mark that lies between what was there `before` and what is there `after`.
+pub(super) fn note_marks(
+    leases: &mut Leases,
+    limit: u16,
+    key: BucketKey,
+    capacity: u64,
+    before: i64,
+    after: i64,
+) {
+    let fifth = i64::try_from(capacity / 5).unwrap_or(i64::MAX);
+    for (percent, mark) in [(80, fifth), (100, 0)] {
+        if before > mark && after <= mark {
+            leases.alert(Alert { limit, key, percent });
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Which limits a request would touch, and what is left of them: for people. Nothing is taken.
+
+use super::answer::show;
+use super::charge::concerns;
+use super::facts::{Asked, Facts, Now};
+use super::key::{KeyPart, NOT_CONCERNED, Values};
+use super::limit::{Mode, Unit};
+use super::sip::Secret;
+use super::{BucketKey, Ledger, Level, Limits};
+
+/// One window of a limit that concerns a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The limit's name.
+    pub limit: Box<str>,
+    /// The rate in words.
+    pub rate: String,
+    /// It only reports.
+    pub is_report: bool,
+    /// Which override counts for the caller, from 0.
+    pub exception: Option<u8>,
+    /// The parts of the key and their values.
+    pub key: Vec<(String, String)>,
+    /// The bucket.
+    pub bucket: BucketKey,
+    /// What it holds.
+    pub level: Level,
+    /// Whether the request would pass it now.
+    pub passes: bool,
+}
+
+impl Limits {
+    /// The limits that this message would touch, as of now. Units that cores hold are outstanding, which shows in the
+    /// levels.
+    pub fn explain<L: Ledger + ?Sized>(
+        &self,
+        secret: &Secret,
+        ledger: &L,
+        facts: &Facts<'_>,
+        now: Now,
+    ) -> Vec<Line> {
+        let (candidates, compare) = self.index.find(facts);
+        let asked = Asked::new(self, facts, now.wall);
+        let mut lines = Vec::new();
+        for &at in candidates {
+            let Some(limit) = self.limits.get(usize::from(at)) else { continue };
+            let plan = facts.keys.plan(at);
+            if plan == NOT_CONCERNED || !concerns(limit, &asked, compare) {
+                continue;
+            }
+            let values = Values::of(&limit.key, secret, &asked);
+            for window in limit.windows_of(plan) {
+                let bucket = values.bucket(window.identity);
+                let level = ledger.level(bucket, &window.fill.refill(now.wall), now.ticks);
+                let own = i64::try_from(level.outstanding).unwrap_or(i64::MAX);
+                // What cores hold may be spent by this request as well, but for what is held to its end.
+                let known = if limit.unit == Unit::InFlight { 0 } else { own };
+                lines.push(Line {
+                    limit: limit.name.clone(),
+                    rate: show(limit.unit, &window.fill),
+                    is_report: limit.mode == Mode::Report,
+                    exception: plan.checked_sub(1),
+                    key: limit.key.iter().map(|part| (part.label(), value(part, &asked))).collect(),
+                    bucket,
+                    level,
+                    passes: level.available.saturating_add(known) > 0,
+                });
+            }
+        }
+        lines
+    }
+}
+
+/// A part's value in words.
+fn value(part: &KeyPart, asked: &Asked<'_, '_>) -> String {
+    let (facts, principal) = (asked.facts, asked.facts.principal);
+    let optional = |text: &Option<Box<str>>| text.as_deref().unwrap_or(NONE).to_owned();
+    match part {
+        KeyPart::Agent => optional(&principal.agent),
+        KeyPart::User => optional(&principal.user),
+        KeyPart::Tenant => optional(&principal.tenant),
+        KeyPart::Caller => {
+            let names = [&principal.agent, &principal.user, &principal.tenant];
+            let named: Vec<&str> = names.iter().filter_map(|name| name.as_deref()).collect();
+            if named.is_empty() { principal.proof.label().to_owned() } else { named.join(" ") }
+        }
+        KeyPart::Server => asked.server().to_owned(),
+        KeyPart::Tool => facts.tool().unwrap_or(NONE).to_owned(),
+        KeyPart::Method => facts.method.to_owned(),
+        KeyPart::Source { .. } => facts.source.map_or_else(|| NONE.to_owned(), |address| address.to_string()),
+        KeyPart::Claim(path) => path.find(&principal.claims).map_or_else(|| NONE.to_owned(), ToString::to_string),
+        KeyPart::Header(name) => match (facts.header)(name) {
+            Some(value) => String::from_utf8_lossy(value).into_owned(),
+            None => NONE.to_owned(),
+        },
+        KeyPart::Arguments => format!("{} bytes", facts.arguments.map_or(0, <[u8]>::len)),
+        KeyPart::Cel(expression) => asked.text(expression).unwrap_or_else(|| "(no answer)".to_owned()),
+    }
+}
+
+const NONE: &str = "(none)";
