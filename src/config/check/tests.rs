@@ -6,6 +6,7 @@ use super::*;
 use crate::config::snapshot::{Driver, ProxyProtocol, Roots, Transport, Workers, restart_needed};
 use crate::config::world::fake::Fake;
 
+mod adaptive;
 mod arbitrary;
 mod mistakes;
 

@@ -11,6 +11,7 @@ use crate::base::Secret;
 use crate::policy::session::KEY_BYTES_MIN;
 
 mod access;
+mod adaptive;
 mod authentication;
 mod listeners;
 mod material;
@@ -37,6 +38,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
     let (origins, hosts) = origins::compile(file, &listeners, findings);
     let authn = authentication::compile(file, context, findings);
     let access = access::compile(file, &servers, context, findings);
+    adaptive::check_workers(file, findings);
     protection::publish(&mut servers, authn.as_ref(), &access, origin.as_deref());
     Snapshot {
         generation,
@@ -53,6 +55,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         routes: RouteTable::new(&servers),
         authn,
         access,
+        priorities: adaptive::priorities(file, findings),
         outbound: outbound::compile(file, context, findings),
         signer: None,
         session_key: session_key(file, context, findings),
