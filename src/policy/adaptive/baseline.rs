@@ -32,7 +32,7 @@ pub enum Pace {
     /// What is known is probably right.
     Slow = 64,
     /// Calls like this one are rare.
-    Quick = 48,
+    Quick = 24,
     /// What is known is wrong.
     Anew = 8,
 }

@@ -30,6 +30,10 @@ pub struct Limit {
     pressed: bool,
     /// Calls do not clearly take less than they may, by the last window that said anything.
     slow: bool,
+    /// So long at the floor, and still slow, means that what counts as usual is wrong.
+    patience: Duration,
+    /// So many calls more teach anew what is usual.
+    learning: u32,
     probe: Probe,
 }
 
@@ -113,6 +117,8 @@ impl Limit {
             start: f64::from(start),
             pressed: false,
             slow: false,
+            patience: FLOOR_AFTER * u32::try_from(share.cores.clamp(1, PATIENT_CORES)).unwrap_or(1),
+            learning: 0,
             probe: Probe::default(),
         }
     }
@@ -122,14 +128,24 @@ impl Limit {
         whole(if self.probe.lasts.is_some() { self.half() } else { self.at })
     }
 
-    /// Whether calls take too long, or nearly, although it can shrink no more: what counts as usual may be wrong.
-    pub fn is_stuck(&self, now: Ticks) -> bool {
-        self.slow && self.is_at_floor() && now.since(self.moved) >= FLOOR_AFTER
+    /// Whether what counts as usual is being learnt anew.
+    pub fn is_learning(&self) -> bool {
+        self.learning > 0
+    }
+
+    /// A call ended. Calls that take too long, or nearly, although the limit has been at its floor for a
+    /// while, mean that what counts as usual is wrong: then it is learnt anew, from many calls, for one window that
+    /// happens to look well would end that too early.
+    fn note_lesson(&mut self, now: Ticks) {
+        self.learning = self.learning.saturating_sub(1);
+        if self.learning == 0 && self.slow && self.is_at_floor() && now.since(self.moved) >= self.patience {
+            self.learning = LESSONS;
+        }
     }
 
     /// Whether a call admitted on `terms` shows the time of an unloaded server.
-    pub fn teaches(&self, terms: Terms, now: Ticks) -> bool {
-        (terms.calm && (!self.pressed || terms.probing)) || self.is_stuck(now)
+    pub fn teaches(&self, terms: Terms) -> bool {
+        (terms.calm && (!self.pressed || terms.probing)) || self.is_learning()
     }
 
     /// A call was admitted, as the last of `in_flight`.
@@ -183,6 +199,7 @@ impl Limit {
     /// A call ended.
     pub fn heard(&mut self, now: Ticks) {
         self.heard = now;
+        self.note_lesson(now);
     }
 
     /// For how long no call ended and nothing moved: with calls under way, a sign that the server hangs.
@@ -240,18 +257,20 @@ impl Limit {
         let peak = f64::from(window.peak.max(1));
         let is_used = f64::from(window.wanted) >= count * USED;
         let before = self.at;
-        let (pressed, slow, to) = if mean - error * DOUBT_DOWN > self.target {
+        // One call more than would do is always permitted, so that a core with few places is not held down by others.
+        let target = self.target + (1.0 / before).ln_1p();
+        let (pressed, slow, to) = if mean - error * DOUBT_DOWN > target {
             // What was not used is gone first, or it would take many steps until shrinking is felt.
             let used = before.min((peak * 2.0).max(self.start));
-            (true, true, used * (self.target - mean).exp().clamp(STEP_DOWN, 1.0))
-        } else if mean + error * DOUBT_UP < self.target {
-            let by = (self.target - mean).exp().clamp(1.0, STEP_UP);
+            (true, true, used * (target - mean).exp().clamp(STEP_DOWN, 1.0))
+        } else if mean + error * DOUBT_UP < target {
+            let by = (target - mean).exp().clamp(1.0, STEP_UP);
             let unused = (before * STEP_UNUSED).max(peak * 2.0).max(self.start).min(before);
             (false, false, if is_used { before * by + STEP_LEAST } else { unused })
         } else if window.count < SAMPLES_MOST {
             return Judgement { verdict: Verdict::Open, shift: 0.0 };
         } else {
-            (false, true, before)
+            (false, true, if is_used { before + STEP_LEAST } else { before })
         };
         (self.pressed, self.slow) = (pressed, slow);
         self.at = to.clamp(self.min, self.max);
@@ -294,8 +313,12 @@ const WINDOW: Duration = Duration::from_millis(100);
 const STALE: Duration = Duration::from_secs(60);
 /// After it moved, a judgement waits for the time a call takes, but no longer than this.
 const SETTLE_MOST: Duration = Duration::from_secs(10);
-/// So long at the floor, and still pressed: then what counts as usual is wrong.
+/// So long at the floor, for each core: the load of others ends sooner, a slower server does not.
 const FLOOR_AFTER: Duration = Duration::from_secs(3);
+/// Of so many cores.
+const PATIENT_CORES: usize = 4;
+/// Calls from which it is learnt anew.
+const LESSONS: u32 = 24;
 /// With so many times less than the limit, the server counts as unloaded.
 const CALM_PART: f64 = 3.0;
 /// So long after it was not, a core counts as calm.
@@ -303,7 +326,7 @@ const CALM_AFTER: Duration = Duration::from_secs(1);
 /// Calls that a judgement needs at the least.
 const SAMPLES_LEAST: u32 = 8;
 /// Calls after which a window that says nothing clear means: stay.
-const SAMPLES_MOST: u32 = 64;
+const SAMPLES_MOST: u32 = 32;
 /// How far past the target, so that two thirds of all calls must be slow.
 const MILD: f64 = 1.5;
 /// How many standard errors make it clear that calls take too long,

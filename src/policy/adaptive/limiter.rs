@@ -105,12 +105,14 @@ impl Limiter {
                 (longer.max(FAILED), variance.max(FAILED_VARIANCE))
             }
         };
+        if let Some(own) = &mut tool.limit {
+            own.heard(now);
+        }
         if sample.outcome == Outcome::Answered {
             let own = tool.limit.as_ref();
-            let calm =
-                self.limit.teaches(permit.server, now) && own.is_none_or(|own| own.teaches(permit.own, now));
+            let calm = self.limit.teaches(permit.server) && own.is_none_or(|own| own.teaches(permit.own));
             if calm || tool.baseline.is_new() {
-                let pace = if own.unwrap_or(&self.limit).is_stuck(now) {
+                let pace = if own.unwrap_or(&self.limit).is_learning() {
                     Pace::Anew
                 } else if permit.server.probing {
                     Pace::Quick

@@ -109,7 +109,7 @@ pub struct Run {
     pub limiters: Vec<Limiter>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Come,
     Served { call: usize },
@@ -122,8 +122,7 @@ struct World<'s> {
     scene: &'s Scene,
     chance: Chance,
     limiters: Vec<Limiter>,
-    agenda: BinaryHeap<Reverse<(u64, u64)>>,
-    what: HashMap<u64, What>,
+    agenda: BinaryHeap<Reverse<(u64, u64, What)>>,
     count: u64,
     now: u64,
     calls: Vec<Call>,
@@ -173,7 +172,6 @@ impl Scene {
             chance: Chance(self.seed),
             limiters,
             agenda: BinaryHeap::new(),
-            what: HashMap::new(),
             count: 0,
             now: 0,
             calls: vec![],
@@ -194,12 +192,12 @@ impl World<'_> {
         self.at(0.0, What::Come);
         self.at(0.0, What::Look);
         let end = nanos(self.scene.lasts);
-        while let Some(Reverse((time, number))) = self.agenda.pop() {
+        while let Some(Reverse((time, _, what))) = self.agenda.pop() {
             if time > end {
                 return;
             }
             self.now = time;
-            match self.what.remove(&number).unwrap() {
+            match what {
                 What::Come => self.come(),
                 What::Served { call } => self.served(call),
                 What::GiveUp { call } => self.give_up(call),
@@ -211,8 +209,7 @@ impl World<'_> {
 
     fn at(&mut self, after: f64, what: What) {
         self.count += 1;
-        self.agenda.push(Reverse((self.now + nanos(after), self.count)));
-        self.what.insert(self.count, what);
+        self.agenda.push(Reverse((self.now + nanos(after), self.count, what)));
     }
 
     fn seconds(&self) -> f64 {
