@@ -114,7 +114,7 @@ fn start(
     let file = directory.join("ringgate.yaml");
     std::fs::write(&file, config).map_err(|error| error.to_string())?;
     let mut command = Command::new(ringgate);
-    command.arg("run").arg(&file);
+    command.arg("serve").arg("--config").arg(&file);
     let mut session = Session::start("ringgate", command, core, directory)?;
     session.wait_listening(proxy)?;
     Ok((session, proxy))

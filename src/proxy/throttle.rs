@@ -144,10 +144,10 @@ impl Throttle {
     /// Leaves it to the one at this place to find what became of it, and wakes it.
     fn settle(&self, waiter: WaiterId, end: Seat) {
         let seat = self.seats.borrow_mut().get_mut(waiter.place as usize).and_then(Option::take);
-        if let Some(seat) = seat {
-            if let Seat::Waits(Some(waker)) = seat.replace(end) {
-                waker.wake();
-            }
+        if let Some(seat) = seat
+            && let Seat::Waits(Some(waker)) = seat.replace(end)
+        {
+            waker.wake();
         }
     }
 

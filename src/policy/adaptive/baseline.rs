@@ -99,13 +99,15 @@ pub struct Tools {
     tools: Vec<Tool>,
 }
 
-impl Tools {
+impl Default for Tools {
     /// No tool is known.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let other = Tool { baseline: Baseline::new(), in_flight: 0, limit: None, used: Ticks(0) };
         Self { keys: vec![OTHER], tools: vec![other] }
     }
+}
 
+impl Tools {
     /// The index of a tool; a new one takes a free place, or that of one which nobody calls any more. Valid while a call
     /// of it is in flight.
     pub fn index_of(&mut self, key: ToolKey, config: &Config, share: Share, now: Ticks) -> usize {

@@ -60,8 +60,8 @@ impl Priorities {
     /// The class of the first entry that names the caller; [`Class::Normal`] if none does.
     pub fn class_of(&self, caller: &Principal) -> Class {
         let names = |priority: &&Priority| {
-            let is_agent = |agent: &Box<str>| caller.agent.as_deref() == Some(agent);
-            priority.roles.iter().any(|role| caller.has_role(role)) || priority.agents.iter().any(is_agent)
+            priority.roles.iter().any(|role| caller.has_role(role))
+                || caller.agent.as_ref().is_some_and(|agent| priority.agents.contains(agent))
         };
         self.0.iter().find(names).map_or(Class::Normal, |priority| priority.class)
     }

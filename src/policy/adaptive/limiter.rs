@@ -54,7 +54,7 @@ impl Limiter {
             config: config.clone(),
             share,
             limit: Limit::new(config, share),
-            tools: Tools::new(),
+            tools: Tools::default(),
             queue: Queue::new(config.queue, config.queue_time),
             in_flight: 0,
             numbers: Numbers::default(),
@@ -223,11 +223,11 @@ impl Limiter {
         if !self.has_place(class) {
             self.limit.wanted(now);
             self.listen(now);
-        } else if let Some(index) = self.tools.find(tool) {
-            if let Some(own) = &mut self.tools.get_mut(index).limit {
-                own.wanted(now);
-                self.numbers.probes += u64::from(own.tick(now));
-            }
+        } else if let Some(index) = self.tools.find(tool)
+            && let Some(own) = &mut self.tools.get_mut(index).limit
+        {
+            own.wanted(now);
+            self.numbers.probes += u64::from(own.tick(now));
         }
     }
 
