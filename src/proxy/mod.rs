@@ -15,6 +15,7 @@ mod head;
 pub mod listener;
 mod relay;
 mod reply;
+pub mod throttle;
 mod upstream;
 mod watch;
 pub mod worker;

@@ -7,6 +7,7 @@ use crate::config::snapshot::{Driver, ProxyProtocol, Roots, Transport, Workers, 
 use crate::config::world::fake::Fake;
 
 mod access;
+mod adaptive;
 mod arbitrary;
 mod authentication;
 mod mistakes;
