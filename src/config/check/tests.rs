@@ -8,6 +8,7 @@ use crate::config::world::fake::Fake;
 
 mod arbitrary;
 mod mistakes;
+mod rate_limits;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
