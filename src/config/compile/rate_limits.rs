@@ -155,7 +155,7 @@ fn windows(unit: Unit, numbers: &Numbers<'_>, calendar: Calendar, findings: &mut
             findings.add(place, "has no effect on `in_flight`", "give `max` instead");
         }
         let count = max.as_ref().and_then(|max| NonZeroU64::new(max.value as u64));
-        if count.is_none() && rates.is_none() {
+        if count.is_none() && rates.is_none() && !is_wrong(place, "max", findings) {
             findings.add(place, "does not say how many may be in flight", "add `max: 10`");
         }
         return count.map(|count| Window::new(Fill::Held { count })).into_iter().collect();
@@ -164,7 +164,7 @@ fn windows(unit: Unit, numbers: &Numbers<'_>, calendar: Calendar, findings: &mut
         findings.add(&max.place, "is only for `in_flight`", "give `rate` instead");
     }
     let Some(rates) = rates else {
-        if max.is_none() {
+        if max.is_none() && !is_wrong(place, "rate", findings) {
             findings.add(place, "has no rate", "add `rate: 60/min`");
         }
         return Box::default();
@@ -176,6 +176,12 @@ fn windows(unit: Unit, numbers: &Numbers<'_>, calendar: Calendar, findings: &mut
         windows.extend(window(unit, rate, burst, calendar, findings));
     }
     windows.into()
+}
+
+/// Whether an option is there but wrong: then there is a finding, and it reads as if it were absent.
+fn is_wrong(place: &Place, option: &str, findings: &Findings) -> bool {
+    let path = format!("{}.{option}", place.path);
+    findings.iter().any(|finding| finding.place.path.starts_with(&path))
 }
 
 /// Notes what makes no sense side by side.

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::{findings, good, with};
-use crate::policy::rate_limit::{
-    Charge, DenyAs, Fill, KeyPart, Limits, Mode, Period, Price, Tokens, Unit,
-};
+use crate::policy::rate_limit::{Charge, DenyAs, Fill, KeyPart, Limits, Mode, Period, Price, Tokens, Unit};
 
 /// A file with these options of one limit.
 fn limit(options: &str) -> String {
@@ -31,10 +29,7 @@ fn rates_become_buckets() {
     for (options, expected) in [
         ("rate: 10/min", vec![steady(10, seconds(60), 10)]),
         ("rate: 10/min, burst: 3", vec![steady(10, seconds(60), 3)]),
-        (
-            "rate: [25/10s, 60/min], burst: 30",
-            vec![steady(25, seconds(10), 30), steady(60, seconds(60), 60)],
-        ),
+        ("rate: [25/10s, 60/min], burst: 30", vec![steady(25, seconds(10), 30), steady(60, seconds(60), 60)]),
         ("unit: tokens, rate: 100_000 tokens/day", vec![steady(100_000, seconds(86_400), 100_000)]),
         ("unit: requests, rate: unlimited", vec![]),
         ("unit: in_flight, max: 10", vec![Fill::Held { count: 10.try_into().unwrap() }]),
@@ -64,7 +59,10 @@ fn everything_that_is_written_counts() {
     assert_eq!((limits.keys_max, limits.headers), (5000, false));
     assert_eq!(limits.tokens, Tokens::Reported("/_meta/usage".into()));
     let [breaker, day] = limits.list() else { panic!("two limits") };
-    assert_eq!((&*breaker.name, breaker.unit, breaker.deny_as), ("loop_breaker", Unit::Calls, DenyAs::Result));
+    assert_eq!(
+        (&*breaker.name, breaker.unit, breaker.deny_as),
+        ("loop_breaker", Unit::Calls, DenyAs::Result)
+    );
     assert_eq!(breaker.windows[0].fill, steady(7, Duration::from_secs(120), 7));
     assert_eq!((&*day.servers, day.mode, day.charge), (&[1_u16][..], Mode::Report, Charge::OnSuccess));
     let count = |count: u64| count.try_into().unwrap();
@@ -135,7 +133,10 @@ fn each_mistake_is_found_where_it_stands() {
         (limit("rate: 1/s, key: ['cel: 1 +']"), "key[0]: is not CEL"),
         (limit("rate: 1/s, overrides: [{rate: 2/s}]"), "overrides[0]: is for everybody"),
         (limit("rate: 1/s, overrides: [{roles: [a]}]"), "overrides[0]: has no rate"),
-        (limit("rate: 1/s, overrides: [{roles: [a], rate: 0/s}]"), "overrides[0].rate: `0/s` permits nothing"),
+        (
+            limit("rate: 1/s, overrides: [{roles: [a], rate: 0/s}]"),
+            "overrides[0].rate: `0/s` permits nothing",
+        ),
         (
             with("rate_limits: {limits: [{name: x, rate: 1/s}, {name: x, rate: 1/s}]}\n"),
             "limits[1].name: `x` is also the name of the limit on line 4",
@@ -146,7 +147,7 @@ fn each_mistake_is_found_where_it_stands() {
         ),
         (with("rate_limits: {loop_breaker: {calls: 1}}\n"), "loop_breaker.calls: `1` is too small"),
         (with("rate_limits: {prices: [{per_call: 0}]}\n"), "prices[0]: makes everything free"),
-        (with("rate_limits: {prices: [{per_call: 0.0000001}]}\n"), "per_call: `0.0000001` is not an amount"),
+        (with("rate_limits: {prices: [{tools: [a], per_call: 0.0000001}]}\n"), "per_call: `0.0000001` is not an amount"),
         (with("rate_limits: {tokens: {count: reported}}\n"), "does not say where the number stands"),
         (with("rate_limits: {tokens: {from: /a}}\n"), "from: has no effect without `count: reported`"),
         (with("rate_limits: {tokens: {count: reported, from: a}}\n"), "`a` is not a JSON pointer"),
@@ -164,7 +165,8 @@ fn the_examples_of_the_document_compile() {
     let document = include_str!("../../../../docs/limits.md");
     let mut count = 0;
     for example in document.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
-        let servers = if example.contains("servers:\n") { "" } else { "servers:\n- {name: a, url: 'http://a'}\n" };
+        let servers =
+            if example.contains("servers:\n") { "" } else { "servers:\n- {name: a, url: 'http://a'}\n" };
         let limits = good(&format!("{servers}{example}")).rate_limits.unwrap();
         assert!(!limits.is_empty() || !limits.headers, "{example}");
         count += 1;
