@@ -351,6 +351,7 @@ fn tokens(section: &TokensSection, findings: &mut Findings) -> Tokens {
             Tokens::Estimate
         }
         (CountWord::Reported, Some(from)) => Tokens::Reported(from.value.as_str().into()),
+        (CountWord::Reported, None) if is_wrong(&section.place, "from", findings) => Tokens::Estimate,
         (CountWord::Reported, None) => {
             let fix = "add `from: /structuredContent/usage/total_tokens`, or where it stands";
             findings.add(&section.count.place, "does not say where the number stands", fix);
