@@ -80,7 +80,8 @@ fn a_key_is_good_in_either_header_whole_and_nowhere_else() {
         "rgk_".to_owned(),
         "changeme".to_owned(),
     ] {
-        assert_eq!(status(&gateway, "up", &header(&bad)), 401, "{bad}");
+        // Some cannot be a key by their letters alone.
+        assert!(matches!(status(&gateway, "up", &header(&bad)), 400 | 401), "{bad}");
         assert_ne!(status(&gateway, "up", &format!("Authorization: Bearer {bad}\r\n")), 200, "{bad}");
     }
     assert_ne!(status(&gateway, "up", &header(&key.text).repeat(2)), 200);

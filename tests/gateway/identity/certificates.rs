@@ -157,7 +157,8 @@ fn a_credential_in_the_head_counts_before_the_certificate_also_where_it_is_bad()
     let jwks = keys.file("jwks.json", &issuer.jwks());
     let more = format!("  issuers: [{{issuer: '{ISSUER}', jwks: 'file:{}'}}]\n", jwks.display());
     let (gateway, _dir) = gateway(&upstream, &authority, SPIFFE, &more);
-    let mut client = authority.client(&gateway, "", &[uri("spiffe://prod.example/agent/a")], now() + 3600);
+    let connect = || authority.client(&gateway, "", &[uri("spiffe://prod.example/agent/a")], now() + 3600);
+    let mut client = connect();
     let user = bearer(&issuer.token(json!({"roles": ["user"]})));
     let passes = |client: &mut TlsClient, tool: &str, headers: &str| {
         client.ask(&call(tool, headers)).text().contains("\"result\"")
@@ -175,7 +176,7 @@ fn a_credential_in_the_head_counts_before_the_certificate_also_where_it_is_bad()
         "X-Api-Key: rgk_a_b\r\n".to_owned(),
         "Authorization: Basic YTpi\r\n".to_owned(),
     ] {
-        assert_eq!(client.ask(&call("x", &bad)).status(), 401, "{bad}");
+        assert_eq!(connect().ask(&call("x", &bad)).status(), 401, "{bad}");
     }
     upstream.assert_untouched();
     assert!(passes(&mut client, "x", ""));
@@ -188,9 +189,12 @@ fn a_certificate_that_ends_while_its_connection_lives_is_nobodys_from_then_on() 
     let ends = now() + 4;
     let mut client = authority.client(&gateway, "", &[uri("spiffe://prod.example/agent/a")], ends);
     assert_eq!(client.ask(&ping("")).status(), 200);
-    wait_until("the certificate has ended", || client.ask(&ping("")).status() == 401);
+    let mut statuses = Vec::new();
+    wait_until("the certificate has ended", || {
+        statuses.push(client.ask(&ping("")).status());
+        statuses.last() == Some(&401)
+    });
     assert!(now() >= ends, "not before");
-    while upstream.requests.try_recv().is_ok() {}
-    assert_eq!(client.ask(&call("x", "")).status(), 401);
-    upstream.assert_untouched();
+    let served = 1 + statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!(std::iter::from_fn(|| upstream.requests.try_recv().ok()).count(), served);
 }
