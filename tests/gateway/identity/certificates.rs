@@ -15,6 +15,9 @@ use crate::scenes::wait_until;
 
 type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
 
+/// A common name, and the alternative names.
+type Names = (&'static str, Vec<SanType>);
+
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -93,7 +96,7 @@ fn the_configured_name_of_a_certificate_says_whose_it_is_and_no_other_name_does(
     let entry =
         |from: &str, name: &str| format!("{{from: {from}, entries: [{{name: '{name}', roles: [agent]}}]}}");
     let good_id = || uri("spiffe://prod.example/agent/a");
-    let cases: [(String, Vec<(&str, Vec<SanType>)>, Vec<(&str, Vec<SanType>)>); 4] = [
+    let cases: [(String, Vec<Names>, Vec<Names>); 4] = [
         (
             SPIFFE.to_owned(),
             vec![("", vec![good_id()]), ("", vec![good_id(), dns("x.example")])],
