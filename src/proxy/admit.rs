@@ -158,8 +158,8 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.close = last || head.framing != BodyFraming::None;
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
+    client.brought.keep_only(&live.deployment.snapshot);
     let certificate = client.certificate.as_deref();
-    client.brought.keep_only(live.deployment.snapshot.generation);
     let caller = if head.method == Method::Options {
         // A preflight shows no credential (Fetch, CORS protocol), and nothing else is served here by OPTIONS.
         None

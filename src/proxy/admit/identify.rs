@@ -2,6 +2,7 @@
 //! have none (MCP 2026-07-28, authorization; RFC 6750 section 3; RFC 9728).
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Refusal;
 use super::refuser::Refuser;
@@ -21,11 +22,12 @@ pub const METADATA_PATH: &[u8] = b"/.well-known/oauth-protected-resource";
 const WAITS_MAX: u8 = 4;
 
 /// What errands have brought for the request in the inbox.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Brought {
     waits: u8,
-    /// The generation of the configuration under which errands were run.
-    generation: u64,
+    /// The configuration that asked for it. Under another it means nothing: the issuer may be gone, and a number may be
+    /// that of another server.
+    asked_by: Option<Arc<Snapshot>>,
     /// The keys are as new as they get.
     keys: bool,
     /// They could not be fetched.
@@ -36,10 +38,11 @@ pub struct Brought {
 }
 
 impl Brought {
-    /// Takes what an errand brought.
-    pub fn note(&mut self, errand: &Errand, answer: Answer, generation: u64) {
+    /// Takes what an errand of this configuration brought.
+    pub fn note(&mut self, errand: &Errand, answer: Answer, asked_by: &Arc<Snapshot>) {
+        self.keep_only(asked_by);
+        self.asked_by = Some(asked_by.clone());
         self.waits = self.waits.saturating_add(1);
-        self.generation = generation;
         match errand {
             Errand::Keys(_) => {
                 self.keys = true;
@@ -50,10 +53,10 @@ impl Brought {
         }
     }
 
-    /// Forgets what was brought under another configuration: it may be meant for another server or issuer.
-    pub fn keep_only(&mut self, generation: u64) {
-        if self.generation != generation {
-            *self = Self { waits: self.waits, generation, ..Self::default() };
+    /// Forgets what another configuration than `now` asked for.
+    pub fn keep_only(&mut self, now: &Arc<Snapshot>) {
+        if self.asked_by.as_ref().is_some_and(|asked_by| !Arc::ptr_eq(asked_by, now)) {
+            *self = Self { waits: self.waits, ..Self::default() };
         }
     }
 
