@@ -119,7 +119,8 @@ fn call(bencher: Bencher<'_, '_>, (count, callers): (usize, usize)) {
 
 #[divan::bench(sample_count = 100)]
 fn estimate_tokens(bencher: Bencher<'_, '_>) {
-    let text = r#"{"name": "run_sql_query", "rows": [1, 20, 300], "note": "The quick brown fox"}"#.repeat(800);
+    let text =
+        r#"{"name": "run_sql_query", "rows": [1, 20, 300], "note": "The quick brown fox"}"#.repeat(800);
     bencher.counter(BytesCount::new(text.len())).bench_local(|| {
         let mut estimator = Estimator::default();
         estimator.feed(text.as_bytes());
