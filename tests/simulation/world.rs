@@ -53,6 +53,8 @@ impl World {
         drop(orders_wire);
         let handle = WorkerHandle { mailbox: Mailbox::new(8), bell, connections: Gauge::default() };
         let shared = Arc::new(Shared {
+            book: ringgate::shared::ledger::Book::new(1024, 1),
+            limit_secret: Default::default(),
             deployment: Slot::new(deployment(config, 1)),
             stage: StageCell::default(),
             workers: [handle].into(),

@@ -91,8 +91,9 @@ pub fn identify(
 ) -> Result<Option<Rc<Caller>>, Stop> {
     let snapshot = &live.deployment.snapshot;
     let callers = &live.callers;
+    let secret = &worker.shared.limit_secret;
     let Some(authn) = &snapshot.authn else {
-        return Ok(snapshot.access.rules.is_some().then(|| callers.anonymous(snapshot, server.id)));
+        return Ok(asks_who(snapshot).then(|| callers.anonymous(snapshot, secret, server.id)));
     };
     let refuse = |reason: &Refused| {
         worker.stats.borrow_mut().note_unauthenticated(reason.reason);
@@ -104,7 +105,7 @@ pub fn identify(
         (Credential::ApiKey(key), _) => (Place::ApiKey, key),
         (Credential::None, Some(certificate)) => (Place::Certificate, certificate),
         (Credential::None, None) if server.protection.anonymous => {
-            return Ok(Some(callers.anonymous(snapshot, server.id)));
+            return Ok(Some(callers.anonymous(snapshot, secret, server.id)));
         }
         (Credential::None, None) => (Place::Bearer, &b""[..]),
     };
@@ -118,7 +119,7 @@ pub fn identify(
     match outcome {
         Outcome::Known(principal) => {
             worker.stats.borrow_mut().credentials_verified += 1;
-            let caller = callers.caller(snapshot, principal);
+            let caller = callers.caller(snapshot, secret, principal);
             callers.remember(place, server.id, shown, caller.clone(), now);
             Ok(Some(caller))
         }
@@ -137,6 +138,11 @@ pub fn identify(
             Err(Stop::Refuse(refuser.refuse(Reply::status(503, message).with_headers("retry-after: 2\r\n"))))
         }
     }
+}
+
+/// Whether anything is decided by who calls.
+fn asks_who(snapshot: &Snapshot) -> bool {
+    snapshot.access.rules.is_some() || snapshot.rate_limits.is_some() || !snapshot.priorities.0.is_empty()
 }
 
 /// The credential in the head.
