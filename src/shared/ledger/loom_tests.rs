@@ -27,11 +27,12 @@ fn at(millis: u64) -> Ticks {
     Ticks(millis * 1_000_000)
 }
 
-/// Keys whose orders of slots begin with slot 0, and with slot 1.
-const KEY: BucketKey = BucketKey(8);
-const OTHER: BucketKey = BucketKey(16 + 8);
-const FIRST: BucketKey = BucketKey(24);
-const SECOND: BucketKey = BucketKey(32 + 1);
+/// Keys whose orders of slots begin with slot 0, but for the last, whose order begins with slot 1. (The order is the
+/// key modulo the slots of a group, and the tag leaves its lowest three bits out.)
+const KEY: BucketKey = BucketKey(24);
+const OTHER: BucketKey = BucketKey(48);
+const FIRST: BucketKey = BucketKey(72);
+const SECOND: BucketKey = BucketKey(97);
 
 const ONE: Ask = Ask { least: 1, most: 1, spent: 0, at_once: 1 };
 
@@ -98,6 +99,17 @@ fn three_cores_that_see_different_slots_free_make_one_bucket() {
     explore(3, || {
         let book = crowded();
         let times = [at(1000), at(3000), at(5000)];
+        let drawn = together(&book, &times, |clerk, _, now| clerk.draw(KEY, &slow(1), ONE, now));
+        assert_eq!(draws(&drawn), (1, 0));
+        assert_eq!(book.live(at(5000)), 1);
+    });
+}
+
+#[test]
+fn a_claim_that_was_removed_does_not_come_back_with_the_next_in_its_slot() {
+    explore(4, || {
+        let book = crowded();
+        let times = [at(1000), at(3000), at(1000)];
         let drawn = together(&book, &times, |clerk, _, now| clerk.draw(KEY, &slow(1), ONE, now));
         assert_eq!(draws(&drawn), (1, 0));
         assert_eq!(book.live(at(5000)), 1);
