@@ -62,7 +62,11 @@ impl Book {
     /// A clerk for `core`, counted from 0. Any number of them may be made.
     pub fn clerk(self: &Arc<Self>, core: usize) -> Clerk {
         let clerk = self.clerks.fetch_add(1, Ordering::Relaxed);
-        Clerk { book: self.clone(), core: core % self.turned_away.len(), claim: Cell::new(clerk << CLAIM_BITS) }
+        Clerk {
+            book: self.clone(),
+            core: core % self.turned_away.len(),
+            claim: Cell::new(clerk << CLAIM_BITS),
+        }
     }
 
     /// How often there was no room for a key.

@@ -52,6 +52,14 @@ impl Rate {
         }
     }
 
+    /// As many of `n` units as take at most `space`, and their time.
+    #[cold]
+    fn fitting(&self, n: u64, space: u64) -> (u64, u64) {
+        let units = u128::from(space) * u128::from(self.units) / u128::from(self.time);
+        let units = n.min(narrow(units));
+        (units, self.cost(units))
+    }
+
     /// The units that fill in `time`, rounded up.
     #[inline]
     fn units_in(&self, time: u64) -> u64 {
@@ -71,13 +79,18 @@ pub(super) fn draw(body: Body, rate: &Rate, ask: &Ask, now: Ticks) -> (Option<Bo
     let room = u64::from(SIDE_MAX - next.side).saturating_add(ask.at_once);
     let units = rate.burst.saturating_sub(taken).min(ask.most).min(room);
     let reported = (next.side != body.side).then_some(next);
+    let space = HORIZON.saturating_sub(next.main - clock);
+    let (units, cost) = match rate.cost(units) {
+        cost if cost <= space => (units, cost),
+        _ => rate.fitting(units, space),
+    };
     if units < ask.least {
         return (reported, Drawn::Refused { wait: wait(next, rate, ask, clock) });
     }
     if units == 0 {
         return (reported, Drawn::Granted(0));
     }
-    next.main = next.main.saturating_add(rate.cost(units));
+    next.main += cost;
     next.side += narrow_side(units.saturating_sub(ask.at_once));
     (Some(next), Drawn::Granted(units))
 }
@@ -135,10 +148,12 @@ fn lifted(body: Body, rate: &Rate, clock: u64) -> Body {
 #[cold]
 fn wait(body: Body, rate: &Rate, ask: &Ask, clock: u64) -> Duration {
     let room = u64::from(SIDE_MAX).saturating_add(ask.at_once);
-    if ask.least > rate.burst || ask.least > room {
+    let needed = rate.cost(ask.least);
+    if ask.least > rate.burst || ask.least > room || needed > HORIZON {
         return Duration::MAX;
     }
-    let target = clock.saturating_add(rate.cost_at_most(rate.burst - ask.least));
+    let allowed = rate.cost_at_most(rate.burst - ask.least).min(HORIZON - needed);
+    let target = clock.saturating_add(allowed);
     Duration::from_nanos(body.main.saturating_sub(target).div_ceil(16))
 }
 
@@ -158,5 +173,8 @@ fn narrow_side(units: u64) -> u32 {
     units.min(u64::from(SIDE_MAX)) as u32
 }
 
+/// Nine years: nothing is granted that would fill later than so. A sum that were cut would admit for ever; so a burst
+/// that takes longer to fill is in fact this long. With a clock of at most 18 years no sum of grants is ever cut.
+const HORIZON: u64 = 1 << 62;
 /// One second: far more than the clocks of cores differ by.
 const GRACE: u64 = 1_000_000_000 << 4;
