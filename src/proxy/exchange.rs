@@ -19,9 +19,9 @@ use super::worker::Worker;
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::{Limits, Server, Timeouts};
 use crate::io::Direction;
+use crate::io::conn::ReadResult;
 use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
 use crate::policy::rate_limit;
-use crate::io::conn::ReadResult;
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, Outcome};
 
@@ -180,11 +180,7 @@ impl<'w> Exchange<'w> {
                 return Next::Drop;
             }
             Failure::Dial(error) => dial_failure(error),
-            Failure::Shed(_) => (
-                Outcome::Refused,
-                503,
-                "the server is busy: try again in a moment".into(),
-            ),
+            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy: try again in a moment".into()),
             Failure::Closed => {
                 (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
             }
@@ -206,7 +202,8 @@ impl<'w> Exchange<'w> {
             headers = format!("retry-after: {}\r\n", rate_limit::seconds(shed.retry_after()));
         }
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
-        let reply = Reply { close, origin, ..Reply::status(status, &message).with_id(id).with_headers(&headers) };
+        let reply =
+            Reply { close, origin, ..Reply::status(status, &message).with_id(id).with_headers(&headers) };
         let buf = reply.render(self.worker, false);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {

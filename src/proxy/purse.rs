@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::worker::Worker;
 use crate::base::Ticks;
+use crate::link::Shared;
 use crate::policy::rate_limit::{Leases, Limits, Now, Outcome, Ticket};
 use crate::shared::ledger::Clerk;
-use crate::link::Shared;
 
 /// Buckets of which one worker holds something at a time. What was used the longest time ago goes back first.
 const BUCKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();

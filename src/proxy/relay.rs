@@ -229,7 +229,8 @@ fn write_limit_fields(exchange: &Exchange<'_>, out: &mut Vec<u8>) {
     let limits = &exchange.forward.live.deployment.snapshot.rate_limits;
     if let (Some(limits), Some(ticket)) = (limits, &exchange.forward.ticket) {
         let purse = &exchange.worker.purse;
-        let now = super::purse::now(exchange.worker, exchange.worker.recently().max(exchange.forward.started));
+        let now =
+            super::purse::now(exchange.worker, exchange.worker.recently().max(exchange.forward.started));
         limits.write_fields(&mut purse.leases.borrow_mut(), &purse.clerk, ticket, now, out);
     }
 }

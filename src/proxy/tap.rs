@@ -150,9 +150,12 @@ mod tests {
         {
             let event = format!(": hi\n\nevent: message\ndata: {{\"method\":\"x\"}}\n\ndata: {message}\n\n");
             let chunk = |text: &str| format!("{:x}\r\n{text}\r\n0\r\n\r\n", text.len());
-            for (body, chunked, events) in
-                [(message.to_owned(), false, false), (chunk(message), true, false), (event.clone(), false, true), (chunk(&event), true, true)]
-            {
+            for (body, chunked, events) in [
+                (message.to_owned(), false, false),
+                (chunk(message), true, false),
+                (event.clone(), false, true),
+                (chunk(&event), true, true),
+            ] {
                 for cut in 0..body.len() {
                     let mut tap = Tap::new(chunked, events);
                     tap.feed(&body.as_bytes()[..cut]);
@@ -160,7 +163,8 @@ mod tests {
                     let outcome = tap.finish(&limits(Tokens::Estimate), 5, true);
                     assert_eq!((outcome.success, outcome.unfinished), (success, more), "{body} at {cut}");
                     assert!(outcome.tokens > 5 && outcome.bytes == body.len() as u64);
-                    let reported = tap.finish(&limits(Tokens::Reported("/structuredContent/usage".into())), 5, true);
+                    let reported =
+                        tap.finish(&limits(Tokens::Reported("/structuredContent/usage".into())), 5, true);
                     assert_eq!(reported.tokens == 77, message != error, "{body} at {cut}");
                 }
             }

@@ -232,10 +232,7 @@ fn throttles(
     before: Option<&Live>,
     surroundings: &Surroundings<'_>,
 ) -> Box<[Option<Rc<Throttle>>]> {
-    let share = Share {
-        index: surroundings.index,
-        cores: surroundings.shared.workers.len(),
-    };
+    let share = Share { index: surroundings.index, cores: surroundings.shared.workers.len() };
     let throttle = |server: &Server| {
         let config = server.adaptive.as_ref()?;
         let kept = before.and_then(|before| before.throttle(index_of(&server.name, before)?));

@@ -4,12 +4,12 @@ use super::Refusal;
 use super::message::{Request, Verdict};
 use super::permit::{Ask, plain, target_of, whole};
 use super::refuser::Refuser;
+use crate::base::Ticks;
 use crate::policy::authz::Target;
 use crate::policy::rate_limit::{
     self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Verdict as Charged,
 };
 use crate::proxy::purse;
-use crate::base::Ticks;
 use crate::wire::http1::{Header, Method};
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
@@ -34,7 +34,9 @@ pub fn charge(
     refuser: &Refuser<'_>,
 ) -> Result<Taken, Refusal> {
     let snapshot = &ask.live.deployment.snapshot;
-    let (Some(limits), Some(keys)) = (&snapshot.rate_limits, &ask.caller.keys) else { return Ok(Taken::default()) };
+    let (Some(limits), Some(keys)) = (&snapshot.rate_limits, &ask.caller.keys) else {
+        return Ok(Taken::default());
+    };
     if limits.is_empty() {
         return Ok(Taken::default());
     }
@@ -93,7 +95,8 @@ impl Charging<'_, '_, '_> {
         };
         let name = plain(name, &mut first);
         // What names nothing where it must is the server's to refuse, and counts as what it is.
-        let target = target_of(envelope, mcp::method(name.as_bytes()), &mut second).unwrap_or(Target::Protocol);
+        let target =
+            target_of(envelope, mcp::method(name.as_bytes()), &mut second).unwrap_or(Target::Protocol);
         self.take(form, name, target, whole(envelope), envelope.arguments(), envelope.id(), refuser);
     }
 
@@ -131,7 +134,11 @@ impl Charging<'_, '_, '_> {
         match self.limits.charge(&mut leases, &purse.clerk, &facts, self.now, &mut self.ticket) {
             Charged::Allow { reported } => {
                 if let Some(limit) = reported {
-                    self.ask.worker.stats.borrow_mut().note_limit(&self.limits.list()[usize::from(limit)].name, true);
+                    self.ask
+                        .worker
+                        .stats
+                        .borrow_mut()
+                        .note_limit(&self.limits.list()[usize::from(limit)].name, true);
                 }
                 if self.ticket.wants().tokens {
                     self.tokens.feed(arguments.unwrap_or_default());
@@ -146,7 +153,13 @@ impl Charging<'_, '_, '_> {
         }
     }
 
-    fn refuse(&self, denial: &Denial, facts: &Facts<'_>, id: Option<&[u8]>, refuser: &Refuser<'_>) -> Refusal {
+    fn refuse(
+        &self,
+        denial: &Denial,
+        facts: &Facts<'_>,
+        id: Option<&[u8]>,
+        refuser: &Refuser<'_>,
+    ) -> Refusal {
         let name = &self.limits.list()[usize::from(denial.limit)].name;
         self.ask.worker.stats.borrow_mut().note_limit(name, false);
         let mut fields = Vec::with_capacity(128);

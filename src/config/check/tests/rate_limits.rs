@@ -147,7 +147,10 @@ fn each_mistake_is_found_where_it_stands() {
         ),
         (with("rate_limits: {loop_breaker: {calls: 1}}\n"), "loop_breaker.calls: `1` is too small"),
         (with("rate_limits: {prices: [{per_call: 0}]}\n"), "prices[0]: makes everything free"),
-        (with("rate_limits: {prices: [{tools: [a], per_call: 0.0000001}]}\n"), "per_call: `0.0000001` is not an amount"),
+        (
+            with("rate_limits: {prices: [{tools: [a], per_call: 0.0000001}]}\n"),
+            "per_call: `0.0000001` is not an amount",
+        ),
         (with("rate_limits: {tokens: {count: reported}}\n"), "does not say where the number stands"),
         (with("rate_limits: {tokens: {from: /a}}\n"), "from: has no effect without `count: reported`"),
         (with("rate_limits: {tokens: {count: reported, from: a}}\n"), "`a` is not a JSON pointer"),
