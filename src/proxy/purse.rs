@@ -21,6 +21,8 @@ pub struct Purse {
     pub leases: RefCell<Leases>,
     /// Its access to what all workers share.
     pub clerk: Clerk,
+    /// Boxed as they travel: an exchange holds one, and what a connection's task holds is kept small.
+    #[allow(clippy::vec_box)]
     tickets: RefCell<Vec<Box<Ticket>>>,
 }
 

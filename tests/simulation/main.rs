@@ -10,6 +10,7 @@ mod change;
 mod client;
 mod identity;
 mod leaving;
+mod ledger;
 mod lies;
 mod model;
 mod seeds;

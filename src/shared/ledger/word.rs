@@ -73,7 +73,7 @@ impl Word {
     /// Whether it is a bucket of `owner`, or a claim for one.
     #[inline]
     pub(super) fn is_of(self, owner: u64) -> bool {
-        const IGNORED: u64 = (1 << SIDE_BITS) - 1 | 1 << (SIDE_BITS + 2);
+        const IGNORED: u64 = ((1 << SIDE_BITS) - 1) | (1 << (SIDE_BITS + 2));
         ((self.0 >> MAIN_BITS) as u64 ^ owner) & !IGNORED == 0
     }
 
