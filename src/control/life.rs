@@ -17,6 +17,7 @@ use super::keys::Keeper;
 use super::{admin, deploy, errands, keys, rotation};
 use crate::base::Ticks;
 use crate::config::Snapshot;
+use crate::config::check::warnings;
 use crate::config::snapshot::{Address, Listener, Outbound, restart_needed};
 use crate::config::url;
 use crate::io::bell::Sleeper;
@@ -185,6 +186,11 @@ impl Control {
             Ok(Some(generation)) => {
                 self.reloads.set(self.reloads.get() + 1);
                 tracing::info!(generation, "configuration reloaded");
+                if what == Reload::All {
+                    for warning in warnings(&self.shared.deployment.load().snapshot) {
+                        tracing::warn!("{warning}");
+                    }
+                }
             }
             Err(findings) => {
                 self.reloads_failed.set(self.reloads_failed.get() + 1);

@@ -11,6 +11,7 @@ mod arbitrary;
 mod authentication;
 mod mistakes;
 mod outbound;
+mod warnings;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
