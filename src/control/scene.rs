@@ -50,6 +50,7 @@ pub(super) fn introspection_at(url: String, client_id: &str, client_secret: &[u8
         url: url.into(),
         client_id: client_id.into(),
         client_secret,
+        token_pattern: None,
         issuer: None,
         cache: 60,
         require_audience: false,
