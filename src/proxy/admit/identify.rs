@@ -9,7 +9,7 @@ use crate::base::Secret;
 use crate::config::snapshot::{Protection, Server, Snapshot};
 use crate::link::{Answer, Errand};
 use crate::policy::authn::{Authn, Credential, Facts, Outcome, Refused};
-use crate::proxy::caller::{Caller, Place};
+use crate::proxy::caller::{Caller, Place, REFUSED_REMEMBERED};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
 use crate::wire::http1::{HeaderId, Method, RequestHead};
@@ -89,6 +89,9 @@ pub fn identify(
     if let Some(caller) = callers.find(place, server.id, shown, now) {
         return Ok(Some(caller));
     }
+    if let Some(reason) = callers.find_refused(place, server.id, shown, now) {
+        return Err(refused(&reason));
+    }
     // The time of the last tick would make a token that was issued a moment ago one of the future.
     let now = worker.net.wall();
     let outcome = ask(authn, live, credential, certificate, brought, server, now);
@@ -99,7 +102,12 @@ pub fn identify(
             callers.remember(place, server.id, shown, caller.clone(), now);
             Ok(Some(caller))
         }
-        Outcome::Refused(reason) => Err(refused(&reason)),
+        Outcome::Refused(reason) => {
+            if brought.introspected.is_some() && reason.status == 401 {
+                callers.remember_refused(place, server.id, shown, reason, now + REFUSED_REMEMBERED);
+            }
+            Err(refused(&reason))
+        }
         Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
         Outcome::NeedsIntrospection if brought.may_wait() && brought.introspected.is_none() => {
             Err(Stop::Wait(Errand::Introspect(Secret::new(shown))))
