@@ -143,7 +143,8 @@ impl Scene {
 
     /// An order of the deployment in force.
     pub(super) fn order(&self, worker: usize, number: u64, errand: Errand) -> Order {
-        Order { deployment: self.control.shared.deployment.load(), errand, worker, number }
+        let deployment = self.control.shared.deployment.load();
+        Order { deployment, errand, source: None, worker, number }
     }
 
     /// The next answer for this worker.

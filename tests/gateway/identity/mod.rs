@@ -1,6 +1,7 @@
 //! Who may call which tool: an issuer made for the test, tokens of every kind, and what the gateway makes of them.
 
 mod access;
+mod floods;
 mod keys;
 mod sessions;
 mod tokens;
