@@ -6,6 +6,7 @@ mod keys;
 mod sessions;
 mod tokens;
 mod upstream;
+mod warnings;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
