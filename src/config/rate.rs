@@ -153,9 +153,24 @@ mod tests {
             assert_eq!(rate(text), Ok(Rate::Of { micros, unit, per }), "{text}");
         }
         assert_eq!(rate("unlimited"), Ok(Rate::Unlimited));
-        for text in ["", "60", "/min", "60/", "x/min", "60/fortnight", "0/min", "0.0/s", "-1/s", "1/0s", "1/99ms",
-            "1/32days", "1_/s", "1.0000001/s", "99999999999999999999/s", "1/99999999999999999999s"]
-        {
+        for text in [
+            "",
+            "60",
+            "/min",
+            "60/",
+            "x/min",
+            "60/fortnight",
+            "0/min",
+            "0.0/s",
+            "-1/s",
+            "1/0s",
+            "1/99ms",
+            "1/32days",
+            "1_/s",
+            "1.0000001/s",
+            "99999999999999999999/s",
+            "1/99999999999999999999s",
+        ] {
             assert!(rate(text).is_err(), "{text}");
         }
     }
@@ -167,7 +182,9 @@ mod tests {
         {
             assert_eq!(resets_at(text), Ok(seconds), "{text}");
         }
-        for text in ["", "0:00Z", "24:00Z", "00:60Z", "00:00", "00:00+2:00", "00:00+15:00", "00:00Z ", "é:00Z"] {
+        for text in
+            ["", "0:00Z", "24:00Z", "00:60Z", "00:00", "00:00+2:00", "00:00+15:00", "00:00Z ", "é:00Z"]
+        {
             assert!(resets_at(text).is_err(), "{text}");
         }
     }

@@ -89,6 +89,8 @@ pub struct Forward {
     pub caller: Option<Rc<Caller>>,
     /// What of lists the caller may see, where the answer may hold one.
     pub filter: Option<Box<dyn Keep>>,
+    /// The answer is a stream without an end of its own.
+    pub endless: bool,
     /// A stream is ended here at the latest.
     pub ends: Ticks,
     /// When the request was whole.
@@ -157,6 +159,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
     let certificate = client.certificate.as_deref();
+    client.brought.keep_only(live.deployment.snapshot.generation);
     let caller = if head.method == Method::Options {
         // A preflight shows no credential (Fetch, CORS protocol), and nothing else is served here by OPTIONS.
         None
@@ -217,6 +220,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
             Ok(shown) => shown,
             Err(shown::Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
             Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
+            Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
         };
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
         .map_err(|reply| refuser.refuse(reply))?;

@@ -94,7 +94,8 @@ pub struct Callers {
     refusals: Refusals,
     /// Keyed, so that nobody chooses credentials that fall on one place.
     hasher: RandomState,
-    anonymous: RefCell<Option<Rc<Caller>>>,
+    /// One for each server: what it is shown of a caller is for it alone.
+    anonymous: RefCell<HashMap<u16, Rc<Caller>>>,
     /// Principals that meet the same rules share what was found out about these.
     grants: RefCell<HashMap<u64, Vec<Weak<Grants>>>>,
     server_tokens: RefCell<HashMap<u16, Granted>>,
@@ -191,13 +192,13 @@ impl Callers {
     }
 
     /// The caller that shows nothing.
-    pub fn anonymous(&self, snapshot: &Snapshot) -> Rc<Caller> {
-        if let Some(caller) = &*self.anonymous.borrow() {
+    pub fn anonymous(&self, snapshot: &Snapshot, server: ServerId) -> Rc<Caller> {
+        if let Some(caller) = self.anonymous.borrow().get(&server.0) {
             return caller.clone();
         }
         let roles = snapshot.authn.as_ref().map(|authn| authn.anonymous_roles.to_vec()).unwrap_or_default();
         let caller = self.caller(snapshot, Principal::anonymous(roles));
-        *self.anonymous.borrow_mut() = Some(caller.clone());
+        self.anonymous.borrow_mut().insert(server.0, caller.clone());
         caller
     }
 

@@ -125,6 +125,7 @@ impl<'w> Exchange<'w> {
     /// Whether the credential that the stream was opened with has ended.
     pub fn is_expired(&self) -> bool {
         self.forward.ends <= self.worker.net.now()
+            || (self.forward.endless && self.worker.is_superseded(&self.forward.live))
     }
 
     /// Whether the answer still goes anywhere.
@@ -262,11 +263,9 @@ fn readdress(exchange: &mut Exchange<'_>, client: &mut Client, endpoint: usize) 
     let mut front = worker.scratch.borrow_mut();
     front.clear();
     let query = query_of(&client.inbox.filled()[..old]);
-    let target = head::Target { message_path: None, query };
-    let old_target = exchange.server().endpoints[exchange.forward.endpoint].target.clone();
-    // The query that the client sent is what follows the old endpoint's own target.
-    let target =
-        head::Target { query: target.query.and_then(|query| own_query(&old_target, query)), ..target };
+    // The query that the client sent: where the endpoint has one of its own, the client's did not go along.
+    let own = exchange.server().endpoints[exchange.forward.endpoint].target.contains('?');
+    let target = head::Target { message_path: None, query: query.filter(|_| !own) };
     let new = head::write_front(
         &mut front,
         exchange.forward.method,
@@ -291,13 +290,6 @@ fn query_of(front: &[u8]) -> Option<&[u8]> {
     let line = &front[..front.iter().position(|&byte| byte == b'\r')?];
     let line = line.strip_suffix(b" HTTP/1.1")?;
     line.iter().position(|&byte| byte == b'?').map(|mark| &line[mark + 1..])
-}
-
-fn own_query<'q>(target: &str, query: &'q [u8]) -> Option<&'q [u8]> {
-    match target.split_once('?') {
-        None => Some(query),
-        Some((_, configured)) => query.strip_prefix(configured.as_bytes())?.strip_prefix(b"&"),
-    }
 }
 
 /// Sends the request. A failure is not final: the server may have answered before it closed.

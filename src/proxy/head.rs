@@ -30,6 +30,8 @@ const NOT_UPSTREAM: HeaderSet = HeaderSet::HOP_BY_HOP.and(HeaderSet::of(&[
     HeaderId::Reserved,
     HeaderId::AccessControlRequestHeaders,
     HeaderId::AccessControlRequestMethod,
+    // Who was signed in, by the word of whoever sends it.
+    HeaderId::RemoteUser,
 ]));
 
 /// What of an answer does not go to the client. Cookies of a server are not the gateway's to set.
@@ -52,8 +54,10 @@ pub fn write_front(out: &mut Vec<u8>, method: Method, endpoint: &Endpoint, targe
     });
     let path = target.message_path.unwrap_or(&endpoint.target);
     out.extend_from_slice(path.as_bytes());
-    if let Some(query) = target.query {
-        out.push(if path.contains('?') { b'&' } else { b'?' });
+    // A query of the configuration is the operator's: a server that takes the last of two equal names would take the
+    // client's.
+    if let Some(query) = target.query.filter(|_| !path.contains('?')) {
+        out.push(b'?');
         out.extend_from_slice(query);
     }
     out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
@@ -181,6 +185,7 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
     let named = head.fields.present().contains(HeaderId::Connection);
     for field in head.headers() {
         let left_out = NOT_DOWNSTREAM.contains(field.id)
+            || (delivery.binding.is_some() && field.id == HeaderId::WwwAuthenticate)
             || (named && head.is_named_by_connection(field.name))
             || (delivery.origin.is_some() && is_cors(field.name));
         if left_out {

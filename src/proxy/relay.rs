@@ -158,6 +158,11 @@ fn take_head(
             Filtering::Whole { .. } => None,
             Filtering::Events => Some(ResponseFraming::UntilClose),
         };
+        // It wants a credential that the gateway does not have for it. The client's own was good, and must not be thrown
+        // away for this; nor is the client to follow a server to another issuer.
+        if head.status == 401 && exchange.forward.live.session_key.is_some() {
+            return Err("it wants a credential that the gateway does not show it");
+        }
         let unframed = matches!(framing, Some(ResponseFraming::Chunked | ResponseFraming::UntilClose))
             && exchange.forward.version == crate::wire::http1::Version::Http10;
         let close = exchange.forward.close || worker.is_draining() || unframed;
@@ -367,6 +372,7 @@ async fn next_bytes(
 ) -> Result<Option<Buf>, Outcome> {
     let deadline = exchange.deadline(exchange.worker.net.now(), exchange.timeouts().stream_idle);
     conn.watch.until(deadline, Direction::Both);
+    conn.watch.set_endless(exchange.forward.endless);
     loop {
         match next_event(conn, client).await {
             Event::Client(result) => {

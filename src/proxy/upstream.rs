@@ -230,6 +230,7 @@ impl Pool {
             }
             if conn.reader.poll_read(cx).is_pending() {
                 conn.reused = true;
+                conn.watch.set_endless(false);
                 conn.idle_until = conn.old_at.min(now + keep);
                 conn.watch.rest();
                 self.idle.borrow_mut().push(conn);

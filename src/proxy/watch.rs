@@ -12,6 +12,7 @@ pub struct Watch {
     deadline: Cell<Ticks>,
     fired: Cell<bool>,
     idle: Cell<bool>,
+    endless: Cell<bool>,
     deaf: Cell<bool>,
     hangup: Rc<dyn Hangup>,
     direction: Cell<Direction>,
@@ -35,6 +36,12 @@ impl Watch {
     #[inline]
     pub fn set_idle(&self, idle: bool) {
         self.idle.set(idle);
+    }
+
+    /// Marks the connection as carrying a stream without an end of its own.
+    #[inline]
+    pub fn set_endless(&self, endless: bool) {
+        self.endless.set(endless);
     }
 
     /// Whether a deadline passed and the connection was cut.
@@ -74,6 +81,7 @@ impl Watches {
             deadline: Cell::new(Ticks::NEVER),
             fired: Cell::new(false),
             idle: Cell::new(false),
+            endless: Cell::new(false),
             deaf: Cell::new(false),
             hangup,
             direction: Cell::new(Direction::Both),
@@ -101,6 +109,15 @@ impl Watches {
         self.each(|watch| {
             if watch.idle.get() {
                 watch.cut(Direction::Read);
+            }
+        });
+    }
+
+    /// Cuts every stream without an end of its own: who may have it is to be asked again.
+    pub fn cut_endless(&self) {
+        self.each(|watch| {
+            if watch.endless.get() {
+                watch.fire();
             }
         });
     }

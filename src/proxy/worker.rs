@@ -164,7 +164,18 @@ impl Worker {
         }
         let before = new.deployment.snapshot.servers.iter().map(|server| index_of(&server.name, &old));
         self.stats.borrow_mut().rearrange(before);
+        let (was, is) = (&old.deployment.snapshot, &new.deployment.snapshot);
+        let others_may = was.authn != is.authn || was.access != is.access;
         *self.live.borrow_mut() = Rc::new(new);
+        if others_may {
+            // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
+            self.watches.cut_endless();
+        }
+    }
+
+    /// Whether another configuration than that of `live` is in force.
+    pub fn is_superseded(&self, live: &Rc<Live>) -> bool {
+        !Rc::ptr_eq(&self.live.borrow(), live)
     }
 
     fn take_stage(&self) {

@@ -238,17 +238,38 @@ fn files_are_read_whole_or_refused() {
     );
 }
 
+/// What the examples refer to, and what `ringgate check` says of `text` in its midst.
+fn checked_as_an_example(text: &str) -> (u8, String) {
+    let identity = rcgen::KeyPair::generate().unwrap().serialize_pem().into_bytes();
+    let mut world = world();
+    world.variables.push(("IDP_SECRET", b"hunter2".to_vec()));
+    world.files.extend([
+        ("/etc/rg/spire/svid.pem", CERTIFICATE.to_vec()),
+        ("/etc/rg/spire/svid.key", KEY.to_vec()),
+        ("/etc/rg/spire/bundle.pem", CERTIFICATE.to_vec()),
+        ("/etc/rg/identity.pem", identity),
+        ("/etc/rg/tickets.key", b"hunter2\n".to_vec()),
+        ("/etc/rg/revoked.txt", b"# nobody\n".to_vec()),
+        ("/etc/rg/example.yaml", text.as_bytes().to_vec()),
+    ]);
+    let mut out = Vec::new();
+    let code = run_in(Path::new("/etc/rg/example.yaml"), &mut out, &world).unwrap();
+    (code, String::from_utf8(out).unwrap())
+}
+
 #[test]
-fn the_examples_compile() {
+fn the_examples_compile_and_their_tests_hold() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples");
-    let mut count = 0;
+    let (mut count, mut tested) = (0, 0);
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
-        let snapshot = good(&std::fs::read_to_string(&path).unwrap());
-        assert!(summary(&snapshot).contains("mcp -> "), "{}", path.display());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (code, out) = checked_as_an_example(&text);
+        assert!(code == 0 && out.contains("mcp -> "), "{}: {out}", path.display());
+        tested += usize::from(out.contains(" tests passed."));
         count += 1;
     }
-    assert!(count >= 4, "{count} examples");
+    assert!(count >= 12 && tested >= 8, "{count} examples, {tested} with tests");
 }
 
 #[test]

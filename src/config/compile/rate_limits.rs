@@ -49,7 +49,8 @@ fn check_names(limits: &[At<RateLimitSection>], findings: &mut Findings) {
             findings.add(&name.place, "is the name of `rate_limits.loop_breaker`", "choose another name");
         }
         if let Some(first) = names.iter().take(at).find(|first| first.value == name.value) {
-            let what = format!("`{}` is also the name of the limit on line {}", name.value, first.place.spot.line);
+            let what =
+                format!("`{}` is also the name of the limit on line {}", name.value, first.place.spot.line);
             findings.add(&name.place, what, "give each limit a name of its own");
         }
     }
@@ -68,7 +69,11 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
     let At { value: section, place } = at;
     let unit = section.unit.value;
     if unit == Unit::InFlight && section.charge.value == Charge::OnSuccess {
-        findings.add(&section.charge.place, "has no effect on `in_flight`", "remove it: all is given back at the end");
+        findings.add(
+            &section.charge.place,
+            "has no effect on `in_flight`",
+            "remove it: all is given back at the end",
+        );
     }
     if unit == Unit::Calls && section.methods.is_some() {
         if let Some(methods) = &section.methods
@@ -90,7 +95,8 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
     }
     let numbers = Numbers { rates: &section.rate, burst: &section.burst, max: &section.max, place };
     let windows = windows(unit, &numbers, calendar, findings);
-    let overrides = section.overrides.value.iter().map(|one| exception(one, unit, calendar, findings)).collect();
+    let overrides =
+        section.overrides.value.iter().map(|one| exception(one, unit, calendar, findings)).collect();
     let when = section.when.as_ref().and_then(|when| expression(&when.value, &when.place, findings));
     Some(Limit {
         name: section.name.as_ref()?.value.as_str().into(),
@@ -215,7 +221,11 @@ fn window(
     let count = units(unit, *micros, place, findings)?;
     let fill = if calendar.is_on {
         if let Some(burst) = burst {
-            findings.add(&burst.place, "has no effect with `window: calendar`", "remove it: all is there at once");
+            findings.add(
+                &burst.place,
+                "has no effect with `window: calendar`",
+                "remove it: all is there at once",
+            );
         }
         let Some(period) = per.period else {
             let fix = "write `/h`, `/day`, `/week` or `/month`, or remove `window: calendar`";
@@ -236,7 +246,11 @@ fn window(
 /// Months have different lengths, so a rate per month needs the calendar.
 fn sliding(per: &Per, place: &Place, findings: &mut Findings) -> Option<Duration> {
     if per.period == Some(crate::policy::rate_limit::Period::Month) {
-        findings.add(place, "is a rate per month, which has no one length", "add `window: calendar`, or write `30days`");
+        findings.add(
+            place,
+            "is a rate per month, which has no one length",
+            "add `window: calendar`, or write `30days`",
+        );
         return None;
     }
     Some(per.time)
@@ -250,7 +264,11 @@ fn units(unit: Unit, micros: u64, place: &Place, findings: &mut Findings) -> Opt
         return None;
     }
     if units > UNITS_MAX {
-        findings.add(place, "is too large", format!("write at most {}", UNITS_MAX / if unit == Unit::Cost { MICROS } else { 1 }));
+        findings.add(
+            place,
+            "is too large",
+            format!("write at most {}", UNITS_MAX / if unit == Unit::Cost { MICROS } else { 1 }),
+        );
         return None;
     }
     let units = NonZeroU64::new(units);
@@ -262,7 +280,9 @@ fn units(unit: Unit, micros: u64, place: &Place, findings: &mut Findings) -> Opt
 
 fn is_word_of(word: &str, unit: Unit) -> bool {
     let label = unit.label();
-    word == label || label.strip_suffix('s') == Some(word) || (unit == Unit::Cost && matches!(word, "USD" | "EUR"))
+    word == label
+        || label.strip_suffix('s') == Some(word)
+        || (unit == Unit::Cost && matches!(word, "USD" | "EUR"))
 }
 
 /// A loop is a limit like any other: its key has the arguments in it.
@@ -295,7 +315,11 @@ fn loop_breaker(section: &LoopBreakerSection) -> Limit {
     }
 }
 
-fn price(At { value: section, place }: &At<PriceSection>, servers: &[Server], findings: &mut Findings) -> Price {
+fn price(
+    At { value: section, place }: &At<PriceSection>,
+    servers: &[Server],
+    findings: &mut Findings,
+) -> Price {
     let price = Price {
         servers: indices(&section.servers, servers, findings),
         tools: patterns(&section.tools),
@@ -334,7 +358,9 @@ fn tokens(section: &TokensSection, findings: &mut Findings) -> Tokens {
 fn expression(text: &str, place: &Place, findings: &mut Findings) -> Option<Expression> {
     let compiled = Expression::compile(text, VARIABLES);
     compiled
-        .map_err(|fault| findings.add(place, fault.what, "correct the expression: docs/limits.md has examples"))
+        .map_err(|fault| {
+            findings.add(place, fault.what, "correct the expression: docs/limits.md has examples")
+        })
         .ok()
 }
 

@@ -179,7 +179,8 @@ pub enum CountWord {
 const MODE: Choice<Mode> = Choice(&[("enforce", Mode::Enforce), ("report", Mode::Report)]);
 const DENY_AS: Choice<DenyAs> = Choice(&[("error", DenyAs::Error), ("result", DenyAs::Result)]);
 const NAMES: List<Text<Pattern>> = list(PATTERN, 1, 1024);
-const PATTERN: Text<Pattern> = Text { wanted: "a name, `*` for any part of it", pattern: None, parse: pattern };
+const PATTERN: Text<Pattern> =
+    Text { wanted: "a name, `*` for any part of it", pattern: None, parse: pattern };
 const EXPRESSION: Text<String> =
     Text { wanted: "an expression (CEL)", pattern: None, parse: |text| Ok(text.to_owned()) };
 const KEY_PART: Text<String> =

@@ -9,6 +9,10 @@ use super::*;
 /// Whether `value` fits `schema`, or the first reason why not. Knows exactly the words that the schema
 /// uses, and panics at any other, so that no rule of the schema goes untested.
 fn fits(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
+    // Any value will do.
+    if *schema == true {
+        return Ok(());
+    }
     for (word, rule) in schema.as_object().unwrap() {
         let number = |json: &Json| json.as_i64().unwrap();
         let good = match word.as_str() {

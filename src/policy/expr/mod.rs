@@ -107,10 +107,7 @@ impl Expression {
     ///
     /// # Errors
     /// A [`Failure`] of its own or of `lookup`.
-    pub fn eval(
-        &self,
-        lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
-    ) -> Result<bool, Failure> {
+    pub fn eval(&self, lookup: impl FnMut(&'static str) -> Result<Data, Failure>) -> Result<bool, Failure> {
         match self.run(lookup)? {
             cel::Value::Bool(value) => Ok(value),
             _ => Err(Failure::NotBool),

@@ -87,7 +87,9 @@ impl Limits {
         let name = &limit.name;
         let mut text = match (denial.why, &window.fill) {
             (Why::NoRoom, _) => {
-                return format!("The gateway has no room to count this caller for the limit {name}; try later.");
+                return format!(
+                    "The gateway has no room to count this caller for the limit {name}; try later."
+                );
             }
             (Why::Busy, fill) => {
                 format!("Limit {name}: {} requests are under way, and no more may be.", fill.capacity())
@@ -117,7 +119,10 @@ impl Limits {
     pub fn write_data(&self, denial: &Denial, out: &mut Vec<u8>) {
         out.extend_from_slice(b"{\"limit\":");
         write_json(self.limits.get(usize::from(denial.limit)).map_or("", |limit| &limit.name), out);
-        line(out, format_args!(",\"reason\":\"{}\",\"retryAfter\":{}}}", denial.why.label(), seconds(denial.wait)));
+        line(
+            out,
+            format_args!(",\"reason\":\"{}\",\"retryAfter\":{}}}", denial.why.label(), seconds(denial.wait)),
+        );
     }
 
     /// The result of a tool that says why it was not called, for the model to read. `modern`: of revision 2026-07-28 or

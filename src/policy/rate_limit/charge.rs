@@ -101,13 +101,7 @@ impl Limits {
     }
 
     /// Takes everything of a ticket back: the exchange was not sent.
-    pub fn refund<L: Ledger + ?Sized>(
-        &self,
-        leases: &mut Leases,
-        ledger: &L,
-        ticket: &mut Ticket,
-        now: Now,
-    ) {
+    pub fn refund<L: Ledger + ?Sized>(&self, leases: &mut Leases, ledger: &L, ticket: &mut Ticket, now: Now) {
         leases.advance(now);
         Charging { leases, ledger, now, ticket, denial: None, reported: None }.give_back(self, 0);
     }
@@ -186,8 +180,7 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
                 }
             }
             Mode::Enforce => {
-                let denial =
-                    Denial { limit: item.limit, plan: item.plan, window: item.window, wait, why };
+                let denial = Denial { limit: item.limit, plan: item.plan, window: item.window, wait, why };
                 if self.denial.is_none_or(|known| known.wait < wait) {
                     self.denial = Some(denial);
                 }

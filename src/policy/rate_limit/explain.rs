@@ -88,7 +88,9 @@ fn value(part: &KeyPart, asked: &Asked<'_, '_>) -> String {
         KeyPart::Tool => facts.tool().unwrap_or(NONE).to_owned(),
         KeyPart::Method => facts.method.to_owned(),
         KeyPart::Source { .. } => facts.source.map_or_else(|| NONE.to_owned(), |address| address.to_string()),
-        KeyPart::Claim(path) => path.find(&principal.claims).map_or_else(|| NONE.to_owned(), ToString::to_string),
+        KeyPart::Claim(path) => {
+            path.find(&principal.claims).map_or_else(|| NONE.to_owned(), ToString::to_string)
+        }
         KeyPart::Header(name) => match (facts.header)(name) {
             Some(value) => String::from_utf8_lossy(value).into_owned(),
             None => NONE.to_owned(),

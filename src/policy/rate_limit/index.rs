@@ -52,7 +52,8 @@ impl Index {
     /// The limits that can concern the message, and whether their patterns are still to be compared.
     #[inline]
     pub fn find(&self, facts: &Facts<'_>) -> (&[u16], bool) {
-        let table = self.servers.get(usize::from(facts.server)).and_then(|at| self.tables.get(usize::from(*at)));
+        let table =
+            self.servers.get(usize::from(facts.server)).and_then(|at| self.tables.get(usize::from(*at)));
         let Some(table) = table else { return (&[], false) };
         match facts.tool() {
             Some(tool) => match table.tools.get(tool) {

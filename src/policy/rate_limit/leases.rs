@@ -147,9 +147,14 @@ impl Leases {
             lease.spent += 1;
             return (Taken::Unit, lease.index);
         }
-        let taken = lease.draw(ledger, key, wall, now, |refill, last| {
-            Ask { least: 1, most: self::lease(refill, cores, last), spent: 0, at_once: 1 }
-        }, cores);
+        let taken = lease.draw(
+            ledger,
+            key,
+            wall,
+            now,
+            |refill, last| Ask { least: 1, most: self::lease(refill, cores, last), spent: 0, at_once: 1 },
+            cores,
+        );
         (taken, lease.index)
     }
 
@@ -250,7 +255,11 @@ impl Leases {
     ) -> i64 {
         let refill = fill.refill(self.wall);
         let own = self.table.peek(key.0).map_or(0, |lease| {
-            if lease.index == index_of(&refill) { i64::try_from(lease.remaining).unwrap_or(i64::MAX) } else { 0 }
+            if lease.index == index_of(&refill) {
+                i64::try_from(lease.remaining).unwrap_or(i64::MAX)
+            } else {
+                0
+            }
         });
         ledger.level(key, &refill, now).available.saturating_add(own)
     }
@@ -273,12 +282,8 @@ impl Leases {
         wall: u64,
         now: Ticks,
     ) -> &'t mut Lease {
-        let lease = table.touch(
-            key.0,
-            now,
-            || Lease::new(fill, wall, now),
-            |key, lease| lease.end(key, ledger, now),
-        );
+        let lease =
+            table.touch(key.0, now, || Lease::new(fill, wall, now), |key, lease| lease.end(key, ledger, now));
         if lease.fill != *fill {
             // A reload: what was drawn with the old numbers goes back by them.
             lease.end(key.0, ledger, now);
@@ -322,8 +327,7 @@ impl Lease {
             return Taken::Dry(self.fills_at.since(now).max(Duration::from_nanos(1)));
         }
         let refill = self.fill.refill(wall);
-        let last =
-            (self.drawn > 0).then(|| Last { units: self.drawn, lasted: now.since(self.drawn_at) });
+        let last = (self.drawn > 0).then(|| Last { units: self.drawn, lasted: now.since(self.drawn_at) });
         let ask = Ask { spent: std::mem::take(&mut self.spent), ..ask(&refill, last) };
         match ledger.draw(key, &refill, ask, now) {
             Drawn::Granted(units) => {

@@ -190,8 +190,10 @@ impl Price {
         let part = |price: u64, amount: u128, unit: u128| {
             u64::try_from((u128::from(price) * amount).div_ceil(unit)).unwrap_or(u64::MAX)
         };
-        self.per_call
-            .saturating_add(part(self.per_second, time.as_millis(), 1_000))
-            .saturating_add(part(self.per_1k_tokens, u128::from(tokens), 1_000))
+        self.per_call.saturating_add(part(self.per_second, time.as_millis(), 1_000)).saturating_add(part(
+            self.per_1k_tokens,
+            u128::from(tokens),
+            1_000,
+        ))
     }
 }

@@ -30,7 +30,8 @@ mod tests {
 
     #[test]
     fn the_number_is_found_or_nothing_is() {
-        let message = br#"{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"usage":{"total_tokens":1234}},
+        let message =
+            br#"{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"usage":{"total_tokens":1234}},
             "_meta":{"a.b/tokens":1.2,"bad":-1,"text":"7","huge":1e300}}}"#;
         for (pointer, expected) in [
             ("/structuredContent/usage/total_tokens", Some(1234)),

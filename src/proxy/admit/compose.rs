@@ -30,6 +30,7 @@ pub(super) fn compose(
     let (head, server) = (request.head, request.route.server);
     let session = own_session(live, request, verdict, caller)?;
     let query = own_query(live, request, caller)?;
+    check_resumption(live, request, session)?;
     let split = session.filter(|_| server.endpoints.len() > 1).and_then(head::split_session);
     let (endpoint, bound) = match split {
         Some((endpoint, _)) if endpoint < server.endpoints.len() => (endpoint, true),
@@ -65,6 +66,7 @@ pub(super) fn compose(
         origin: head.get(HeaderId::Origin).map(Box::from),
         caller: None,
         filter: None,
+        endless: verdict.endless,
         ends: caller.filter(|_| verdict.endless).map_or(Ticks::NEVER, |caller| end(worker, caller, now)),
         started: now,
     })
@@ -103,6 +105,20 @@ fn own_query<'r>(
             .ok_or_else(|| Reply::status(404, "there is no such session: open a stream first")),
         _ => Ok(query),
     }
+}
+
+/// An event id names a stream that somebody was given: it is taken only with the session that it belongs to, which is
+/// bound to its caller (MCP 2025-11-25, resumability: the id is the server's, and says nothing of who asks).
+fn check_resumption(
+    live: &Live,
+    request: &Request<'_, '_>,
+    session: Option<&[u8]>,
+) -> Result<(), Reply<'static>> {
+    let alone = request.facts.last_event_id.is_some() && session.is_none();
+    if alone && live.session_key.is_some() && request.head.method == Method::Get {
+        return Err(Reply::status(400, "Last-Event-ID is taken only with the session that it belongs to"));
+    }
+    Ok(())
 }
 
 /// When a stream without an end of its own ends: with the credential that opened it.

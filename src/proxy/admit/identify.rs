@@ -8,7 +8,7 @@ use super::refuser::Refuser;
 use crate::base::Secret;
 use crate::config::snapshot::{Protection, Server, Snapshot};
 use crate::link::{Answer, Errand};
-use crate::policy::authn::{Authn, Credential, Facts, Outcome, Refused};
+use crate::policy::authn::{Authn, Credential, Facts, Outcome, Refused, refused};
 use crate::proxy::caller::{Caller, Place, REFUSED_REMEMBERED};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
@@ -24,8 +24,12 @@ const WAITS_MAX: u8 = 4;
 #[derive(Debug, Default)]
 pub struct Brought {
     waits: u8,
+    /// The generation of the configuration under which errands were run.
+    generation: u64,
     /// The keys are as new as they get.
     keys: bool,
+    /// They could not be fetched.
+    keys_failed: bool,
     introspected: Option<Answer>,
     /// The token for the server.
     pub token: Option<Answer>,
@@ -33,12 +37,23 @@ pub struct Brought {
 
 impl Brought {
     /// Takes what an errand brought.
-    pub fn note(&mut self, errand: &Errand, answer: Answer) {
+    pub fn note(&mut self, errand: &Errand, answer: Answer, generation: u64) {
         self.waits = self.waits.saturating_add(1);
+        self.generation = generation;
         match errand {
-            Errand::Keys(_) => self.keys = true,
+            Errand::Keys(_) => {
+                self.keys = true;
+                self.keys_failed = matches!(answer, Answer::Failed);
+            }
             Errand::Introspect(_) => self.introspected = Some(answer),
             Errand::Token(..) => self.token = Some(answer),
+        }
+    }
+
+    /// Forgets what was brought under another configuration: it may be meant for another server or issuer.
+    pub fn keep_only(&mut self, generation: u64) {
+        if self.generation != generation {
+            *self = Self { waits: self.waits, generation, ..Self::default() };
         }
     }
 
@@ -56,6 +71,11 @@ pub enum Stop {
     Refuse(Refusal),
 }
 
+/// What a caller is told whose credential ended while it was being served.
+pub fn expired(refuser: &Refuser<'_>, protection: &Protection) -> Refusal {
+    challenge(refuser, protection, &refused::EXPIRED)
+}
+
 /// Who calls `server`; `None` where nobody asks.
 pub fn identify(
     worker: &Worker,
@@ -69,19 +89,19 @@ pub fn identify(
     let snapshot = &live.deployment.snapshot;
     let callers = &live.callers;
     let Some(authn) = &snapshot.authn else {
-        return Ok(snapshot.access.rules.is_some().then(|| callers.anonymous(snapshot)));
+        return Ok(snapshot.access.rules.is_some().then(|| callers.anonymous(snapshot, server.id)));
     };
-    let refused = |refused: &Refused| {
-        worker.stats.borrow_mut().note_unauthenticated(refused.reason);
-        Stop::Refuse(challenge(refuser, &server.protection, refused))
+    let refuse = |reason: &Refused| {
+        worker.stats.borrow_mut().note_unauthenticated(reason.reason);
+        Stop::Refuse(challenge(refuser, &server.protection, reason))
     };
-    let credential = read(head).map_err(|reason| refused(&reason))?;
+    let credential = read(head).map_err(|reason| refuse(&reason))?;
     let (place, shown) = match (credential, certificate) {
         (Credential::Bearer(token), _) => (Place::Bearer, token),
         (Credential::ApiKey(key), _) => (Place::ApiKey, key),
         (Credential::None, Some(certificate)) => (Place::Certificate, certificate),
         (Credential::None, None) if server.protection.anonymous => {
-            return Ok(Some(callers.anonymous(snapshot)));
+            return Ok(Some(callers.anonymous(snapshot, server.id)));
         }
         (Credential::None, None) => (Place::Bearer, &b""[..]),
     };
@@ -90,7 +110,7 @@ pub fn identify(
         return Ok(Some(caller));
     }
     if let Some(reason) = callers.find_refused(place, server.id, shown, now) {
-        return Err(refused(&reason));
+        return Err(refuse(&reason));
     }
     // The time of the last tick would make a token that was issued a moment ago one of the future.
     let now = worker.net.wall();
@@ -102,11 +122,15 @@ pub fn identify(
             callers.remember(place, server.id, shown, caller.clone(), now);
             Ok(Some(caller))
         }
+        // A key that is not known is not known to be wrong while the issuer cannot be asked.
+        Outcome::Refused(reason) if brought.keys_failed && reason == refused::UNKNOWN_KEY => {
+            Err(refuse(&refused::NO_KEYS))
+        }
         Outcome::Refused(reason) => {
             if brought.introspected.is_some() && reason.status == 401 {
                 callers.remember_refused(place, server.id, shown, reason, now + REFUSED_REMEMBERED);
             }
-            Err(refused(&reason))
+            Err(refuse(&reason))
         }
         Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
         Outcome::NeedsIntrospection if brought.may_wait() && brought.introspected.is_none() => {

@@ -66,11 +66,15 @@ pub fn judge(
     let message = jsonrpc::extract_envelope(body, &json_limits(request.limits))
         .map_err(|fault| refuser.fault(&McpFault::from(fault)))?;
     refuser.kind = kind_of(&message);
+    if calls_unseen(&message, body, request.limits) {
+        let what = "a request without an id: nobody would see its answer";
+        return Err(refuser.refuse(Reply { code: -32600, ..Reply::status(400, what) }));
+    }
     let verdict = if request.route.rest.is_some() {
         // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
         Verdict {
             kind: refuser.kind,
-            lists: false,
+            lists: permit::lists(&message),
             mirror: Mirror::Unverified,
             modern: false,
             endless: false,
@@ -110,6 +114,23 @@ fn bodiless(
     }
     let endless = kind == Kind::Stream;
     Ok(Verdict { kind, lists, mirror: Mirror::Unverified, modern: false, endless, safe: true, id: None })
+}
+
+/// Whether a message of a batch is a request by its method and a notification by its want of an id: a lenient server
+/// would run it. Single ones are judged with the era.
+fn calls_unseen(message: &Message<'_>, body: Padded<'_>, limits: &Limits) -> bool {
+    if matches!(message, Message::Single(_)) {
+        return false;
+    }
+    let mut unseen = false;
+    let visited = jsonrpc::for_each_envelope(body, &json_limits(limits), |envelope| {
+        let asks = envelope
+            .method()
+            .and_then(|name| mcp::method(name.raw()))
+            .is_some_and(|known| !known.is_notification());
+        unseen |= asks && envelope.kind() == jsonrpc::Kind::Notification;
+    });
+    unseen || visited.is_err()
 }
 
 fn kind_of(message: &Message<'_>) -> Kind {

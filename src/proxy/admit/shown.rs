@@ -4,7 +4,8 @@ use super::identify::Brought;
 use crate::base::Secret;
 use crate::config::snapshot::Server;
 use crate::link::{Answer, Errand};
-use crate::policy::propagate::Credentials;
+use crate::policy::Proof;
+use crate::policy::propagate::{Credentials, MintError};
 use crate::proxy::caller::{Caller, Granted};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
@@ -25,6 +26,8 @@ pub enum Stop {
     Wait(Errand),
     /// There is none.
     Refuse(Reply<'static>),
+    /// The caller's credential has ended, if only by what its issuer's clock may be behind.
+    Expired,
 }
 
 /// The lines for a request of `caller` to `server`.
@@ -41,7 +44,7 @@ pub fn to_server(
     }
     let token = token(worker, live, head, caller, brought, server)?;
     let assertion = match caller {
-        Some(caller) => assertion(worker, live, caller, server).map_err(Stop::Refuse)?,
+        Some(caller) => assertion(worker, live, caller, server)?,
         None => None,
     };
     Ok(Shown { token, assertion })
@@ -65,6 +68,10 @@ fn token(
             None
         }
         (Credentials::Exchange(..), None) => return Err(Stop::Refuse(nothing_to_exchange())),
+        // Only a token is exchanged: an API key is the gateway's own secret, and no issuer's business.
+        (Credentials::Exchange(..), Some(caller)) if !is_token(caller.principal.proof) => {
+            return Err(Stop::Refuse(nothing_to_exchange()));
+        }
         (Credentials::Exchange(..), Some(caller)) => {
             if let Some(held) = Granted::of(&caller.token, now) {
                 return Ok(Some(held.line));
@@ -95,16 +102,15 @@ fn token(
     }
 }
 
+fn is_token(proof: Proof) -> bool {
+    matches!(proof, Proof::Jwt | Proof::Introspection)
+}
+
 fn nothing_to_exchange() -> Reply<'static> {
     Reply::status(403, "this server is called on behalf of the owner of a token: show a bearer token")
 }
 
-fn assertion(
-    worker: &Worker,
-    live: &Live,
-    caller: &Caller,
-    server: &Server,
-) -> Result<Option<Secret>, Reply<'static>> {
+fn assertion(worker: &Worker, live: &Live, caller: &Caller, server: &Server) -> Result<Option<Secret>, Stop> {
     let (Some(assertion), Some(signer)) = (&server.assertion, &live.deployment.snapshot.signer) else {
         return Ok(None);
     };
@@ -112,9 +118,15 @@ fn assertion(
     if let Some(held) = Granted::of(&caller.assertion, now) {
         return Ok(Some(held.line));
     }
-    let minted = signer
-        .mint_now(assertion, &caller.principal, now)
-        .map_err(|_| Reply::status(500, "your identity cannot be passed on to the server"))?;
+    let minted = signer.mint_now(assertion, &caller.principal, now).map_err(|error| match error {
+        MintError::Expired => Stop::Expired,
+        MintError::TooLarge => {
+            Stop::Refuse(Reply::status(403, "you have more roles than can be passed on to the server"))
+        }
+        MintError::Failed => {
+            Stop::Refuse(Reply::status(500, "your identity cannot be passed on to the server"))
+        }
+    })?;
     let line = [assertion.header.as_bytes(), b": ", &minted, b"\r\n"].concat();
     // A line that is taken from here has half of its life before it at least.
     let until = now + u64::from(assertion.lifetime / 2).max(1);

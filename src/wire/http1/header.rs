@@ -11,7 +11,7 @@ macro_rules! known_headers {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum HeaderId {
             $(#[doc = concat!("`", $name, "`")] $(#[$doc])* $id,)*
-            /// `x-forwarded-*`: the sender's word about who is behind it.
+            /// `x-forwarded-*`, `x-remote-*` and their like: the sender's word about who is behind it.
             XForwarded,
             /// `x-ringgate-*`: the gateway's own. Removed when a client sends one.
             Reserved,
@@ -81,6 +81,7 @@ known_headers! {
     XAccelBuffering = "x-accel-buffering",
     Priority = "priority",
     Age = "age",
+    RemoteUser = "remote-user",
 }
 
 impl HeaderId {
@@ -106,7 +107,7 @@ impl HeaderId {
         let starts = |prefix: &[u8]| name.len() > prefix.len() && same_token(&name[..prefix.len()], prefix);
         if starts(b"mcp-param-") {
             Self::McpParam
-        } else if starts(b"x-forwarded-") {
+        } else if SAYS_WHO.iter().any(|prefix| starts(prefix)) {
             Self::XForwarded
         } else if starts(b"x-ringgate-") {
             Self::Reserved
@@ -222,6 +223,10 @@ impl fmt::Debug for HeaderSet {
         f.debug_set().entries(IDS.iter().filter(|&&id| self.contains(id))).finish()
     }
 }
+
+/// How headers begin in which proxies of other makes say who sent a request, or who was signed in.
+const SAYS_WHO: [&[u8]; 5] =
+    [b"x-forwarded-", b"x-remote-", b"x-auth-request-", b"x-authenticated-", b"x-webauth-"];
 
 /// Whether `name` equals `known` but for the case of its letters. `known` is lower case.
 ///

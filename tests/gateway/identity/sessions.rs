@@ -175,3 +175,59 @@ fn a_stream_ends_with_the_token_that_opened_it() {
     assert!(stream.chunk().is_none(), "the stream breaks off");
     gateway.await_metric("ringgate_exchanges_total", "outcome=\"expired\"", 1.0);
 }
+
+#[test]
+fn an_event_id_is_taken_only_with_its_session() {
+    let (upstream, issuer) = (upstream(), Issuer::new());
+    let (gateway, _dir) = gateway(&upstream, &issuer, "  - {name: up, url: UP/mcp}");
+    let token = bearer(&issuer.token(json!({})));
+    let answer = gateway.connect().ask(&get("/up/mcp", &format!("{token}Last-Event-ID: of-somebody_42\r\n")));
+    assert_eq!(answer.status(), 400, "{answer:?}");
+    upstream.assert_untouched();
+}
+
+#[test]
+fn a_reload_that_changes_who_may_do_what_ends_open_streams() {
+    let upstream = Upstream::new(|_, client| {
+        client.send(SSE.as_bytes());
+        client.send(&chunk(": open\n\n"));
+        client.head().is_some()
+    });
+    let issuer = Issuer::new();
+    let (gateway, dir) = gateway(&upstream, &issuer, "  - {name: up, url: UP/mcp}");
+    let revoked = dir.file("revoked", "");
+    let text = std::fs::read_to_string(&gateway.config).unwrap();
+    std::fs::write(
+        &gateway.config,
+        text.replace(
+            "authentication:\n",
+            &format!("authentication:\n  revoked: file:{}\n", revoked.display()),
+        ),
+    )
+    .unwrap();
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_generation", "", 2.0);
+    let open = |id: &str| {
+        let mut stream = gateway.connect();
+        stream.send(&get("/up/mcp", &bearer(&issuer.token(json!({ "jti": id })))));
+        assert_eq!(stream.head().unwrap().status(), 200);
+        assert!(stream.chunk().is_some());
+        stream
+    };
+    let mut stream = open("one");
+    dir.file("revoked", "jti:one\n");
+    gateway.signal("HUP");
+    assert!(stream.chunk().is_none(), "the stream breaks off");
+    gateway.await_metric("ringgate_exchanges_total", "outcome=\"expired\"", 1.0);
+}
+
+#[test]
+fn a_call_without_an_id_does_not_hide_in_a_batch() {
+    let (upstream, issuer) = (upstream(), Issuer::new());
+    let (gateway, _dir) = gateway(&upstream, &issuer, "  - {name: up, url: UP/mcp}");
+    let token = bearer(&issuer.token(json!({})));
+    let headers = format!("{token}MCP-Protocol-Version: 2025-03-26\r\n");
+    let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"tools/call","params":{"name":"x"}}]"#;
+    assert_eq!(gateway.connect().ask(&post(batch, &headers)).status(), 400);
+    upstream.assert_untouched();
+}

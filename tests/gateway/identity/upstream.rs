@@ -184,3 +184,129 @@ fn decoded(text: &str) -> Vec<u8> {
     }
     bytes
 }
+
+#[test]
+fn an_api_key_is_no_issuers_business() {
+    let (upstream, dir, idp) = (Upstream::echo(), TempDir::new(), token_endpoint(3600));
+    let secret = dir.file("secret", "s3cret");
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_ringgate"))
+        .args(["key", "new", "--id", "k1", "--agent", "bot"])
+        .output()
+        .unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let key = made.split_whitespace().find(|word| word.starts_with("rgk_k1_")).unwrap().to_owned();
+    let hash = made.split(['"', '\'', ' ', ',']).find(|word| word.starts_with("sha256:")).unwrap().to_owned();
+    let gateway = Gateway::with(&format!(
+        "public_url: {PUBLIC}\nservers:\n  - name: up\n    url: http://{}/mcp\n    credentials:\n      token_exchange: \
+         {{token_url: 'http://{}/token', client_id: gw, client_secret: 'file:{}', audience: a}}\n\
+         authentication:\n  api_keys: [{{id: k1, hash: '{hash}', agent: bot}}]\noutbound: {{allow_http: true}}\n",
+        upstream.address,
+        idp.address,
+        secret.display()
+    ));
+    for headers in [bearer(&key), format!("X-Api-Key: {key}\r\n")] {
+        let answer = gateway.connect().ask(&call("x", &headers));
+        assert_eq!(answer.status(), 403, "{answer:?}");
+    }
+    idp.assert_untouched();
+    upstream.assert_untouched();
+}
+
+#[test]
+fn what_one_server_is_shown_of_an_anonymous_caller_is_shown_to_no_other() {
+    let (upstream, dir) = (Upstream::echo(), TempDir::new());
+    let key = dir.file("identity.pem", &rcgen::KeyPair::generate().unwrap().serialize_pem());
+    let server = |name: &str| {
+        format!(
+            "  - {{name: {name}, url: 'http://{}/mcp', anonymous: true, assertion: {{audience: aud-{name}}}}}\n",
+            upstream.address
+        )
+    };
+    let gateway = Gateway::with(&format!(
+        "public_url: {PUBLIC}\nservers:\n{}{}authentication:\n  issuers: [{{issuer: '{ISSUER}'}}]\n\
+         identity: {{key: 'file:{}'}}\n",
+        server("up"),
+        server("other"),
+        key.display()
+    ));
+    for name in ["up", "other", "up"] {
+        let request = crate::harness::post_to(
+            &format!("/{name}/mcp"),
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+            "",
+        );
+        assert_eq!(gateway.connect().ask(&request).status(), 200);
+        let assertion = upstream.request().header("x-ringgate-identity").unwrap().to_owned();
+        assert_eq!(verified(&gateway, &assertion)["aud"], format!("aud-{name}"));
+    }
+}
+
+#[test]
+fn a_servers_challenge_is_not_the_clients() {
+    let upstream = Upstream::new(|_, client| {
+        client.send(
+            b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Bearer resource_metadata=\"https://evil.example/\"\r\nContent-Length: 0\r\n\r\n",
+        );
+        true
+    });
+    let (issuer, dir) = (Issuer::new(), TempDir::new());
+    let gateway = gateway(&dir, &upstream, &issuer, "", "");
+    let answer = gateway.connect().ask(&ping(&bearer(&issuer.token(json!({})))));
+    assert_eq!((answer.status(), answer.header("www-authenticate")), (502, None), "{answer:?}");
+}
+
+#[test]
+fn nobody_but_the_gateway_says_who_is_signed_in() {
+    let (upstream, issuer, dir) = (Upstream::echo(), Issuer::new(), TempDir::new());
+    let gateway = gateway(&dir, &upstream, &issuer, "", "");
+    let names = [
+        "Remote-User",
+        "X-Remote-User",
+        "X-Remote-Groups",
+        "X-Forwarded-User",
+        "X-Auth-Request-Email",
+        "X-WebAuth-User",
+    ];
+    let headers: String = names.iter().map(|name| format!("{name}: admin\r\n")).collect();
+    let answer = gateway.connect().ask(&ping(&format!("{}{headers}", bearer(&issuer.token(json!({}))))));
+    assert_eq!(answer.status(), 200);
+    assert!(!format!("{:?}", upstream.request()).contains("admin"));
+}
+
+#[test]
+fn a_token_that_was_fetched_for_one_server_is_not_shown_to_another_after_a_reload() {
+    let (one, other, issuer, dir) = (Upstream::echo(), Upstream::echo(), Issuer::new(), TempDir::new());
+    let (handle, shut) = crate::scenes::door();
+    let idp = Upstream::new(move |request, client| {
+        let audience = request.text().split("audience=").nth(1).unwrap().to_owned();
+        if audience == "one" {
+            shut.pass();
+        }
+        let answer =
+            json!({"access_token": format!("for-{audience}"), "token_type": "Bearer", "expires_in": 600});
+        client.send(&ok(&answer.to_string()));
+        true
+    });
+    let secret = dir.file("secret", "s3cret");
+    let server = format!(
+        "    credentials:\n      client_credentials: {{token_url: 'http://{}/token', client_id: gw, client_secret: 'file:{}', audience: one}}",
+        idp.address,
+        secret.display()
+    );
+    let gateway = gateway(&dir, &one, &issuer, &server, "");
+    let token = bearer(&issuer.token(json!({})));
+    let mut parked = gateway.connect();
+    parked.send(&call("x", &token));
+    idp.request();
+    let text = std::fs::read_to_string(&gateway.config).unwrap();
+    let text = text
+        .replace(&one.address.to_string(), &other.address.to_string())
+        .replace("audience: one", "audience: other");
+    std::fs::write(&gateway.config, text).unwrap();
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_generation", "", 2.0);
+    handle.open();
+    assert_eq!(parked.message().unwrap().status(), 200);
+    assert_eq!(other.request().header("authorization"), Some("Bearer for-other"));
+    one.assert_untouched();
+}

@@ -44,7 +44,9 @@ fn plain(text: &str) -> Result<KeyPart, Problem> {
         ("source", None) => Ok(KeyPart::Source { v4_bits: 32, v6_bits: 64 }),
         ("source", Some(bits)) if !has_colon => source(text, bits),
         ("claim", Some(path)) if has_colon => {
-            let problem = |what| Problem::new(format!("`{}` {what}", shorten(text)), "write `claim:a.b` or `claim:/a/b`");
+            let problem = |what| {
+                Problem::new(format!("`{}` {what}", shorten(text)), "write `claim:a.b` or `claim:/a/b`")
+            };
             Path::parse(path).map(KeyPart::Claim).map_err(problem)
         }
         ("header", Some(name)) if has_colon => header(name),
@@ -76,7 +78,10 @@ fn header(name: &str) -> Result<KeyPart, Problem> {
     }
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if lower.is_empty() || !lower.bytes().all(is_token) {
-        return Err(Problem::new(format!("`{}` is no name of a header", shorten(name)), "write `header:x-team`"));
+        return Err(Problem::new(
+            format!("`{}` is no name of a header", shorten(name)),
+            "write `header:x-team`",
+        ));
     }
     Ok(KeyPart::Header(lower.into()))
 }

@@ -53,8 +53,7 @@ fn a_governed_answer_tells_what_is_left() {
     ]);
     gate.passed("t", 4);
     let (_, ticket) = gate.call("t");
-    let fields =
-        text(|out| gate.limits.write_fields(&mut gate.leases, &gate.ledger, &ticket, gate.now, out));
+    let fields = text(|out| gate.limits.write_fields(&mut gate.leases, &gate.ledger, &ticket, gate.now, out));
     assert_eq!(
         fields,
         "ratelimit-policy: \"calls\";q=25;w=10, \"calls.1m\";q=60;w=60, \
@@ -63,8 +62,7 @@ fn a_governed_answer_tells_what_is_left() {
     );
     gate.end(ticket, GOOD);
     let empty = Ticket::new();
-    let fields =
-        text(|out| gate.limits.write_fields(&mut gate.leases, &gate.ledger, &empty, gate.now, out));
+    let fields = text(|out| gate.limits.write_fields(&mut gate.leases, &gate.ledger, &empty, gate.now, out));
     assert_eq!(fields, "");
 }
 

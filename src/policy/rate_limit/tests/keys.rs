@@ -27,30 +27,50 @@ fn each_part_keeps_its_values_apart() {
     };
     apart(keyed(KeyPart::Agent), |gate| gate.principal = agent("a"), |gate| gate.principal = agent("b"));
     apart(keyed(KeyPart::Agent), |gate| gate.principal.agent = None, |gate| gate.principal = agent(""));
-    apart(keyed(KeyPart::User), |gate| gate.principal.user = None, |gate| {
-        gate.principal.user = Some("u".into());
-    });
-    apart(keyed(KeyPart::Tenant), |gate| gate.principal.tenant = None, |gate| {
-        gate.principal.tenant = Some("u".into());
-    });
+    apart(
+        keyed(KeyPart::User),
+        |gate| gate.principal.user = None,
+        |gate| {
+            gate.principal.user = Some("u".into());
+        },
+    );
+    apart(
+        keyed(KeyPart::Tenant),
+        |gate| gate.principal.tenant = None,
+        |gate| {
+            gate.principal.tenant = Some("u".into());
+        },
+    );
     apart(keyed(KeyPart::Server), |gate| gate.server = 0, |gate| gate.server = 1);
     apart(keyed(KeyPart::Claim(Path::parse("team.id").unwrap())), claim(json!(1)), claim(json!("one")));
     let header = || keyed(KeyPart::Header("x-team".into()));
     apart(header(), |gate| gate.header = None, |gate| gate.header = Some(("x-team", "")));
-    apart(header(), |gate| gate.header = Some(("x-team", "a")), |gate| {
-        gate.header = Some(("x-team", "b"));
-    });
+    apart(
+        header(),
+        |gate| gate.header = Some(("x-team", "a")),
+        |gate| {
+            gate.header = Some(("x-team", "b"));
+        },
+    );
     apart(keyed(KeyPart::Arguments), |gate| gate.arguments = "{}", |gate| gate.arguments = "{\"a\":1}");
     let cel = Expression::compile("arguments.n % 2", VARIABLES).unwrap();
     apart(keyed(KeyPart::Cel(cel)), |gate| gate.arguments = "{\"n\":3}", |gate| gate.arguments = "{\"n\":4}");
     let network = || keyed(KeyPart::Source { v4_bits: 24, v6_bits: 64 });
-    apart(network(), |gate| gate.source = Some([10, 0, 0, 9].into()), |gate| {
-        gate.source = Some([10, 0, 1, 9].into());
-    });
+    apart(
+        network(),
+        |gate| gate.source = Some([10, 0, 0, 9].into()),
+        |gate| {
+            gate.source = Some([10, 0, 1, 9].into());
+        },
+    );
     apart(network(), |gate| gate.source = None, |gate| gate.source = Some([10, 0, 1, 9].into()));
-    apart(network(), |gate| gate.source = "2001:db8::1".parse().ok(), |gate| {
-        gate.source = "2001:db8:0:1::1".parse().ok();
-    });
+    apart(
+        network(),
+        |gate| gate.source = "2001:db8::1".parse().ok(),
+        |gate| {
+            gate.source = "2001:db8:0:1::1".parse().ok();
+        },
+    );
 }
 
 #[test]
@@ -78,7 +98,8 @@ fn parts_do_not_run_into_each_other() {
 fn limits_of_another_name_or_length_have_other_buckets_and_numbers_may_change() {
     let mut gate = Gate::new(vec![calls("x", 5, 60, 5)]);
     assert_eq!(gate.passed("t", 9), 5);
-    let reload = |gate: &mut Gate, limit| gate.limits = Limits::new(vec![limit], Vec::new(), vec!["one".into()]);
+    let reload =
+        |gate: &mut Gate, limit| gate.limits = Limits::new(vec![limit], Vec::new(), vec!["one".into()]);
     reload(&mut gate, calls("x", 5, 60, 5));
     assert_eq!(gate.passed("t", 9), 0, "an unchanged limit goes on where it was");
     reload(&mut gate, calls("x", 6, 60, 8));
@@ -127,7 +148,8 @@ fn without_room_for_a_key_nothing_passes_that_must_be_counted() {
         match (gate.call("t").0, mode) {
             (Verdict::Deny(denial), Mode::Enforce) => {
                 assert_eq!(denial.why, Why::NoRoom);
-                let answer = gate.facts("tools/call", Target::Tool("t"), |facts| gate.limits.answer(&denial, facts));
+                let answer =
+                    gate.facts("tools/call", Target::Tool("t"), |facts| gate.limits.answer(&denial, facts));
                 assert_eq!(answer, Answer::Error(503));
             }
             (Verdict::Allow { reported }, Mode::Report) => assert_eq!(reported, Some(0)),

@@ -141,8 +141,8 @@ impl Gate {
         let one = Leases::new(*self.leases.secret(), NonZeroUsize::MIN, NonZeroUsize::MIN);
         let mut leases = std::mem::replace(&mut self.leases, one);
         let (limits, ledger, now) = (&self.limits, &self.ledger, self.now);
-        let verdict = self
-            .facts(method, target, |facts| limits.charge(&mut leases, ledger, facts, now, &mut ticket));
+        let verdict =
+            self.facts(method, target, |facts| limits.charge(&mut leases, ledger, facts, now, &mut ticket));
         self.leases = leases;
         (verdict, ticket)
     }
@@ -152,8 +152,7 @@ impl Gate {
     }
 
     fn end(&mut self, mut ticket: Ticket, outcome: Outcome) -> Settled {
-        let settled =
-            self.limits.settle(&mut self.leases, &self.ledger, &mut ticket, &outcome, self.now);
+        let settled = self.limits.settle(&mut self.leases, &self.ledger, &mut ticket, &outcome, self.now);
         let mut alerts = self.alerts.borrow_mut();
         assert_eq!(self.leases.take_alerts(|alert| alerts.push(alert.percent)), 0);
         assert!(ticket.is_empty());
@@ -180,8 +179,7 @@ impl Gate {
     }
 }
 
-const GOOD: Outcome =
-    Outcome { success: true, unfinished: false, bytes: 0, tokens: 0, time: Duration::ZERO };
+const GOOD: Outcome = Outcome { success: true, unfinished: false, bytes: 0, tokens: 0, time: Duration::ZERO };
 const BAD: Outcome = Outcome { success: false, ..GOOD };
 
 fn agent(name: &str) -> Principal {

@@ -152,7 +152,8 @@ fn the_first_override_that_fits_counts_and_has_its_own_buckets() {
 
 #[test]
 fn a_report_refuses_nothing_and_says_what_it_would() {
-    let mut gate = Gate::new(vec![Limit { mode: Mode::Report, ..calls("x", 1, 60, 1) }, calls("y", 3, 60, 3)]);
+    let mut gate =
+        Gate::new(vec![Limit { mode: Mode::Report, ..calls("x", 1, 60, 1) }, calls("y", 3, 60, 3)]);
     assert_eq!(gate.call("t").0, Verdict::Allow { reported: None });
     assert_eq!(gate.call("t").0, Verdict::Allow { reported: Some(0) });
     assert_eq!(gate.call("t").0, Verdict::Allow { reported: Some(0) });
