@@ -15,6 +15,7 @@ mod host;
 mod load;
 mod mock;
 mod noise;
+mod overload;
 mod process;
 #[allow(unsafe_code)]
 mod sys;
@@ -34,6 +35,7 @@ Usage: bench COMMAND [OPTIONS]
   compare      ringgate beside nginx, HAProxy, Envoy and others under the same load
   footprint    memory of an idle connection and of a held SSE stream
   syscalls     system calls, ring and socket operations per request
+  overload     a server that becomes slow under load, drawn as a plot
   mock         a fast MCP Streamable HTTP upstream
   bare-proxy   the least a proxy can do on io_uring: the floor to compare with
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         "compare" => compare::main(args),
         "footprint" => footprint::main(args),
         "syscalls" => syscalls::main(args),
+        "overload" => overload::main(args),
         "spin" => noise::spin(),
         "mock" => mock::main(args),
         "bare-proxy" => bare_proxy::main(args),

@@ -17,12 +17,14 @@ use super::text::{self, AllowedOrigin, HeaderValue, Reference};
 use super::url::{self, EndpointUrl, Origin};
 
 pub mod access;
+pub mod adaptive;
 pub mod authentication;
 pub mod credentials;
 pub mod outbound;
 pub mod rate_limits;
 
 use access::{AccessSection, TestSection};
+use adaptive::{AdaptiveSection, PrioritySection};
 use authentication::AuthenticationSection;
 use credentials::{AssertionSection, CredentialsSection, IdentitySection};
 use outbound::OutboundSection;
@@ -67,6 +69,8 @@ section! {
         authentication: AuthenticationSection = sub::<AuthenticationSection>(), optional;
         /// What a caller may do. When this is not given, every caller may do everything.
         access: AccessSection = sub::<AccessSection>(), optional;
+        /// Whose calls go first at servers with `adaptive`.
+        priorities: Vec<At<PrioritySection>> = list(sub::<PrioritySection>(), 1, 256), optional;
         /// Sessions of the older revisions of MCP.
         sessions: SessionsSection = sub::<SessionsSection>(), default "{}";
         /// What you expect of `access`: `ringgate check` judges each of these requests and says where the rules disagree.
@@ -197,6 +201,8 @@ section! {
         scopes: Vec<At<String>> = list(SCOPE, 0, 64), default "[]";
         /// Times that differ from `timeouts` for this server.
         timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";
+        /// Send it only as many calls at once as it can take. When this is not given, all are sent.
+        adaptive: AdaptiveSection = sub::<AdaptiveSection>(), optional;
         /// Tools that may safely be called a second time when the first call failed half way.
         idempotent_tools: Vec<At<String>> = list(TOOL_NAME, 0, 1024), default "[]";
     }

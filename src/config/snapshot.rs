@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::Secret;
+use crate::policy::adaptive::{self, Priorities};
 use crate::policy::authn::Authn;
 use crate::policy::authz::Rules;
 use crate::policy::propagate::{Assertion, Credentials, Signer};
@@ -54,6 +55,8 @@ pub struct Snapshot {
     pub access: Access,
     /// How often, how much and at what cost callers may; `None`: without end.
     pub rate_limits: Option<rate_limit::Limits>,
+    /// Whose calls go first.
+    pub priorities: Priorities,
     /// What the gateway fetches for itself, and how.
     pub outbound: Outbound,
     /// The key that the gateway signs assertions with, if any server gets them.
@@ -386,6 +389,8 @@ pub struct Server {
     pub header_names: Box<[Box<str>]>,
     /// The bounds of times for this server: its own where it has any, else those of the snapshot.
     pub timeouts: Timeouts,
+    /// How its calls are limited to what it can take, if they are.
+    pub adaptive: Option<adaptive::Config>,
     /// Tools that may be called again after a failure.
     pub idempotent_tools: Box<[Box<str>]>,
     /// Who may call it. Without [`Snapshot::authn`] this counts for nothing.

@@ -124,6 +124,8 @@ impl Scene {
             let workers = [worker(&mut wires), worker(&mut wires)].into();
             wires.push(orders_wire);
             let shared = Shared {
+                book: crate::shared::ledger::Book::new(1024, 1),
+                limit_secret: Default::default(),
                 session_key: crate::policy::session::SessionKey::new(&[7; 32]),
                 deployment: Slot::new(Arc::new(deploy(first, None).unwrap())),
                 stage: StageCell::default(),

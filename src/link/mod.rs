@@ -12,7 +12,9 @@ use crate::io::Accepted;
 use crate::io::bell::Bell;
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::policy::authn::KeySet;
+use crate::policy::rate_limit;
 use crate::policy::session::SessionKey;
+use crate::shared::ledger::Book;
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
 use crate::telemetry::WorkerStats;
 
@@ -121,6 +123,10 @@ pub struct Shared {
     pub workers: Box<[WorkerHandle]>,
     /// What binds session ids to callers where the configuration has no key for that: made at the start.
     pub session_key: SessionKey,
+    /// What all workers together have used of the limits.
+    pub book: Arc<Book>,
+    /// What keys of limits are hashed with: made at the start, so that nobody can make two of them meet.
+    pub limit_secret: rate_limit::Secret,
     /// Errands for control.
     pub orders: Mailbox<Order>,
     /// Wakes control when there is an errand.

@@ -1,6 +1,7 @@
 //! Pure decisions: facts and `now` in, a verdict out. No I/O, no clock, no lock, and nothing of a worker.
 #![forbid(unsafe_code)]
 
+pub mod adaptive;
 pub mod authn;
 pub mod authz;
 pub mod expr;

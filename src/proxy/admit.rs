@@ -15,7 +15,9 @@ use super::worker::{Live, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::{Limits, Route, ServerId, Transport};
 use crate::link::Errand;
+use crate::policy::adaptive::ToolKey;
 use crate::policy::listing::Keep;
+use crate::policy::rate_limit::Ticket;
 use crate::telemetry::Kind;
 use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
@@ -24,6 +26,7 @@ use crate::wire::http1::{
 use crate::wire::jsonrpc::JsonLimits;
 use crate::wire::mcp::{self, HeaderFacts, McpHeader};
 
+mod charge;
 mod compose;
 mod identify;
 mod message;
@@ -87,6 +90,14 @@ pub struct Forward {
     pub origin: Option<Box<[u8]>>,
     /// Who calls, where that is asked.
     pub caller: Option<Rc<Caller>>,
+    /// What was taken of the limits for it.
+    pub ticket: Option<Box<Ticket>>,
+    /// Tokens of its arguments, where they are counted.
+    pub tokens: u64,
+    /// Stands for the tool that is called, or the method.
+    pub tool: ToolKey,
+    /// Bytes of its body.
+    pub body_len: usize,
     /// What of lists the caller may see, where the answer may hold one.
     pub filter: Option<Box<dyn Keep>>,
     /// The answer is a stream without an end of its own.
@@ -158,8 +169,8 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.close = last || head.framing != BodyFraming::None;
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
+    client.brought.keep_only(&live.deployment.snapshot);
     let certificate = client.certificate.as_deref();
-    client.brought.keep_only(live.deployment.snapshot.generation);
     let caller = if head.method == Method::Options {
         // A preflight shows no credential (Fetch, CORS protocol), and nothing else is served here by OPTIONS.
         None
@@ -214,7 +225,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         modern: false,
     });
     let request = message::Request { head: &head, body_len, route: &route, facts: &facts, limits };
-    let verdict = message::judge(&client.inbox, &request, ask, &mut refuser)?;
+    let (verdict, message) = message::judge(&client.inbox, &request, ask, &mut refuser)?;
     let shown =
         match shown::to_server(worker, live, &head, caller.as_deref(), &mut client.brought, route.server) {
             Ok(shown) => shown,
@@ -225,6 +236,11 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
         .map_err(|reply| refuser.refuse(reply))?;
     forward.close = last;
+    if let Some(ask) = &ask {
+        let message = message.as_ref().map(|(message, body)| (message, *body));
+        let taken = charge::charge(ask, &request, &verdict, message, now, &refuser)?;
+        (forward.ticket, forward.tokens) = (taken.ticket, taken.tokens);
+    }
     if let Some(caller) = caller.as_ref().filter(|_| verdict.lists) {
         forward.filter = permit::keeper(worker, live, caller, route.server, source);
     }

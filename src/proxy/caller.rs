@@ -12,8 +12,10 @@ use crate::base::Secret;
 use crate::base::secret::same;
 use crate::config::snapshot::{ServerId, Snapshot};
 use crate::policy::Principal;
+use crate::policy::adaptive::Class;
 use crate::policy::authn::Refused;
 use crate::policy::authz::Grants;
+use crate::policy::rate_limit::{CallerKeys, Secret as KeySecret};
 
 mod refusals;
 
@@ -36,6 +38,10 @@ pub struct Caller {
     pub principal: Rc<Principal>,
     /// [`Principal::identity`].
     pub identity: Box<[u8]>,
+    /// What of it counts for limits; `None` where there are none.
+    pub keys: Option<CallerKeys>,
+    /// Whether its calls go first where a server is busy.
+    pub class: Class,
     /// The rules that it can meet; `None` where there are no rules.
     pub grants: Option<Rc<Grants>>,
     /// The token that the server is shown on its behalf.
@@ -180,9 +186,12 @@ impl Callers {
     }
 
     /// A caller made of a principal that was just verified.
-    pub fn caller(&self, snapshot: &Snapshot, principal: Principal) -> Rc<Caller> {
+    pub fn caller(&self, snapshot: &Snapshot, secret: &KeySecret, principal: Principal) -> Rc<Caller> {
         let grants = snapshot.access.rules.as_ref().map(|rules| self.shared(rules.grants(&principal)));
+        let keys = snapshot.rate_limits.as_ref().map(|limits| limits.caller(secret, &principal));
         Rc::new(Caller {
+            keys,
+            class: snapshot.priorities.class_of(&principal),
             identity: principal.identity().into(),
             principal: Rc::new(principal),
             grants,
@@ -192,12 +201,12 @@ impl Callers {
     }
 
     /// The caller that shows nothing.
-    pub fn anonymous(&self, snapshot: &Snapshot, server: ServerId) -> Rc<Caller> {
+    pub fn anonymous(&self, snapshot: &Snapshot, secret: &KeySecret, server: ServerId) -> Rc<Caller> {
         if let Some(caller) = self.anonymous.borrow().get(&server.0) {
             return caller.clone();
         }
         let roles = snapshot.authn.as_ref().map(|authn| authn.anonymous_roles.to_vec()).unwrap_or_default();
-        let caller = self.caller(snapshot, Principal::anonymous(roles));
+        let caller = self.caller(snapshot, secret, Principal::anonymous(roles));
         self.anonymous.borrow_mut().insert(server.0, caller.clone());
         caller
     }
@@ -245,6 +254,8 @@ mod tests {
         Rc::new(Caller {
             identity: principal.identity().into(),
             principal: Rc::new(principal),
+            keys: None,
+            class: Class::Normal,
             grants: None,
             token: RefCell::default(),
             assertion: RefCell::default(),

@@ -9,14 +9,19 @@ use super::admit::Forward;
 use super::client::Client;
 use super::connection::{Next, send};
 use super::head;
+use super::purse;
 use super::relay::{self, Answer};
 use super::reply::Reply;
+use super::tap::Tap;
+use super::throttle::{Entry, Pass};
 use super::upstream::{DialError, Pool, UpstreamConn};
 use super::worker::Worker;
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::{Limits, Server, Timeouts};
 use crate::io::Direction;
 use crate::io::conn::ReadResult;
+use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
+use crate::policy::rate_limit;
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, Outcome};
 
@@ -33,6 +38,10 @@ pub struct Exchange<'w> {
     pub record: ExchangeRecord,
     /// When the head of the answer had come.
     pub answered_at: Ticks,
+    /// Its place at the server, where places are counted.
+    pub pass: Option<Pass>,
+    /// Reads along, where a limit must know what the answer says.
+    pub tap: Option<Box<Tap>>,
 }
 
 /// Why there is no answer to pass on.
@@ -47,6 +56,8 @@ pub enum Failure {
     Malformed(&'static str),
     /// The client is gone, and that cancels the exchange.
     ClientGone,
+    /// The server is busy, and nothing was sent to it.
+    Shed(Shed),
 }
 
 /// What happened first.
@@ -88,7 +99,32 @@ impl<'w> Exchange<'w> {
             attempts: 0,
         };
         let answered_at = forward.started;
-        Self { worker, forward, record, answered_at }
+        Self { worker, forward, record, answered_at, pass: None, tap: None }
+    }
+
+    /// The server has begun to answer, or has failed to: what it took tells how busy it is.
+    pub fn note_answer(&mut self, answered: bool) {
+        if let Some(pass) = &mut self.pass {
+            let now = self.worker.net.now();
+            let outcome = if answered { Sampled::Answered } else { Sampled::Failed };
+            pass.observe(Sample { latency: now.since(self.forward.started), outcome }, now);
+        }
+    }
+
+    /// Settles what was taken of the limits for it.
+    fn settle_limits(&mut self) {
+        let Some(ticket) = self.forward.ticket.take() else { return };
+        let live = &self.forward.live;
+        let Some(limits) = &live.deployment.snapshot.rate_limits else { return };
+        let whole = self.record.outcome == Outcome::Answered && self.record.status < 400;
+        let mut outcome = match &self.tap {
+            Some(tap) => tap.finish(limits, self.forward.tokens, whole),
+            None => rate_limit::Outcome { success: whole, tokens: self.forward.tokens, ..Default::default() },
+        };
+        outcome.bytes += self.forward.body_len as u64;
+        outcome.time = self.record.ended.since(self.record.started);
+        let now = purse::now(self.worker, self.record.ended);
+        self.worker.purse.settle(limits, ticket, &outcome, now);
     }
 
     /// Its server.
@@ -135,12 +171,16 @@ impl<'w> Exchange<'w> {
 
     /// Tells the client that there is no answer, and why.
     pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
+        if !matches!(failure, Failure::Shed(_) | Failure::ClientGone) {
+            self.note_answer(false);
+        }
         let (outcome, status, message): (_, _, std::borrow::Cow<'static, str>) = match failure {
             Failure::ClientGone => {
                 self.record.outcome = Outcome::ClientGone;
                 return Next::Drop;
             }
             Failure::Dial(error) => dial_failure(error),
+            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy: try again in a moment".into()),
             Failure::Closed => {
                 (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
             }
@@ -155,10 +195,15 @@ impl<'w> Exchange<'w> {
         self.record.status = status;
         let server = &self.server().name;
         tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
-        let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
         let close = self.forward.close || self.worker.is_draining();
         let origin = self.forward.origin.as_deref();
-        let reply = Reply { close, origin, ..Reply::status(status, &message).with_id(id) };
+        let mut headers = String::new();
+        if let Failure::Shed(shed) = failure {
+            headers = format!("retry-after: {}\r\n", rate_limit::seconds(shed.retry_after()));
+        }
+        let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
+        let reply =
+            Reply { close, origin, ..Reply::status(status, &message).with_id(id).with_headers(&headers) };
         let buf = reply.render(self.worker, false);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {
@@ -196,6 +241,7 @@ impl Drop for Exchange<'_> {
     fn drop(&mut self) {
         self.record.ended = self.worker.net.now();
         self.record.server = self.worker.index_now(&self.forward.live, self.forward.server);
+        self.settle_limits();
         self.worker.stats.borrow_mut().exchanges_open -= 1;
         self.worker.settle(&self.record);
     }
@@ -206,6 +252,7 @@ async fn obtain_answer(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
 ) -> Result<(UpstreamConn, Answer), Failure> {
+    enter(exchange).await.map_err(Failure::Shed)?;
     let mut fresh = false;
     loop {
         let mut conn = checkout(exchange, client, fresh).await?;
@@ -226,6 +273,23 @@ async fn obtain_answer(
             Err(failure) => return Err(failure),
         }
     }
+}
+
+/// Takes a place at the server, where places are counted. Streams without an end of their own need none.
+async fn enter(exchange: &mut Exchange<'_>) -> Result<(), Shed> {
+    let forward = &exchange.forward;
+    if forward.kind != crate::telemetry::Kind::Request || forward.endless {
+        return Ok(());
+    }
+    let Some(throttle) = forward.live.throttle(usize::from(forward.server.0)) else { return Ok(()) };
+    let class = forward.caller.as_ref().map_or(Class::Normal, |caller| caller.class);
+    let pass = match throttle.try_enter(class, forward.tool, forward.started) {
+        Entry::Go(pass) => pass,
+        Entry::Shed(shed) => return Err(shed),
+        Entry::Wait(ticket) => Box::pin(ticket.wait()).await?,
+    };
+    exchange.pass = Some(pass);
+    Ok(())
 }
 
 /// An idle connection to the chosen endpoint, or a new one, or one to the next endpoint.

@@ -144,6 +144,8 @@ pub struct Delivery<'a> {
     pub origin: Option<&'a [u8]>,
     /// How the body will be framed; `None` leaves it to the caller to add a `content-length`.
     pub framing: Option<ResponseFraming>,
+    /// Further header lines, each with its end.
+    pub fields: &'a [u8],
     /// What binds session ids to the caller, where callers are known.
     pub binding: Option<Binding<'a>>,
 }
@@ -202,6 +204,7 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
     if head.event_stream && head.get(HeaderId::XAccelBuffering).is_none() {
         out.extend_from_slice(b"x-accel-buffering: no\r\n");
     }
+    out.extend_from_slice(delivery.fields);
     if let Some(origin) = delivery.origin {
         write_cors(out, origin);
     }
@@ -233,7 +236,7 @@ fn is_cors(name: &[u8]) -> bool {
 pub fn write_cors(out: &mut Vec<u8>, origin: &[u8]) {
     push_header(out, b"access-control-allow-origin", origin);
     out.extend_from_slice(
-        b"access-control-expose-headers: mcp-session-id, mcp-protocol-version, www-authenticate\r\nvary: origin\r\n",
+        b"access-control-expose-headers: mcp-session-id, mcp-protocol-version, www-authenticate, retry-after, ratelimit, ratelimit-policy\r\nvary: origin\r\n",
     );
 }
 
@@ -255,6 +258,35 @@ pub fn preflight(worker: &Worker, head: &RequestHead<'_>, close: bool) -> Buf {
         out.extend_from_slice(b"connection: close\r\n");
     }
     push_end(&mut out);
+    let mut buf = worker.take_buf(out.len());
+    let fits = buf.append(&out);
+    debug_assert!(fits, "the buffer was asked for by this length");
+    buf
+}
+
+/// An answer of the gateway's own in JSON, with these header lines.
+pub fn whole(
+    worker: &Worker,
+    status: u16,
+    fields: &[u8],
+    body: &[u8],
+    origin: Option<&[u8]>,
+    close: bool,
+) -> Buf {
+    let mut out = worker.scratch.borrow_mut();
+    out.clear();
+    push_status_line(&mut out, status);
+    out.extend_from_slice(b"content-type: application/json\r\n");
+    push_content_length(&mut out, body.len() as u64);
+    out.extend_from_slice(fields);
+    if let Some(origin) = origin {
+        write_cors(&mut out, origin);
+    }
+    if close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    push_end(&mut out);
+    out.extend_from_slice(body);
     let mut buf = worker.take_buf(out.len());
     let fits = buf.append(&out);
     debug_assert!(fits, "the buffer was asked for by this length");

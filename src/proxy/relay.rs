@@ -6,6 +6,7 @@ use super::client::Client;
 use super::connection::Next;
 use super::exchange::{Event, Exchange, Failure, next_event};
 use super::head::{self, Delivery};
+use super::tap::Tap;
 use super::upstream::UpstreamConn;
 use super::worker::Worker;
 use crate::base::buffer::CLASSES;
@@ -56,6 +57,7 @@ struct Facts {
     close: bool,
     /// It is an event stream of the HTTP+SSE transport: its `endpoint` event is to be rewritten.
     names_endpoint: bool,
+    event_stream: bool,
     filtering: Filtering,
 }
 
@@ -168,7 +170,11 @@ fn take_head(
         let close = exchange.forward.close || worker.is_draining() || unframed;
         let several = exchange.server().endpoints.len() > 1;
         let binding = exchange.forward.caller.as_deref().zip(exchange.forward.live.session_key.as_ref());
+        let mut fields = worker.fields.borrow_mut();
+        fields.clear();
+        write_limit_fields(exchange, &mut fields);
         let delivery = Delivery {
+            fields: &fields,
             binding: binding.map(|(caller, key)| head::Binding {
                 key,
                 identity: &caller.identity,
@@ -196,6 +202,7 @@ fn take_head(
             keep_alive_timeout: head.keep_alive_timeout,
             close,
             names_endpoint,
+            event_stream: head.event_stream,
             filtering,
         };
         buf.consume(head_len);
@@ -217,6 +224,26 @@ fn awaits_message(exchange: &Exchange<'_>) -> bool {
     matches!(exchange.forward.kind, Kind::Request | Kind::Stream) && !acknowledged
 }
 
+/// Says what is left of the limits that the exchange concerns, where the configuration wants that.
+fn write_limit_fields(exchange: &Exchange<'_>, out: &mut Vec<u8>) {
+    let limits = &exchange.forward.live.deployment.snapshot.rate_limits;
+    if let (Some(limits), Some(ticket)) = (limits, &exchange.forward.ticket) {
+        let purse = &exchange.worker.purse;
+        let now =
+            super::purse::now(exchange.worker, exchange.worker.recently().max(exchange.forward.started));
+        limits.write_fields(&mut purse.leases.borrow_mut(), &purse.clerk, ticket, now, out);
+    }
+}
+
+/// Reads along with the answer, where a limit must know what it says.
+fn tap_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
+    let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
+    exchange.forward.ticket.as_ref()?;
+    let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
+        && exchange.forward.version == crate::wire::http1::Version::Http11;
+    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream)))
+}
+
 /// Passes an answer on to its end, and gives the connection back if it can serve another exchange.
 pub async fn relay_response(
     exchange: &mut Exchange<'_>,
@@ -225,7 +252,9 @@ pub async fn relay_response(
     answer: &mut Answer,
 ) -> Next {
     let worker = exchange.worker;
+    exchange.tap = tap_of(exchange, &answer.facts);
     if let Filtering::Whole { strict } = answer.facts.filtering {
+        exchange.note_answer(answer.facts.status < 500);
         return Box::pin(whole::relay_whole(exchange, client, conn, answer, strict)).await;
     }
     let mut body = Body::new(answer.facts.framing, exchange.forward.version);
@@ -280,10 +309,13 @@ async fn pass_all(
     let Answer { buf, facts } = answer;
     let worker = exchange.worker;
     let mut pass = first;
+    let mut lead = facts.head_len;
     let mut now = exchange.answered_at;
     let mut deaf = false;
     loop {
         let fast = buf.free() == 0;
+        read_along(exchange, facts, &buf.filled()[lead..pass.len], pass.frames.as_deref());
+        lead = 0;
         if pass.done {
             if let Some(keep) = keep_idle(exchange, facts, pass.extra) {
                 let bytes = exchange.record.bytes_down + pass.len as u64;
@@ -312,6 +344,18 @@ async fn pass_all(
         }
         now = worker.net.now();
         pass = body.pass(buf, 0).map_err(|what| cut(exchange, what))?;
+    }
+}
+
+/// Takes note of what passes of the body: that it has begun, and what it says where a limit must know.
+fn read_along(exchange: &mut Exchange<'_>, facts: &Facts, bytes: &[u8], frames: Option<&[u8]>) {
+    // Some servers send the head of a stream at once, however busy they are.
+    if exchange.pass.is_some() && !(bytes.is_empty() && frames.is_none() && facts.event_stream) {
+        exchange.note_answer(facts.status < 500);
+    }
+    if let Some(tap) = &mut exchange.tap {
+        tap.feed(bytes);
+        tap.feed(frames.unwrap_or_default());
     }
 }
 

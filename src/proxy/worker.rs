@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use super::caller::Callers;
 use super::errands::Errands;
+use super::purse::Purse;
+use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
 use crate::base::{Buf, BufPool, Ticks};
 use crate::config::snapshot::{EndpointId, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Deployment, Shared, WorkerHandle};
+use crate::policy::adaptive::Share;
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, WorkerStats};
@@ -28,12 +31,16 @@ pub struct Worker {
     pub net: Rc<dyn Net>,
     /// What all threads share.
     pub shared: Arc<Shared>,
+    /// Where header lines are composed that go into a head. Never borrowed over an await.
+    pub fields: RefCell<Vec<u8>>,
     /// Its deadlines.
     pub watches: Rc<Watches>,
     /// What it counted.
     pub stats: RefCell<WorkerStats>,
     /// Where heads are composed before they are put in front of a body. Never borrowed over an await.
     pub scratch: RefCell<Vec<u8>>,
+    /// What its calls use of the limits.
+    pub purse: Purse,
     /// Exchanges that wait for control.
     pub errands: Errands,
     live: RefCell<Rc<Live>>,
@@ -54,6 +61,7 @@ pub struct Live {
     version: u64,
     pools: Box<[Rc<Pool>]>,
     turns: Box<[Cell<usize>]>,
+    throttles: Box<[Option<Rc<Throttle>>]>,
 }
 
 impl Worker {
@@ -61,16 +69,19 @@ impl Worker {
     pub fn new(index: usize, net: Rc<dyn Net>, shared: Arc<Shared>) -> Rc<Self> {
         let (deployment, version) =
             shared.deployment.newer_than(0).unwrap_or_else(|| (shared.deployment.load(), 0));
-        let live = Live::new(deployment, version, None, &shared.session_key);
+        let live = Live::new(deployment, version, None, &Surroundings { index, net: &net, shared: &shared });
         let stats = WorkerStats::new(live.deployment.snapshot.servers.len());
         let (now, wall) = (net.now(), net.wall());
+        let purse = Purse::new(&shared, index);
         Rc::new(Self {
             index,
             net,
             shared,
             watches: Rc::default(),
             stats: RefCell::new(stats),
+            fields: RefCell::new(Vec::with_capacity(256)),
             scratch: RefCell::new(Vec::with_capacity(4096)),
+            purse,
             errands: Errands::default(),
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
@@ -130,6 +141,7 @@ impl Worker {
     pub fn tick(&self, now: Ticks) {
         self.last_tick.set(now);
         self.wall.set(self.net.wall());
+        self.purse.tick(super::purse::now(self, now));
         self.watches.sweep(now);
         self.take_news();
         let live = self.live();
@@ -158,7 +170,8 @@ impl Worker {
     fn take_newest_deployment(&self) {
         let old = self.live();
         let Some((deployment, version)) = self.shared.deployment.newer_than(old.version) else { return };
-        let new = Live::new(deployment, version, Some(&old), &self.shared.session_key);
+        let surroundings = Surroundings { index: self.index, net: &self.net, shared: &self.shared };
+        let new = Live::new(deployment, version, Some(&old), &surroundings);
         for pool in old.pools.iter().filter(|pool| !new.pools.iter().any(|kept| Rc::ptr_eq(kept, pool))) {
             pool.retire();
         }
@@ -197,12 +210,36 @@ impl Worker {
         stats
     }
 
-    /// Lets go of the pools, which would keep each other alive.
+    /// Lets go of the pools, which would keep each other alive, and of what was not used of the limits.
     pub fn close(&self) {
+        self.purse.close(self.net.now());
         for pool in &self.live().pools {
             pool.retire();
         }
     }
+}
+
+/// What a [`Live`] is made in.
+struct Surroundings<'a> {
+    index: usize,
+    net: &'a Rc<dyn Net>,
+    shared: &'a Shared,
+}
+
+/// The throttles of the servers that have one. One whose rules stay keeps what it learnt.
+fn throttles(
+    deployment: &Deployment,
+    before: Option<&Live>,
+    surroundings: &Surroundings<'_>,
+) -> Box<[Option<Rc<Throttle>>]> {
+    let share = Share { index: surroundings.index, cores: surroundings.shared.workers.len() };
+    let throttle = |server: &Server| {
+        let config = server.adaptive.as_ref()?;
+        let kept = before.and_then(|before| before.throttle(index_of(&server.name, before)?));
+        let kept = kept.filter(|throttle| throttle.is_of(config)).cloned();
+        Some(kept.unwrap_or_else(|| Throttle::new(config, share, surroundings.net.clone())))
+    };
+    deployment.snapshot.servers.iter().map(throttle).collect()
 }
 
 fn index_of(name: &str, live: &Live) -> Option<usize> {
@@ -215,8 +252,9 @@ impl Live {
         deployment: Arc<Deployment>,
         version: u64,
         before: Option<&Self>,
-        session_key: &SessionKey,
+        surroundings: &Surroundings<'_>,
     ) -> Self {
+        let session_key = &surroundings.shared.session_key;
         let old = before.map(|before| &before.pools[..]).unwrap_or_default();
         let mut pools = Vec::new();
         for endpoint in deployment.snapshot.servers.iter().flat_map(|server| &server.endpoints) {
@@ -249,7 +287,13 @@ impl Live {
             let configured = deployment.snapshot.session_key.as_ref();
             configured.map_or_else(|| session_key.clone(), |key| SessionKey::new(key.reveal()))
         });
-        Self { deployment, callers, session_key, version, pools: pools.into(), turns }
+        let throttles = throttles(&deployment, before, surroundings);
+        Self { deployment, throttles, callers, session_key, version, pools: pools.into(), turns }
+    }
+
+    /// What stands before a server, if anything does.
+    pub fn throttle(&self, server: usize) -> Option<&Rc<Throttle>> {
+        self.throttles.get(server)?.as_ref()
     }
 
     /// The pool of an endpoint of this deployment.

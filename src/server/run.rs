@@ -18,9 +18,11 @@ use crate::io::bell::{BellWire, bell};
 use crate::io::uring::{TcpListen, UnixListen, UringNet};
 use crate::io::{Listen, Net};
 use crate::link::{Deployment, Message, Shared, WorkerHandle};
+use crate::policy::rate_limit::{self, KEYS_MAX_DEFAULT};
 use crate::policy::session::SessionKey;
 use crate::proxy::worker::TICK;
 use crate::proxy::{Worker, listener};
+use crate::shared::ledger::Book;
 use crate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
 
 /// Messages that a worker may have unread.
@@ -141,11 +143,15 @@ fn shared_state(
     }
     let (orders_bell, orders_wire) =
         bell().map_err(|error| format!("no descriptors left at start: {error}"))?;
+    let random = || "the system has no random numbers to give".to_owned();
+    let keys = deployment.snapshot.rate_limits.as_ref().map_or(KEYS_MAX_DEFAULT, |limits| limits.keys_max);
     let shared = Shared {
+        book: Book::new(keys, workers),
+        limit_secret: rate_limit::Secret::random().ok_or_else(random)?,
         deployment: Slot::new(deployment),
         stage: StageCell::default(),
         workers: handles.into(),
-        session_key: SessionKey::random().ok_or("the system has no random numbers to give")?,
+        session_key: SessionKey::random().ok_or_else(random)?,
         orders: Mailbox::new(ORDERS),
         orders_bell,
     };

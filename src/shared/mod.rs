@@ -1,6 +1,7 @@
 //! The only things that two threads may both touch. Everything here is lock-free, and atomics stay here.
 
 mod gauge;
+pub mod ledger;
 mod mailbox;
 mod slot;
 mod stage;

@@ -197,6 +197,12 @@ fn identity(page: &mut Page, stats: &WorkerStats) {
     page.single("ringgate_denied_total", "counter", "Messages that the rules denied.", stats.denied);
     let help = "Messages that a rule in report mode would have decided otherwise.";
     page.single("ringgate_reported_total", "counter", help, stats.reported);
+    let name = "ringgate_limited_total";
+    page.family(name, "counter", "Messages that a limit refused, or would have refused in report mode.");
+    for (limit, refused, reported) in &stats.limits {
+        page.value(name, &[("limit", limit), ("mode", "enforce")], *refused);
+        page.value(name, &[("limit", limit), ("mode", "report")], *reported);
+    }
     page.single("ringgate_errands_total", "counter", "Exchanges that waited for control.", stats.errands);
     let help = "Exchanges that waited for control in vain.";
     page.single("ringgate_errands_failed_total", "counter", help, stats.errands_failed);

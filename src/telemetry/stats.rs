@@ -40,6 +40,9 @@ pub struct WorkerStats {
     pub denied: u64,
     /// Messages that a rule in report mode would have decided otherwise.
     pub reported: u64,
+    /// For each limit that refused any: its name, the messages it refused, and those that it would have refused in
+    /// report mode.
+    pub limits: Vec<(Box<str>, u64, u64)>,
     /// Exchanges that waited for control.
     pub errands: u64,
     /// Of these, those that waited in vain.
@@ -51,8 +54,8 @@ pub struct WorkerStats {
 }
 
 /// The statuses that refusals are counted under; others count under the last.
-pub const REFUSAL_STATUSES: [u16; 17] =
-    [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 417, 431, 501, 503, 505, 500];
+pub const REFUSAL_STATUSES: [u16; 18] =
+    [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 417, 429, 431, 501, 503, 505, 500];
 
 /// What one worker counted for one server.
 #[derive(Clone, Debug)]
@@ -109,6 +112,7 @@ impl WorkerStats {
             unauthenticated: Vec::new(),
             denied: 0,
             reported: 0,
+            limits: Vec::new(),
             errands: 0,
             errands_failed: 0,
             refused_by_status: [0; REFUSAL_STATUSES.len()],
@@ -171,6 +175,21 @@ impl WorkerStats {
         }
     }
 
+    /// Counts a refusal of a limit, or what would have been one. There are as many limits as the configuration has.
+    pub fn note_limit(&mut self, name: &str, reported: bool) {
+        self.add_limit(name, u64::from(!reported), u64::from(reported));
+    }
+
+    fn add_limit(&mut self, name: &str, refused: u64, reported: u64) {
+        match self.limits.iter_mut().find(|(known, ..)| **known == *name) {
+            Some((_, refusals, reports)) => {
+                *refusals += refused;
+                *reports += reported;
+            }
+            None => self.limits.push((name.into(), refused, reported)),
+        }
+    }
+
     /// Adds what another worker counted.
     pub fn merge(&mut self, other: &Self) {
         self.connections_accepted += other.connections_accepted;
@@ -189,6 +208,9 @@ impl WorkerStats {
         self.reported += other.reported;
         self.errands += other.errands;
         self.errands_failed += other.errands_failed;
+        for (name, refused, reported) in &other.limits {
+            self.add_limit(name, *refused, *reported);
+        }
         for &(reason, count) in &other.unauthenticated {
             self.add_unauthenticated(reason, count);
         }

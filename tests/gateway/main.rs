@@ -11,6 +11,7 @@ mod identity;
 mod life;
 mod limits;
 mod probe;
+mod rates;
 mod scenes;
 mod smoke;
 mod sockets;

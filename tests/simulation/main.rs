@@ -8,6 +8,7 @@
 mod call;
 mod change;
 mod client;
+mod identity;
 mod leaving;
 mod lies;
 mod model;

@@ -7,7 +7,7 @@
 //! so that a machine that gets slower or busier does so for all of them.
 
 mod config;
-mod handshake;
+pub mod handshake;
 mod identity;
 pub mod peer;
 mod record;

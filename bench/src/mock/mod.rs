@@ -10,8 +10,10 @@ mod answer;
 mod connection;
 mod envelope;
 mod http;
+pub mod slow;
 
 pub use answer::Style;
+pub use slow::Capacity;
 
 use crate::args::Args;
 use crate::sys::{self, Epoll};
@@ -33,6 +35,11 @@ bench mock: a fast MCP Streamable HTTP upstream (all revisions, one endpoint at 
   --answer-bytes N     size of a tools/call answer's JSON (290)
   --event-every-ms N   send an event on every held stream each N ms (0: never)
   --threads N          event loops (1)
+  --capacity N         be slow: work on so many calls at once, on threads (no --unix then)
+  --takes-ms MS        how long each takes then (20)
+  --slow-at S          when calls take longer (0)
+  --slow-for S         for how long (0: never)
+  --slow-factor F      how many times as long (5)
   --core N             pin the first loop to core N, the next ones to those after it
 ";
 
@@ -54,9 +61,15 @@ pub fn main(mut args: Args) -> Result<(), String> {
     let threads = args.value("--threads", 1usize)?.max(1);
     let core =
         args.text("--core")?.map(|text| text.parse::<usize>()).transpose().map_err(|e| e.to_string())?;
+    let capacity = capacity(&mut args)?;
     args.finish()?;
 
     sys::raise_open_files();
+    if let Some(capacity) = capacity {
+        let listener = TcpListener::bind(address).map_err(|error| format!("cannot listen: {error}"))?;
+        println!("mock: listening on {address}");
+        return slow::serve(&listener, capacity, style, Instant::now()).map_err(|error| error.to_string());
+    }
     let fail = |error: io::Error| format!("cannot listen: {error}");
     let mut listeners = vec![Listener::tcp(address).map_err(fail)?];
     if let Some(path) = unix {
@@ -82,6 +95,21 @@ pub fn main(mut args: Args) -> Result<(), String> {
         }
         Ok(())
     })
+}
+
+/// What a slow server can take, if it is to be one.
+fn capacity(args: &mut Args) -> Result<Option<Capacity>, String> {
+    let places: Option<usize> = args
+        .text("--capacity")?
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|_| "--capacity: not a number")?;
+    let seconds = |value: f64| Duration::try_from_secs_f64(value).map_err(|error| error.to_string());
+    let takes = Duration::from_millis(args.value("--takes-ms", 20)?);
+    let slow_at = seconds(args.value("--slow-at", 0.0)?)?;
+    let slow_for = seconds(args.value("--slow-for", 0.0)?)?;
+    let slow_factor = args.value("--slow-factor", 5.0)?;
+    Ok(places.map(|places| Capacity { places: places.max(1), takes, slow_at, slow_for, slow_factor }))
 }
 
 /// What is listened on, and how to say it.

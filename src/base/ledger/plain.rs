@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Ask, BucketKey, Drawn, Ledger, Level, OUTSTANDING_MAX, Refill};
+use super::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 use crate::base::Ticks;
 
 /// A ledger of one thread that has room for a number of keys.
@@ -97,7 +97,7 @@ impl Bucket {
 
     fn wait(&self, refill: &Refill, least: u64) -> Duration {
         match *refill {
-            Refill::Steady { count, burst, .. } if least <= burst.get() && least <= OUTSTANDING_MAX => {
+            Refill::Steady { count, burst, .. } if least <= burst.get() => {
                 let target = u128::from(burst.get() - least) * weight(refill);
                 let nanos = self.filled.saturating_sub(target).div_ceil(u128::from(count.get()));
                 Duration::from_nanos(nanos as u64)

@@ -7,10 +7,12 @@ use crate::config::snapshot::{Driver, ProxyProtocol, Roots, Transport, Workers, 
 use crate::config::world::fake::Fake;
 
 mod access;
+mod adaptive;
 mod arbitrary;
 mod authentication;
 mod mistakes;
 mod outbound;
+mod rate_limits;
 mod warnings;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";

@@ -11,6 +11,7 @@ use crate::base::Secret;
 use crate::policy::session::KEY_BYTES_MIN;
 
 mod access;
+mod adaptive;
 mod authentication;
 mod credentials;
 mod listeners;
@@ -41,6 +42,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
     let (origins, hosts) = origins::compile(file, &listeners, findings);
     let authn = authentication::compile(file, context, findings);
     let access = access::compile(file, &servers, context, findings);
+    adaptive::check_workers(file, findings);
     protection::publish(&mut servers, authn.as_ref(), &access, origin.as_deref());
     Snapshot {
         generation,
@@ -57,6 +59,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         routes: RouteTable::new(&servers),
         authn,
         access,
+        priorities: adaptive::priorities(file, findings),
         outbound: outbound::compile(file, context, findings),
         rate_limits: rate_limits::compile(file, &servers, findings),
         signer: credentials::signer(file, context, findings),

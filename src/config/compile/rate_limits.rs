@@ -75,13 +75,11 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
             "remove it: all is given back at the end",
         );
     }
-    if unit == Unit::Calls && section.methods.is_some() {
-        if let Some(methods) = &section.methods
-            && !methods.value.iter().any(|method| method.value.matches("tools/call"))
-        {
-            let fix = "remove `methods`, or count `requests`";
-            findings.add(&methods.place, "names no method that is a call of a tool", fix);
-        }
+    if let (Unit::Calls | Unit::Cost, Some(methods)) = (unit, &section.methods)
+        && !methods.value.iter().any(|method| method.value.matches("tools/call"))
+    {
+        let fix = "remove `methods`, or count `requests`";
+        findings.add(&methods.place, "names no method that is a call of a tool", fix);
     }
     let calendar = Calendar {
         is_on: section.window.value == WindowWord::Calendar,
@@ -157,7 +155,7 @@ fn windows(unit: Unit, numbers: &Numbers<'_>, calendar: Calendar, findings: &mut
             findings.add(place, "has no effect on `in_flight`", "give `max` instead");
         }
         let count = max.as_ref().and_then(|max| NonZeroU64::new(max.value as u64));
-        if count.is_none() && rates.is_none() {
+        if count.is_none() && rates.is_none() && !is_wrong(place, "max", findings) {
             findings.add(place, "does not say how many may be in flight", "add `max: 10`");
         }
         return count.map(|count| Window::new(Fill::Held { count })).into_iter().collect();
@@ -166,7 +164,7 @@ fn windows(unit: Unit, numbers: &Numbers<'_>, calendar: Calendar, findings: &mut
         findings.add(&max.place, "is only for `in_flight`", "give `rate` instead");
     }
     let Some(rates) = rates else {
-        if max.is_none() {
+        if max.is_none() && !is_wrong(place, "rate", findings) {
             findings.add(place, "has no rate", "add `rate: 60/min`");
         }
         return Box::default();
@@ -178,6 +176,12 @@ fn windows(unit: Unit, numbers: &Numbers<'_>, calendar: Calendar, findings: &mut
         windows.extend(window(unit, rate, burst, calendar, findings));
     }
     windows.into()
+}
+
+/// Whether an option is there but wrong: then there is a finding, and it reads as if it were absent.
+fn is_wrong(place: &Place, option: &str, findings: &Findings) -> bool {
+    let path = format!("{}.{option}", place.path);
+    findings.iter().any(|finding| finding.place.path.starts_with(&path))
 }
 
 /// Notes what makes no sense side by side.
@@ -347,6 +351,7 @@ fn tokens(section: &TokensSection, findings: &mut Findings) -> Tokens {
             Tokens::Estimate
         }
         (CountWord::Reported, Some(from)) => Tokens::Reported(from.value.as_str().into()),
+        (CountWord::Reported, None) if is_wrong(&section.place, "from", findings) => Tokens::Estimate,
         (CountWord::Reported, None) => {
             let fix = "add `from: /structuredContent/usage/total_tokens`, or where it stands";
             findings.add(&section.count.place, "does not say where the number stands", fix);

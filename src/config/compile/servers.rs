@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Context, credentials, material, protection};
+use super::{Context, adaptive, credentials, material, protection};
 use crate::base::Secret;
 use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
 use crate::config::finding::{At, Findings, Place, Problem};
@@ -99,6 +99,7 @@ fn server(
     }
     let name = &section.name.as_ref()?.value;
     let path = section.path.as_ref().map_or_else(|| format!("/{name}/mcp"), |path| path.value.clone());
+    let timeouts = with_overrides(timeouts, &section.timeouts.value);
     Some(Server {
         id: ServerId(u16::try_from(index).ok()?),
         name: name.as_str().into(),
@@ -110,7 +111,8 @@ fn server(
         endpoints: endpoints.into(),
         headers: Secret::new(headers),
         header_names: header_names.into(),
-        timeouts: with_overrides(timeouts, &section.timeouts.value),
+        adaptive: adaptive::compile(section, &timeouts, findings),
+        timeouts,
         idempotent_tools: section
             .idempotent_tools
             .value

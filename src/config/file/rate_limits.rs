@@ -57,9 +57,9 @@ section! {
         methods: Vec<At<Pattern>> = NAMES, optional;
         /// Tools, by name. The limit is about calls of these and nothing else.
         tools: Vec<At<Pattern>> = NAMES, optional;
-        /// Agents.
+        /// Agents, by name: the workloads that call.
         agents: Vec<At<Pattern>> = NAMES, optional;
-        /// Roles.
+        /// Roles, by name: the caller has any of them.
         roles: Vec<At<Pattern>> = NAMES, optional;
         /// An expression (CEL) over what rules of `access` may use, such as
         /// `body.method == "tools/call" && body.params.name == "run_sql_query"`. Comparisons of method, tool, server, agent,
@@ -96,13 +96,13 @@ section! {
 section! {
     /// Callers for whom a limit has other numbers. They have buckets of their own.
     OverrideSection {
-        /// Agents.
+        /// Agents, by name: the workloads that call.
         agents: Vec<At<Pattern>> = NAMES, optional;
-        /// Roles.
+        /// Roles, by name: the caller has any of them.
         roles: Vec<At<Pattern>> = NAMES, optional;
-        /// Users.
+        /// Users, by name.
         users: Vec<At<Pattern>> = NAMES, optional;
-        /// Tenants.
+        /// Tenants, by name.
         tenants: Vec<At<Pattern>> = NAMES, optional;
         /// As that of the limit.
         rate: Vec<At<Rate>> = RATES, optional;
@@ -138,11 +138,11 @@ section! {
         servers: Vec<At<String>> = list(SERVER_NAME, 1, 4096), optional;
         /// Tools, by name. When not given: all.
         tools: Vec<At<Pattern>> = NAMES, optional;
-        /// Each call.
+        /// What each call costs.
         per_call: u64 = Amount, default "0";
-        /// Each second that the server takes.
+        /// What each second costs that the server takes.
         per_second: u64 = Amount, default "0";
-        /// Each thousand tokens.
+        /// What each thousand tokens cost.
         per_1k_tokens: u64 = Amount, default "0";
     }
 }

@@ -23,6 +23,7 @@ fn fits(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
                 "string" => value.is_string(),
                 "boolean" => value.is_boolean(),
                 "integer" => value.is_i64(),
+                "number" => value.is_number(),
                 other => panic!("type {other}"),
             },
             "enum" => rule.as_array().unwrap().contains(value),

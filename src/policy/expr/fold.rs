@@ -29,8 +29,9 @@ fn conjuncts(expr: &IdedExpr, found: &mut Vec<Equality>) -> bool {
     if let Expr::Call(call) = &expr.expr
         && call.func_name == "_&&_"
     {
-        // Every part is visited, so no short cut here.
-        return call.args.iter().fold(true, |whole, part| conjuncts(part, found) && whole);
+        // Every part is visited, whatever came of those before.
+        let rest = call.args.iter().filter(|part| !conjuncts(part, found)).count();
+        return rest == 0;
     }
     let equality = equality(expr);
     let is_one = equality.is_some();

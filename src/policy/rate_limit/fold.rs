@@ -55,9 +55,8 @@ fn narrow(limit: &mut Limit, one: &Equality, calls: bool, servers: &[Box<str>]) 
             true
         }
         "server" if limit.servers.is_empty() => {
-            let index = |text: &Box<str>| servers.iter().position(|name| name == text);
             let found: Vec<u16> =
-                one.texts.iter().filter_map(index).filter_map(|at| u16::try_from(at).ok()).collect();
+                (0..).zip(servers).filter(|(_, name)| one.texts.contains(name)).map(|(at, _)| at).collect();
             // A server that there is not would leave the list empty, which means all.
             let is_known = !found.is_empty();
             if is_known {

@@ -7,7 +7,7 @@
 
 pub use crate::base::ledger::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 
-pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM};
+pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds};
 pub use charge::{Denial, Verdict, Why};
 pub use estimate::Estimator;
 pub use explain::Line;

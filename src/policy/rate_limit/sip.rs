@@ -8,6 +8,13 @@ pub struct Secret {
 }
 
 impl Secret {
+    /// Of this process alone. `None` if the system has no randomness to give.
+    pub fn random() -> Option<Self> {
+        let mut bytes = [0; 16];
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).ok()?;
+        Some(Self::new(bytes))
+    }
+
     /// From 16 bytes that nobody can guess.
     pub fn new(bytes: [u8; 16]) -> Self {
         let all = u128::from_le_bytes(bytes);

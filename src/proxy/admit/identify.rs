@@ -2,6 +2,7 @@
 //! have none (MCP 2026-07-28, authorization; RFC 6750 section 3; RFC 9728).
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Refusal;
 use super::refuser::Refuser;
@@ -21,11 +22,12 @@ pub const METADATA_PATH: &[u8] = b"/.well-known/oauth-protected-resource";
 const WAITS_MAX: u8 = 4;
 
 /// What errands have brought for the request in the inbox.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Brought {
     waits: u8,
-    /// The generation of the configuration under which errands were run.
-    generation: u64,
+    /// The configuration that asked for it. Under another it means nothing: the issuer may be gone, and a number may be
+    /// that of another server.
+    asked_by: Option<Arc<Snapshot>>,
     /// The keys are as new as they get.
     keys: bool,
     /// They could not be fetched.
@@ -36,10 +38,11 @@ pub struct Brought {
 }
 
 impl Brought {
-    /// Takes what an errand brought.
-    pub fn note(&mut self, errand: &Errand, answer: Answer, generation: u64) {
+    /// Takes what an errand of this configuration brought.
+    pub fn note(&mut self, errand: &Errand, answer: Answer, asked_by: &Arc<Snapshot>) {
+        self.keep_only(asked_by);
+        self.asked_by = Some(asked_by.clone());
         self.waits = self.waits.saturating_add(1);
-        self.generation = generation;
         match errand {
             Errand::Keys(_) => {
                 self.keys = true;
@@ -50,10 +53,10 @@ impl Brought {
         }
     }
 
-    /// Forgets what was brought under another configuration: it may be meant for another server or issuer.
-    pub fn keep_only(&mut self, generation: u64) {
-        if self.generation != generation {
-            *self = Self { waits: self.waits, generation, ..Self::default() };
+    /// Forgets what another configuration than `now` asked for.
+    pub fn keep_only(&mut self, now: &Arc<Snapshot>) {
+        if self.asked_by.as_ref().is_some_and(|asked_by| !Arc::ptr_eq(asked_by, now)) {
+            *self = Self { waits: self.waits, ..Self::default() };
         }
     }
 
@@ -88,8 +91,9 @@ pub fn identify(
 ) -> Result<Option<Rc<Caller>>, Stop> {
     let snapshot = &live.deployment.snapshot;
     let callers = &live.callers;
+    let secret = &worker.shared.limit_secret;
     let Some(authn) = &snapshot.authn else {
-        return Ok(snapshot.access.rules.is_some().then(|| callers.anonymous(snapshot, server.id)));
+        return Ok(asks_who(snapshot).then(|| callers.anonymous(snapshot, secret, server.id)));
     };
     let refuse = |reason: &Refused| {
         worker.stats.borrow_mut().note_unauthenticated(reason.reason);
@@ -101,7 +105,7 @@ pub fn identify(
         (Credential::ApiKey(key), _) => (Place::ApiKey, key),
         (Credential::None, Some(certificate)) => (Place::Certificate, certificate),
         (Credential::None, None) if server.protection.anonymous => {
-            return Ok(Some(callers.anonymous(snapshot, server.id)));
+            return Ok(Some(callers.anonymous(snapshot, secret, server.id)));
         }
         (Credential::None, None) => (Place::Bearer, &b""[..]),
     };
@@ -118,7 +122,7 @@ pub fn identify(
     match outcome {
         Outcome::Known(principal) => {
             worker.stats.borrow_mut().credentials_verified += 1;
-            let caller = callers.caller(snapshot, principal);
+            let caller = callers.caller(snapshot, secret, principal);
             callers.remember(place, server.id, shown, caller.clone(), now);
             Ok(Some(caller))
         }
@@ -142,6 +146,11 @@ pub fn identify(
             Err(Stop::Refuse(refuser.refuse(Reply::status(503, message).with_headers("retry-after: 2\r\n"))))
         }
     }
+}
+
+/// Whether anything is decided by who calls.
+fn asks_who(snapshot: &Snapshot) -> bool {
+    snapshot.access.rules.is_some() || snapshot.rate_limits.is_some() || !snapshot.priorities.0.is_empty()
 }
 
 /// The credential in the head.

@@ -7,6 +7,7 @@ use super::refuser::Refuser;
 use super::{Refusal, json_limits};
 use crate::base::Buf;
 use crate::config::snapshot::{Limits, Route};
+use crate::policy::adaptive::ToolKey;
 use crate::proxy::reply::Reply;
 use crate::telemetry::Kind;
 use crate::wire::http1::{Method, RequestHead};
@@ -42,21 +43,23 @@ pub struct Verdict {
     pub endless: bool,
     /// It may be sent twice.
     pub safe: bool,
+    /// Stands for the tool that is called, or the method.
+    pub tool: ToolKey,
     /// The raw id, as offsets into the body.
     pub id: Option<Range<usize>>,
 }
 
 /// What the request says, and that it may. GET and DELETE have no body.
-pub fn judge(
-    inbox: &Buf,
+pub fn judge<'i>(
+    inbox: &'i Buf,
     request: &Request<'_, '_>,
     ask: Option<Ask<'_, '_>>,
     refuser: &mut Refuser<'_>,
-) -> Result<Verdict, Refusal> {
+) -> Result<(Verdict, Option<(Message<'i>, Padded<'i>)>), Refusal> {
     match request.head.method {
         // A resumed stream may bring the answer to an earlier request for a list.
-        Method::Get => return bodiless(Kind::Stream, "(stream)", true, ask, refuser),
-        Method::Delete => return bodiless(Kind::Delete, "(delete)", false, ask, refuser),
+        Method::Get => return Ok((bodiless(Kind::Stream, "(stream)", true, ask, refuser)?, None)),
+        Method::Delete => return Ok((bodiless(Kind::Delete, "(delete)", false, ask, refuser)?, None)),
         _ => {}
     }
     let start = request.head.head_len;
@@ -79,6 +82,7 @@ pub fn judge(
             modern: false,
             endless: false,
             safe: false,
+            tool: tool_of(&message),
             id: id_range(&message),
         }
     } else {
@@ -92,6 +96,7 @@ pub fn judge(
             endless: post.method.is_some_and(|method| method.endless),
             safe: post.method.is_some_and(|method| method.safe)
                 || is_idempotent_tool(&message, request.route),
+            tool: tool_of(&message),
             id: id_range(&message),
         }
     };
@@ -99,7 +104,7 @@ pub fn judge(
         let ask = Ask { modern: verdict.modern, ..ask };
         permit::check_message(&ask, &message, body, request.limits, refuser)?;
     }
-    Ok(verdict)
+    Ok((verdict, Some((message, body))))
 }
 
 fn bodiless(
@@ -113,7 +118,16 @@ fn bodiless(
         permit::check_bodiless(&ask, method, refuser)?;
     }
     let endless = kind == Kind::Stream;
-    Ok(Verdict { kind, lists, mirror: Mirror::Unverified, modern: false, endless, safe: true, id: None })
+    Ok(Verdict {
+        kind,
+        lists,
+        mirror: Mirror::Unverified,
+        modern: false,
+        endless,
+        safe: true,
+        tool: ToolKey(0),
+        id: None,
+    })
 }
 
 /// Whether a message of a batch is a request by its method and a notification by its want of an id: a lenient server
@@ -131,6 +145,15 @@ fn calls_unseen(message: &Message<'_>, body: Padded<'_>, limits: &Limits) -> boo
         unseen |= asks && envelope.kind() == jsonrpc::Kind::Notification;
     });
     unseen || visited.is_err()
+}
+
+/// What takes its own time at the server: a tool, or a method. Of the names as they are written: who writes one
+/// differently is measured apart.
+fn tool_of(message: &Message<'_>) -> ToolKey {
+    let Message::Single(envelope) = message else { return ToolKey(0) };
+    let name = envelope.text(Field::Name).or_else(|| envelope.method());
+    let fold = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    ToolKey(name.map_or(0, |name| name.raw().iter().fold(0xcbf2_9ce4_8422_2325, fold)))
 }
 
 fn kind_of(message: &Message<'_>) -> Kind {

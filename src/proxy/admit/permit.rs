@@ -120,7 +120,7 @@ impl Ask<'_, '_> {
         let malformed = |what: &str| {
             refuser.refuse(Reply { code: INVALID_PARAMS, ..Reply::status(400, what).with_id(id) })
         };
-        let target = match target(envelope, known, &mut second) {
+        let target = match target_of(envelope, known, &mut second) {
             Ok(target) => target,
             Err(what) => return Err(malformed(what)),
         };
@@ -260,7 +260,7 @@ impl Ask<'_, '_> {
 }
 
 /// The message itself: of a batch, only its own part.
-fn whole<'b>(envelope: &Envelope<'b>) -> &'b [u8] {
+pub fn whole<'b>(envelope: &Envelope<'b>) -> &'b [u8] {
     envelope.parts().whole().of(envelope.body())
 }
 
@@ -273,7 +273,7 @@ fn is_credential(id: HeaderId) -> bool {
 }
 
 /// A text as it is meant, in `scratch` if it is not written so.
-fn plain<'t>(text: Text<'t>, scratch: &'t mut String) -> &'t str {
+pub fn plain<'t>(text: Text<'t>, scratch: &'t mut String) -> &'t str {
     if let Some(plain) = text.plain() {
         return plain;
     }
@@ -284,7 +284,7 @@ fn plain<'t>(text: Text<'t>, scratch: &'t mut String) -> &'t str {
 }
 
 /// What a message is about. A message that names nothing where it must is refused: the server could read it otherwise.
-fn target<'t>(
+pub fn target_of<'t>(
     envelope: &Envelope<'t>,
     known: Option<&'static Method>,
     scratch: &'t mut String,

@@ -65,6 +65,11 @@ impl<'b> Refuser<'b> {
         self.answer(200, head::document(self.worker, document, self.origin, self.close, self.head_only))
     }
 
+    /// An answer of this status with further header lines and a body in JSON.
+    pub fn whole(&self, status: u16, fields: &[u8], body: &[u8]) -> Refusal {
+        self.answer(status, head::whole(self.worker, status, fields, body, self.origin, self.close))
+    }
+
     fn answer(&self, status: u16, buf: Buf) -> Refusal {
         Refusal {
             buf,

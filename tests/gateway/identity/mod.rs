@@ -1,7 +1,11 @@
 //! Who may call which tool: an issuer made for the test, tokens of every kind, and what the gateway makes of them.
 
 mod access;
+mod advisories;
+mod api_keys;
+mod certificates;
 mod floods;
+mod introspection;
 mod keys;
 mod sessions;
 mod tokens;

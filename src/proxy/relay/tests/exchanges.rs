@@ -110,6 +110,8 @@ fn shared(case: &Case<'_>) -> Arc<Shared> {
     let handle =
         WorkerHandle { mailbox: Mailbox::new(8), bell: bell_of_worker, connections: Gauge::default() };
     Arc::new(Shared {
+        book: crate::shared::ledger::Book::new(1024, 1),
+        limit_secret: Default::default(),
         session_key: crate::policy::session::SessionKey::new(&[7; 32]),
         deployment: Slot::new(Arc::new(deployment)),
         stage: StageCell::default(),

@@ -1,0 +1,54 @@
+//! `servers[].adaptive` and `priorities`: how many calls a server gets at once, and whose go first.
+
+use std::time::Duration;
+
+use super::{Text, count, list};
+use crate::config::finding::At;
+use crate::config::rule::{Choice, Count, Flag, List, Time};
+use crate::config::section::section;
+use crate::config::text;
+use crate::policy::adaptive::Class;
+
+section! {
+    /// Limits the calls that are under way at a server to what it can take, learnt from how long it takes for them.
+    /// Calls beyond that wait for a moment, then are refused with 503. Streams that a client only listens to (GET,
+    /// `subscriptions/listen`) are not counted. `adaptive: {}` is enough.
+    AdaptiveSection {
+        /// Calls under way that are permitted in any case, over all workers together; at least 1 for each worker.
+        min: usize = PLACES, default "4";
+        /// Calls under way that are never exceeded, over all workers together; at least 1 for each worker.
+        max: usize = PLACES, default "1000";
+        /// Give each tool a limit of its own within that of the server, so that one that is overloaded does not take
+        /// the places of the others.
+        per_tool: bool = Flag, default "false";
+        /// Calls that may wait at one worker. `0`: none waits.
+        queue: usize = QUEUE, default "64";
+        /// How long a call may wait.
+        queue_time: Duration = QUEUE_TIME, default "200ms";
+        /// How long calls may take, in percent of what they take when the server has little to do, before it gets fewer.
+        /// More for servers whose times vary much with their load although they are well.
+        latency_percent: usize = PERCENT, default "150";
+    }
+}
+
+section! {
+    /// Gives callers a class. The first entry that names the caller counts; who is named by none is `normal`.
+    PrioritySection {
+        /// Callers with one of these roles.
+        roles: Vec<At<String>> = NAMES, default "[]";
+        /// These agents.
+        agents: Vec<At<String>> = NAMES, default "[]";
+        /// `critical` is served first and may take all places of a server, `normal` up to 90 % of them, `low` is shed
+        /// first and may take up to 70 %.
+        class: Class = Choice(&[
+            ("critical", Class::Critical), ("normal", Class::Normal), ("low", Class::Low),
+        ]), required;
+    }
+}
+
+const PLACES: Count = count(1, 100_000);
+const QUEUE: Count = count(0, 4096);
+const QUEUE_TIME: Time = Time { min: Duration::from_millis(1), max: Duration::from_secs(60) };
+const PERCENT: Count = count(110, 1000);
+const NAMES: List<Text<String>> =
+    list(Text { wanted: "a name", pattern: None, parse: text::tool_name }, 0, 256);

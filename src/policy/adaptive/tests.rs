@@ -1,0 +1,6 @@
+#![allow(clippy::unwrap_used)]
+
+mod model;
+mod property;
+mod scenes;
+mod units;

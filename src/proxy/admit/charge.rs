@@ -1,0 +1,198 @@
+//! Whether there is enough left for the request: every message against the limits, all of them or none.
+
+use super::Refusal;
+use super::message::{Request, Verdict};
+use super::permit::{Ask, plain, target_of, whole};
+use super::refuser::Refuser;
+use crate::base::Ticks;
+use crate::policy::authz::Target;
+use crate::policy::rate_limit::{
+    self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Verdict as Charged,
+};
+use crate::proxy::purse;
+use crate::wire::http1::{Header, Method};
+use crate::wire::json::Padded;
+use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
+use crate::wire::mcp;
+
+/// What was taken for a request.
+#[derive(Default)]
+pub struct Taken {
+    /// To be settled at the end of the exchange.
+    pub ticket: Option<Box<Ticket>>,
+    /// Tokens of its arguments, where they are counted.
+    pub tokens: u64,
+}
+
+/// Takes what the request uses.
+pub fn charge(
+    ask: &Ask<'_, '_>,
+    request: &Request<'_, '_>,
+    verdict: &Verdict,
+    message: Option<(&Message<'_>, Padded<'_>)>,
+    now: Ticks,
+    refuser: &Refuser<'_>,
+) -> Result<Taken, Refusal> {
+    let snapshot = &ask.live.deployment.snapshot;
+    let (Some(limits), Some(keys)) = (&snapshot.rate_limits, &ask.caller.keys) else {
+        return Ok(Taken::default());
+    };
+    if limits.is_empty() {
+        return Ok(Taken::default());
+    }
+    let mut charging = Charging {
+        ask,
+        limits,
+        keys,
+        ticket: ask.worker.purse.ticket(),
+        now: purse::now(ask.worker, now),
+        tokens: Estimator::default(),
+        refused: None,
+        is_first: true,
+        modern: verdict.modern,
+    };
+    match message {
+        None => {
+            let method = if request.head.method == Method::Get { "(stream)" } else { "(delete)" };
+            charging.bodiless(method, refuser);
+        }
+        Some((Message::Single(envelope), _)) => charging.one(envelope, refuser),
+        Some((Message::Batch(_), body)) => {
+            // It was read before, so it can be read again.
+            let _ = jsonrpc::for_each_envelope(body, &super::json_limits(request.limits), |envelope| {
+                charging.one(&envelope, refuser);
+            });
+        }
+    }
+    charging.end()
+}
+
+struct Charging<'a, 'h, 'b> {
+    ask: &'a Ask<'h, 'b>,
+    limits: &'a Limits,
+    keys: &'a CallerKeys,
+    ticket: Box<Ticket>,
+    now: rate_limit::Now,
+    tokens: Estimator,
+    refused: Option<Refusal>,
+    is_first: bool,
+    modern: bool,
+}
+
+impl Charging<'_, '_, '_> {
+    fn bodiless(&mut self, method: &str, refuser: &Refuser<'_>) {
+        self.take(Form::None, method, Target::Protocol, &[], None, None, refuser);
+    }
+
+    fn one(&mut self, envelope: &Envelope<'_>, refuser: &Refuser<'_>) {
+        if self.refused.is_some() {
+            return;
+        }
+        let (mut first, mut second) = (String::new(), String::new());
+        let form = if envelope.kind() == Kind::Request { Form::Request } else { Form::OneWay };
+        let Some(name) = envelope.method() else {
+            return self.take(form, "(response)", Target::Protocol, whole(envelope), None, None, refuser);
+        };
+        let name = plain(name, &mut first);
+        // What names nothing where it must is the server's to refuse, and counts as what it is.
+        let target =
+            target_of(envelope, mcp::method(name.as_bytes()), &mut second).unwrap_or(Target::Protocol);
+        self.take(form, name, target, whole(envelope), envelope.arguments(), envelope.id(), refuser);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn take(
+        &mut self,
+        message: Form,
+        method: &str,
+        target: Target<'_>,
+        body: &[u8],
+        arguments: Option<&[u8]>,
+        id: Option<&[u8]>,
+        refuser: &Refuser<'_>,
+    ) {
+        let header = |name: &str| {
+            let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+            self.ask.head.headers().find(named).map(|field| field.value)
+        };
+        let facts = Facts {
+            message,
+            method,
+            target,
+            is_first: self.is_first,
+            server: self.ask.server.id.0,
+            principal: &self.ask.caller.principal,
+            keys: self.keys,
+            source: self.ask.source,
+            body,
+            arguments,
+            header: &header,
+        };
+        self.is_first = false;
+        let purse = &self.ask.worker.purse;
+        let mut leases = purse.leases.borrow_mut();
+        match self.limits.charge(&mut leases, &purse.clerk, &facts, self.now, &mut self.ticket) {
+            Charged::Allow { reported } => {
+                if let Some(limit) = reported {
+                    self.ask
+                        .worker
+                        .stats
+                        .borrow_mut()
+                        .note_limit(&self.limits.list()[usize::from(limit)].name, true);
+                }
+                if self.ticket.wants().tokens {
+                    self.tokens.feed(arguments.unwrap_or_default());
+                }
+                purse::note_alerts(self.limits, &mut leases);
+            }
+            Charged::Deny(denial) => {
+                self.limits.refund(&mut leases, &purse.clerk, &mut self.ticket, self.now);
+                drop(leases);
+                self.refused = Some(self.refuse(&denial, &facts, id, refuser));
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        denial: &Denial,
+        facts: &Facts<'_>,
+        id: Option<&[u8]>,
+        refuser: &Refuser<'_>,
+    ) -> Refusal {
+        let name = &self.limits.list()[usize::from(denial.limit)].name;
+        self.ask.worker.stats.borrow_mut().note_limit(name, false);
+        let mut fields = Vec::with_capacity(128);
+        self.limits.write_refusal_fields(denial, &mut fields);
+        let mut body = Vec::with_capacity(256);
+        let id = id.filter(|_| facts.message == Form::Request);
+        let status = match (self.limits.answer(denial, facts), id) {
+            (Answer::Result, Some(id)) => {
+                self.limits.write_result(denial, id, self.modern, &mut body);
+                200
+            }
+            (Answer::Result, None) => rate_limit::STATUS_DENIED,
+            (Answer::Error(status), _) => status,
+        };
+        if body.is_empty() {
+            let mut data = Vec::new();
+            self.limits.write_data(denial, &mut data);
+            let message = self.limits.message(denial);
+            jsonrpc::write_error(&mut body, id, i64::from(status), &message, Some(&data));
+        }
+        refuser.whole(status, &fields, &body)
+    }
+
+    fn end(self) -> Result<Taken, Refusal> {
+        let purse = &self.ask.worker.purse;
+        if let Some(refusal) = self.refused {
+            purse.give_back(self.ticket);
+            return Err(refusal);
+        }
+        if self.ticket.is_empty() {
+            purse.give_back(self.ticket);
+            return Ok(Taken::default());
+        }
+        Ok(Taken { tokens: self.tokens.tokens(), ticket: Some(self.ticket) })
+    }
+}

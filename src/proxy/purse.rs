@@ -1,0 +1,94 @@
+//! What the calls of one worker use of the limits: taken before a request is sent, settled when its exchange ends.
+
+use std::cell::RefCell;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::worker::Worker;
+use crate::base::Ticks;
+use crate::link::Shared;
+use crate::policy::rate_limit::{Leases, Limits, Now, Outcome, Ticket};
+use crate::shared::ledger::Clerk;
+
+/// Buckets of which one worker holds something at a time. What was used the longest time ago goes back first.
+const BUCKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+/// Tickets that are kept for later requests.
+const TICKETS_KEPT: usize = 256;
+
+/// The leases of one worker, and its way to the ledger.
+pub struct Purse {
+    /// What the worker may spend alone.
+    pub leases: RefCell<Leases>,
+    /// Its access to what all workers share.
+    pub clerk: Clerk,
+    tickets: RefCell<Vec<Box<Ticket>>>,
+}
+
+impl Purse {
+    /// Of the worker with this index.
+    pub fn new(shared: &Shared, index: usize) -> Self {
+        let cores = NonZeroUsize::new(shared.workers.len()).unwrap_or(NonZeroUsize::MIN);
+        Self {
+            leases: RefCell::new(Leases::new(shared.limit_secret, cores, BUCKETS_MAX)),
+            clerk: shared.book.clerk(index),
+            tickets: RefCell::default(),
+        }
+    }
+
+    /// An empty ticket.
+    pub fn ticket(&self) -> Box<Ticket> {
+        self.tickets.borrow_mut().pop().unwrap_or_else(|| Box::new(Ticket::new()))
+    }
+
+    /// Takes a ticket back that has nothing on it any more.
+    pub fn give_back(&self, ticket: Box<Ticket>) {
+        debug_assert!(ticket.is_empty(), "a ticket is settled before it is given back");
+        let mut tickets = self.tickets.borrow_mut();
+        if tickets.len() < TICKETS_KEPT {
+            tickets.push(ticket);
+        }
+    }
+
+    /// Charges what an exchange used, and gives back what it held.
+    pub fn settle(&self, limits: &Limits, mut ticket: Box<Ticket>, outcome: &Outcome, now: Now) {
+        let mut leases = self.leases.borrow_mut();
+        let settled = limits.settle(&mut leases, &self.clerk, &mut ticket, outcome, now);
+        if settled.lost > 0 {
+            tracing::warn!(buckets = settled.lost, "no room in the ledger: raise rate_limits.keys_max");
+        }
+        note_alerts(limits, &mut leases);
+        drop(leases);
+        self.give_back(ticket);
+    }
+
+    /// Reports what was spent and gives back what is not used.
+    pub fn tick(&self, now: Now) {
+        let mut leases = self.leases.borrow_mut();
+        if !leases.is_empty() {
+            leases.tick(&self.clerk, now);
+        }
+    }
+
+    /// Gives everything back: the worker stops.
+    pub fn close(&self, now: Ticks) {
+        self.leases.borrow_mut().give_back(&self.clerk, now);
+    }
+}
+
+/// Tells the operator of budgets that run out.
+pub fn note_alerts(limits: &Limits, leases: &mut Leases) {
+    leases.take_alerts(|alert| {
+        let limit = limits.list().get(usize::from(alert.limit)).map_or("", |limit| &limit.name);
+        tracing::warn!(limit, percent = alert.percent, "a budget is used up so far");
+    });
+}
+
+/// The present moment of a worker, on both clocks.
+pub fn now(worker: &Worker, ticks: Ticks) -> Now {
+    Now { ticks, wall: worker.wall() }
+}
+
+/// From admission to the end.
+pub fn time(started: Ticks, ended: Ticks) -> Duration {
+    ended.since(started)
+}

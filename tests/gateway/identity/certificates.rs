@@ -1,0 +1,203 @@
+//! Callers who are known by the certificate of their connection.
+
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use serde_json::json;
+
+use super::{ISSUER, Issuer, PUBLIC, bearer, call, now, ping};
+use crate::harness::{Client, Gateway, PATIENCE, TempDir, Upstream};
+use crate::scenes::wait_until;
+
+type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
+
+/// A common name, and the alternative names.
+type Names = (&'static str, Vec<SanType>);
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// A client with a certificate of these names that ends then, in seconds since 1970.
+    fn client(&self, gateway: &Gateway, common_name: &str, names: &[SanType], ends: u64) -> TlsClient {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.subject_alt_names = names.to_vec();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(ends);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
+            .unwrap();
+        let stream = TcpStream::connect(gateway.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        Client::over(StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream))
+    }
+}
+
+/// A gateway that asks for certificates. Who is an `agent` may use the tool `x`.
+fn gateway(upstream: &Upstream, authority: &Authority, certificates: &str, more: &str) -> (Gateway, TempDir) {
+    let (dir, key) = (TempDir::new(), KeyPair::generate().unwrap());
+    let own =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority.0).unwrap();
+    let (chain, key) = (dir.file("cert.pem", &own.pem()), dir.file("key.pem", &key.serialize_pem()));
+    let ca = dir.file("ca.pem", &authority.0.pem());
+    let gateway = Gateway::with(&format!(
+        "public_url: {PUBLIC}\nlisteners:\n  - address: 127.0.0.1:PORT\n    tls: {{certificate: '{}', key: '{}', client_ca: 'file:{}'}}\n\
+         servers:\n  - {{name: up, url: 'http://{}/mcp'}}\n\
+         access: {{rules: [{{effect: allow, roles: [agent], tools: [x]}}, {{effect: allow, roles: [user], tools: [y]}}]}}\n\
+         authentication:\n  certificates: {certificates}\n{more}",
+        chain.display(),
+        key.display(),
+        ca.display(),
+        upstream.address
+    ));
+    (gateway, dir)
+}
+
+fn uri(text: &str) -> SanType {
+    SanType::URI(text.try_into().unwrap())
+}
+
+fn dns(text: &str) -> SanType {
+    SanType::DnsName(text.try_into().unwrap())
+}
+
+fn mail(text: &str) -> SanType {
+    SanType::Rfc822Name(text.try_into().unwrap())
+}
+
+const SPIFFE: &str =
+    "{trust_domains: [prod.example], entries: [{name: 'spiffe://prod.example/agent/*', roles: [agent]}]}";
+
+#[test]
+fn the_configured_name_of_a_certificate_says_whose_it_is_and_no_other_name_does() {
+    let (upstream, authority, ends) = (Upstream::echo(), Authority::new(), now() + 3600);
+    let entry =
+        |from: &str, name: &str| format!("{{from: {from}, entries: [{{name: '{name}', roles: [agent]}}]}}");
+    let good_id = || uri("spiffe://prod.example/agent/a");
+    let cases: [(String, Vec<Names>, Vec<Names>); 4] = [
+        (
+            SPIFFE.to_owned(),
+            vec![("", vec![good_id()]), ("", vec![good_id(), dns("x.example")])],
+            vec![
+                ("", vec![uri("spiffe://test.example/agent/a")]),
+                ("", vec![uri("spiffe://prod.example/agents/a")]),
+                ("", vec![uri("spiffe://prod.example/agent/../admin")]),
+                ("", vec![good_id(), uri("spiffe://prod.example/agent/b")]),
+                ("spiffe://prod.example/agent/a", vec![dns("x.example")]),
+                ("", vec![]),
+            ],
+        ),
+        (
+            entry("san_dns", "*.agents.example"),
+            vec![
+                ("", vec![dns("a.agents.example")]),
+                ("", vec![dns("other.example"), dns("A.Agents.Example")]),
+            ],
+            vec![
+                ("a.agents.example", vec![]),
+                ("", vec![dns("agents.example")]),
+                ("", vec![dns("a.agents.example.evil.example")]),
+                ("", vec![mail("a@b.agents.example")]),
+            ],
+        ),
+        (
+            entry("san_email", "*@example.com"),
+            vec![("", vec![mail("bot@example.com")])],
+            vec![("bot@example.com", vec![]), ("", vec![mail("bot@example.com.evil.example")])],
+        ),
+        (
+            entry("subject_cn", "build-bot"),
+            vec![("build-bot", vec![])],
+            vec![("build-bot2", vec![]), ("Build-Bot", vec![]), ("", vec![dns("build-bot")])],
+        ),
+    ];
+    for (certificates, good, bad) in cases {
+        let (gateway, _dir) = gateway(&upstream, &authority, &certificates, "");
+        for (common_name, names) in good {
+            let mut client = authority.client(&gateway, common_name, &names, ends);
+            for _ in 0..2 {
+                let answer = client.ask(&call("x", ""));
+                assert!(answer.text().contains("\"result\""), "{certificates} {names:?}: {answer:?}");
+                upstream.request();
+            }
+            // Known, and bound by the rules like everybody.
+            assert!(!client.ask(&call("y", "")).text().contains("\"result\""));
+        }
+        for (common_name, names) in bad {
+            let answer = authority.client(&gateway, common_name, &names, ends).ask(&call("x", ""));
+            assert_eq!(answer.status(), 401, "{certificates} {common_name} {names:?}: {answer:?}");
+        }
+        upstream.assert_untouched();
+    }
+}
+
+#[test]
+fn a_credential_in_the_head_counts_before_the_certificate_also_where_it_is_bad() {
+    let (upstream, authority, issuer, keys) =
+        (Upstream::echo(), Authority::new(), Issuer::new(), TempDir::new());
+    let jwks = keys.file("jwks.json", &issuer.jwks());
+    let more = format!("  issuers: [{{issuer: '{ISSUER}', jwks: 'file:{}'}}]\n", jwks.display());
+    let (gateway, _dir) = gateway(&upstream, &authority, SPIFFE, &more);
+    let connect = || authority.client(&gateway, "", &[uri("spiffe://prod.example/agent/a")], now() + 3600);
+    let mut client = connect();
+    let user = bearer(&issuer.token(json!({"roles": ["user"]})));
+    let passes = |client: &mut TlsClient, tool: &str, headers: &str| {
+        client.ask(&call(tool, headers)).text().contains("\"result\"")
+    };
+    // On one connection, one after the other: nothing of the one is left for the other.
+    for _ in 0..2 {
+        assert!(passes(&mut client, "x", "") && !passes(&mut client, "y", ""));
+        assert!(passes(&mut client, "y", &user) && !passes(&mut client, "x", &user));
+    }
+    while upstream.requests.try_recv().is_ok() {}
+    let expired = bearer(&issuer.token(json!({"roles": ["user"], "exp": now() - 3600})));
+    for bad in [
+        expired,
+        bearer("x"),
+        "X-Api-Key: rgk_a_b\r\n".to_owned(),
+        "Authorization: Basic YTpi\r\n".to_owned(),
+    ] {
+        assert_eq!(connect().ask(&call("x", &bad)).status(), 401, "{bad}");
+    }
+    upstream.assert_untouched();
+    assert!(passes(&mut client, "x", ""));
+}
+
+#[test]
+fn a_certificate_that_ends_while_its_connection_lives_is_nobodys_from_then_on() {
+    let (upstream, authority) = (Upstream::echo(), Authority::new());
+    let (gateway, _dir) = gateway(&upstream, &authority, SPIFFE, "");
+    let ends = now() + 4;
+    let mut client = authority.client(&gateway, "", &[uri("spiffe://prod.example/agent/a")], ends);
+    assert_eq!(client.ask(&ping("")).status(), 200);
+    let mut statuses = Vec::new();
+    wait_until("the certificate has ended", || {
+        statuses.push(client.ask(&ping("")).status());
+        statuses.last() == Some(&401)
+    });
+    assert!(now() >= ends, "not before");
+    let served = 1 + statuses.iter().filter(|status| **status == 200).count();
+    assert_eq!(std::iter::from_fn(|| upstream.requests.try_recv().ok()).count(), served);
+}

@@ -1,0 +1,238 @@
+//! How often, how much and at what cost: limits through the real gateway, on two workers.
+
+use serde_json::{Value as Json, json};
+
+use super::harness::{Gateway, META, Message, Upstream, modern, ok, post};
+use super::scenes::{LAST, SSE, chunk, door, get, legacy, wait_until};
+
+fn gateway(upstream: &Upstream, limits: &str) -> Gateway {
+    Gateway::before(upstream.address, &format!("rate_limits:\n{limits}"))
+}
+
+fn call(tool: &str, arguments: &Json) -> Vec<u8> {
+    let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": tool, "arguments": arguments}});
+    post(&body.to_string(), "")
+}
+
+fn status(gateway: &Gateway, request: &[u8]) -> u16 {
+    gateway.connect().ask(request).status()
+}
+
+#[test]
+fn a_limit_is_exact_over_all_workers_and_says_when_to_come_again() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, unit: calls, rate: 50/h}");
+    let answers: Vec<Message> = (0..120).map(|_| gateway.connect().ask(&call("x", &json!({})))).collect();
+    let admitted = answers.iter().filter(|answer| answer.status() == 200).count();
+    assert_eq!(admitted, 50, "never one more, whoever is asked");
+    let refused = answers.iter().find(|answer| answer.status() == 429).unwrap();
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=72).contains(&wait), "one comes back every 72 s: {wait}");
+    assert!(refused.header("ratelimit").unwrap().starts_with("\"few\";r=0;t="), "{refused:?}");
+    assert!(refused.header("ratelimit-policy").unwrap().contains("\"few\";q=50;w=3600"), "{refused:?}");
+    assert_eq!(
+        (refused.json()["id"].clone(), refused.json()["error"]["data"]["limit"].clone()),
+        (json!(7), json!("few"))
+    );
+    assert!(answers[0].header("ratelimit").unwrap().starts_with("\"few\";r="), "{:?}", answers[0]);
+    assert!((gateway.metric("ringgate_limited_total", "mode=\"enforce\"") - 70.0).abs() < 0.1);
+}
+
+#[test]
+fn two_tools_of_one_server_have_rates_of_their_own() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(
+        &upstream,
+        "  limits:
+  - {name: sql, when: 'body.method == \"tools/call\" && body.params.name == \"run_sql_query\"', rate: 10/min}
+  - {name: tables, when: 'body.method == \"tools/call\" && body.params.name == \"list_tables\"', rate: 200/min}",
+    );
+    let admitted = |tool: &str, count: usize| {
+        (0..count).filter(|_| status(&gateway, &call(tool, &json!({}))) == 200).count()
+    };
+    assert_eq!(admitted("run_sql_query", 30), 10);
+    assert_eq!(admitted("list_tables", 60), 60);
+    assert_eq!(admitted("other", 30), 30);
+}
+
+#[test]
+fn the_five_requests_of_one_legacy_call_count_once() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(
+        &upstream,
+        "  limits:\n  - {name: calls, unit: calls, rate: 2/h}\n  - {name: requests, unit: requests, rate: 11/h}",
+    );
+    for life in 0..2 {
+        let mut client = gateway.connect();
+        for request in [
+            legacy(
+                1,
+                "initialize",
+                r#""protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"t","version":"1"}"#,
+            ),
+            legacy(2, "tools/list", ""),
+            call("x", &json!({})),
+            get("/up/mcp", ""),
+            b"DELETE /up/mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: s\r\n\r\n".to_vec(),
+        ] {
+            assert_eq!(client.ask(&request).status(), 200, "life {life}");
+        }
+    }
+    let third = gateway.connect().ask(&call("x", &json!({})));
+    assert_eq!((third.status(), third.json()["error"]["data"]["limit"].clone()), (429, json!("calls")));
+    // The refused call took nothing of the other limit either.
+    assert_eq!(status(&gateway, &legacy(3, "ping", "")), 200);
+    let last = gateway.connect().ask(&legacy(4, "ping", ""));
+    assert_eq!((last.status(), last.json()["error"]["data"]["limit"].clone()), (429, json!("requests")));
+}
+
+#[test]
+fn a_refusal_can_be_a_result_that_the_model_reads() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, rate: 1/h, deny_as: result}");
+    assert_eq!(status(&gateway, &call("x", &json!({}))), 200);
+    let answer = gateway.connect().ask(&call("x", &json!({})));
+    assert_eq!(
+        (answer.status(), answer.json()["result"]["isError"].clone()),
+        (200, json!(true)),
+        "{answer:?}"
+    );
+    assert!(answer.json()["result"]["content"][0]["text"].as_str().unwrap().contains("few"), "{answer:?}");
+    assert!(answer.header("retry-after").is_some());
+}
+
+#[test]
+fn no_more_calls_are_under_way_than_may_be() {
+    let (handle, shut) = door();
+    let upstream = Upstream::new(move |request, client| {
+        shut.pass();
+        client.send(&ok(&super::harness::echoed(request)));
+        true
+    });
+    let gateway = gateway(&upstream, "  limits:\n  - {name: busy, unit: in_flight, max: 2}");
+    let mut under_way: Vec<_> = (0..2)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send(&call("x", &json!({})));
+            upstream.request();
+            client
+        })
+        .collect();
+    let refused = gateway.connect().ask(&call("x", &json!({})));
+    assert_eq!((refused.status(), refused.json()["error"]["data"]["reason"].clone()), (429, json!("busy")));
+    // From here on nothing waits.
+    (0..1000).for_each(|_| handle.open());
+    assert!(under_way.iter_mut().all(|client| client.message().unwrap().status() == 200));
+    wait_until("a place is free again", || status(&gateway, &call("x", &json!({}))) == 200);
+    // A client that leaves gives its place back too.
+    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
+    for _ in 0..6 {
+        let mut client = gateway.connect();
+        client.send(&post(&body, &modern("tools/call", "x")));
+        drop(client);
+    }
+    wait_until("places are free again", || status(&gateway, &call("x", &json!({}))) == 200);
+}
+
+#[test]
+fn the_same_call_over_and_over_is_stopped() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  loop_breaker: {calls: 3, within: 1h}");
+    let same = call("search", &json!({"q": "the same"}));
+    let statuses: Vec<bool> = (0..5)
+        .map(|_| {
+            gateway.connect().ask(&same).json()["result"]["isError"] == true
+                || status(&gateway, &call("search", &json!({"q": "else"}))) > 400
+        })
+        .collect();
+    let stopped = gateway.connect().ask(&same);
+    let text = stopped.text();
+    assert!(stopped.status() == 429 || text.contains("isError"), "{stopped:?}");
+    assert!(statuses[..3].iter().all(|stopped| !stopped), "{statuses:?}");
+    assert_eq!(status(&gateway, &call("search", &json!({"q": "something new"}))), 200);
+}
+
+#[test]
+fn tokens_that_run_out_within_a_stream_end_the_next_call_and_not_the_stream() {
+    let upstream = Upstream::new(|request, client| {
+        let body: Json = serde_json::from_slice(&request.body).unwrap();
+        client.send(SSE.as_bytes());
+        for part in 0..4 {
+            let note = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": part, "message": "word ".repeat(200)}});
+            client.send(&chunk(&format!("data: {note}\n\n")));
+        }
+        let result = json!({"jsonrpc": "2.0", "id": body["id"], "result": {"content": [{"type": "text", "text": "done"}]}});
+        client.send(&chunk(&format!("data: {result}\n\n")));
+        client.send(LAST);
+        true
+    });
+    let gateway = gateway(&upstream, "  limits:\n  - {name: quota, unit: tokens, rate: 500/h}");
+    let answer = gateway.connect().ask(&call("x", &json!({})));
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().contains("done"), "the stream goes on to its end");
+    wait_until("the next call is refused", || status(&gateway, &call("x", &json!({}))) == 429);
+}
+
+#[test]
+fn a_failed_call_costs_nothing_where_only_success_is_charged() {
+    let upstream = Upstream::new(|request, client| {
+        let body: Json = serde_json::from_slice(&request.body).unwrap();
+        let failed = body["params"]["name"] == "bad";
+        let answer =
+            json!({"jsonrpc": "2.0", "id": body["id"], "result": {"content": [], "isError": failed}});
+        client.send(&ok(&answer.to_string()));
+        true
+    });
+    let gateway = gateway(&upstream, "  limits:\n  - {name: good, rate: 3/h, charge: on_success}");
+    let mut client = gateway.connect();
+    for _ in 0..10 {
+        assert_eq!(client.ask(&call("bad", &json!({}))).status(), 200);
+    }
+    let admitted = (0..10).filter(|_| client.ask(&call("good", &json!({}))).status() == 200).count();
+    assert_eq!(admitted, 3);
+}
+
+#[test]
+fn a_reload_leaves_what_was_used_as_it_is() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, rate: 5/h}");
+    assert_eq!((0..9).filter(|_| status(&gateway, &call("x", &json!({}))) == 200).count(), 5);
+    let text = std::fs::read_to_string(&gateway.config).unwrap();
+    std::fs::write(&gateway.config, format!("{text}timeouts: {{head: 11s}}\n")).unwrap();
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_generation", "", 2.0);
+    assert_eq!(status(&gateway, &call("x", &json!({}))), 429);
+}
+
+#[test]
+fn a_limit_in_report_mode_is_counted_and_refuses_nothing() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  limits:\n  - {name: trial, rate: 2/h, mode: report}");
+    assert_eq!((0..6).filter(|_| status(&gateway, &call("x", &json!({}))) == 200).count(), 6);
+    gateway.await_metric("ringgate_limited_total", "mode=\"report\"", 4.0);
+}
+
+#[test]
+fn a_busy_server_is_shielded_and_its_callers_are_told_to_come_again() {
+    let (handle, shut) = door();
+    let upstream = Upstream::new(move |request, client| {
+        shut.pass();
+        client.send(&ok(&super::harness::echoed(request)));
+        true
+    });
+    let gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: up, url: 'http://{}/mcp', adaptive: {{min: 1, max: 1, queue: 1, queue_time: 100ms}}}}\nworkers: 1\n",
+        upstream.address
+    ));
+    let mut first = gateway.connect();
+    first.send(&call("x", &json!({})));
+    upstream.request();
+    let shed = gateway.connect().ask(&call("x", &json!({})));
+    assert_eq!(shed.status(), 503, "{shed:?}");
+    assert!(shed.header("retry-after").is_some() && shed.json()["id"] == 7, "{shed:?}");
+    upstream.assert_untouched();
+    handle.open();
+    assert_eq!(first.message().unwrap().status(), 200);
+    handle.open();
+    assert_eq!(status(&gateway, &call("x", &json!({}))), 200);
+}
