@@ -12,6 +12,9 @@ use super::world::{System, World};
 use super::yaml::{self, Entry, Node, Value};
 
 pub mod expectations;
+mod warnings;
+
+pub use warnings::warnings;
 
 /// Reads, checks and compiles the configuration in `path`.
 ///
@@ -175,8 +178,9 @@ fn flag_of(path: &str, servers: &[(String, String)]) -> String {
     }
 }
 
-/// `ringgate check FILE`: writes the findings, or one line about what will be served. Also runs the `tests` of the
-/// file, which nothing else does. Returns the exit code: 0 if the file is good, 1 if it is not.
+/// `ringgate check FILE`: writes the findings, or the [`warnings`] and one line about what will be served. Also runs the
+/// `tests` of the file, which nothing else does. Returns the exit code: 0 if the file is good, whatever there is to warn
+/// of, 1 if it is not.
 ///
 /// # Errors
 /// Those of writing to `out`.
@@ -203,6 +207,9 @@ fn run_in(path: &Path, out: &mut dyn Write, world: &dyn World) -> io::Result<u8>
         let noun = if tests == 1 { "test" } else { "tests" };
         writeln!(out, "{}: {} of {tests} {noun} failed", path.display(), places(&failed))?;
         return Ok(1);
+    }
+    for warning in warnings(&snapshot) {
+        writeln!(out, "{}: warning: {warning}", path.display())?;
     }
     let passed = match tests {
         0 => String::new(),

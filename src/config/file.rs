@@ -193,9 +193,11 @@ section! {
         /// Serve callers without a credential too, although there is `authentication`. What they may do is for `access` to say.
         anonymous: bool = Flag, default "false";
         /// The audiences of tokens for this server (`aud`): a token must name one. When not given: the URL clients use,
-        /// `public_url` and the path. Give each server audiences of its own, for a token for one is good for all that share it.
+        /// `public_url` and the path. Give each server audiences of its own, for a token for one is good for all that share
+        /// it; where several do, the gateway says so when it starts.
         audiences: Vec<At<String>> = list(AUDIENCE, 1, 16), optional;
-        /// Scopes that every request to this server needs. Clients learn of them from the challenge and the metadata.
+        /// Scopes that every request to this server needs. Clients learn of them from the challenge and the metadata. Like
+        /// `anonymous` and `audiences`, a mistake without `authentication`, which would make it do nothing.
         scopes: Vec<At<String>> = list(SCOPE, 0, 64), default "[]";
         /// Times that differ from `timeouts` for this server.
         timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";

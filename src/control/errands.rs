@@ -1,7 +1,7 @@
 //! What workers cannot do themselves, because it waits for somebody outside.
 //!
 //! Equal errands of one configuration run once, and everybody who waits is answered. What an errand waits for runs
-//! beside the control loop, and a slow issuer has only its share of that.
+//! beside the control loop, and a slow issuer has only its share of that, as has a client with many of them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -126,7 +126,7 @@ async fn introspect(control: &Control, order: &Order) -> Answer {
         let whom = whom.authn.as_ref().and_then(|authn| authn.introspection.as_ref()).ok_or(Fault::Url)?;
         tokens::introspect(fetcher, whom, &token)
     };
-    match control.fetch(Kind::Introspection, &snapshot.outbound, &url, job).await {
+    match control.fetch(Kind::Introspection, order.source, &snapshot.outbound, &url, job).await {
         Ok(body) => Answer::Introspected(body),
         Err(fault) => failed(control, Kind::Introspection, "", &fault),
     }
@@ -146,7 +146,7 @@ async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
                 _ => Err(Fault::Url),
             };
             let kind = Kind::TokenExchange;
-            match control.fetch(kind, &snapshot.outbound, &grant.token_url, job).await {
+            match control.fetch(kind, order.source, &snapshot.outbound, &grant.token_url, job).await {
                 Ok(granted) => shown(granted.clone(), control.net.wall().saturating_add(granted.usable)),
                 Err(Fault::Denied) => Answer::Refused,
                 Err(fault) => failed(control, kind, &server.name, &fault),
@@ -173,7 +173,7 @@ async fn own_token(control: &Control, order: &Order, server: &Server) -> Answer 
         _ => Err(Fault::Url),
     };
     let kind = Kind::ClientCredentials;
-    let fetched = control.fetch(kind, &snapshot.outbound, &grant.token_url, job).await;
+    let fetched = control.fetch(kind, None, &snapshot.outbound, &grant.token_url, job).await;
     let (own, answer) = match fetched {
         Ok(granted) => {
             let expires = control.net.wall().saturating_add(granted.usable);

@@ -158,7 +158,7 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
     };
     let outbound = control.shared.deployment.load().snapshot.outbound.clone();
     let job = move |fetcher: &Fetcher| fetch(fetcher, &name, &source, parse);
-    let fetched = control.fetch(Kind::Keys, &outbound, &place, job).await;
+    let fetched = control.fetch(Kind::Keys, None, &outbound, &place, job).await;
     let now = control.net.now();
     match fetched {
         Ok(Fetched { keys, max_age }) => {

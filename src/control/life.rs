@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::aside::{self, Aside, Gate, Turns};
+use super::aside::{self, Aside, Claim, Gate, Turns};
 use super::counters::{Counters, Kind};
 use super::errands::Errands;
 use super::fetch::{Fault, Fetcher};
@@ -17,11 +17,12 @@ use super::keys::Keeper;
 use super::{admin, deploy, errands, keys, rotation};
 use crate::base::Ticks;
 use crate::config::Snapshot;
+use crate::config::check::warnings;
 use crate::config::snapshot::{Address, Listener, Outbound, restart_needed};
 use crate::config::url;
 use crate::io::bell::Sleeper;
 use crate::io::{Listen, Net};
-use crate::link::{Deployment, Shared};
+use crate::link::{Deployment, Shared, Source as Client};
 use crate::policy::authn::KeySet;
 use crate::shared::Stage;
 
@@ -185,6 +186,11 @@ impl Control {
             Ok(Some(generation)) => {
                 self.reloads.set(self.reloads.get() + 1);
                 tracing::info!(generation, "configuration reloaded");
+                if what == Reload::All {
+                    for warning in warnings(&self.shared.deployment.load().snapshot) {
+                        tracing::warn!("{warning}");
+                    }
+                }
             }
             Err(findings) => {
                 self.reloads_failed.set(self.reloads_failed.get() + 1);
@@ -249,24 +255,28 @@ impl Control {
         self.ring_all();
     }
 
-    /// Runs `job`, which fetches from the host of `url`, beside this thread, when it is its turn.
+    /// Runs `job`, which fetches from the host of `url`, beside this thread, when it is its turn. `client` is for whom,
+    /// if it is for anybody.
     ///
     /// # Errors
     /// Those of `job`, and [`Fault::Busy`] when its turn did not come within `outbound.timeout`.
     pub async fn fetch<T: Send + 'static>(
         &self,
         kind: Kind,
+        client: Option<Client>,
         outbound: &Outbound,
         url: &str,
         job: impl FnOnce(&Fetcher) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let result = self.fetch_in_turn(outbound, url, job).await;
+        let result = self.fetch_in_turn(kind, client, outbound, url, job).await;
         self.fetches.count(kind, result.as_ref().err().map_or("ok", Fault::label));
         result
     }
 
     async fn fetch_in_turn<T: Send + 'static>(
         &self,
+        kind: Kind,
+        client: Option<Client>,
         outbound: &Outbound,
         url: &str,
         job: impl FnOnce(&Fetcher) -> Result<T, Fault> + Send + 'static,
@@ -275,7 +285,8 @@ impl Control {
             Ok(Address::Tcp { host, port }) => format!("{host}:{port}"),
             Ok(Address::Unix(_)) | Err(_) => return Err(Fault::Url),
         };
-        let turn = self.turns.ask(&host).ok_or(Fault::Busy)?;
+        let claim = Claim { kind, host: host.into(), source: client };
+        let turn = self.turns.ask(claim).ok_or(Fault::Busy)?;
         let (mut granted, mut patience) = (pin!(turn.granted()), self.net.sleep(outbound.timeout));
         let in_time = poll_fn(|cx| match granted.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(true),

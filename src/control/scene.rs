@@ -50,6 +50,7 @@ pub(super) fn introspection_at(url: String, client_id: &str, client_secret: &[u8
         url: url.into(),
         client_id: client_id.into(),
         client_secret,
+        token_pattern: None,
         issuer: None,
         cache: 60,
         require_audience: false,
@@ -144,7 +145,8 @@ impl Scene {
 
     /// An order of the deployment in force.
     pub(super) fn order(&self, worker: usize, number: u64, errand: Errand) -> Order {
-        Order { deployment: self.control.shared.deployment.load(), errand, worker, number }
+        let deployment = self.control.shared.deployment.load();
+        Order { deployment, errand, source: None, worker, number }
     }
 
     /// The next answer for this worker.

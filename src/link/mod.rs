@@ -3,7 +3,7 @@
 //! `proxy` and `control` do not know each other. They share these types, through `shared`.
 #![forbid(unsafe_code)]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::base::Secret;
@@ -54,12 +54,29 @@ pub enum Errand {
     Token(ServerId, Option<Secret>),
 }
 
+/// Where a client comes from, as far as sharing out errands goes: its address, or the network that one client has all of
+/// (an IPv6 /64).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source(IpAddr);
+
+impl Source {
+    /// That of a client with this address.
+    pub fn of(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+            address @ IpAddr::V4(_) => address,
+        })
+    }
+}
+
 /// An errand, and whom to tell.
 pub struct Order {
     /// The deployment that the errand's indices are of.
     pub deployment: Arc<Deployment>,
     /// What is to be done.
     pub errand: Errand,
+    /// For whom; `None` where clients cannot be told apart.
+    pub source: Option<Source>,
     /// The worker that waits for it.
     pub worker: usize,
     /// Its number for this errand.

@@ -1,4 +1,4 @@
-//! Who calls, remembered: the credentials that one worker has verified.
+//! Who calls, remembered: the credentials that one worker has verified, and those that were refused a moment ago.
 //!
 //! What is remembered belongs to one configuration and one set of keys: with either it is forgotten as a whole, so
 //! nothing outlives a revocation, a rotation or an issuer that was removed. No entry outlives its credential.
@@ -13,13 +13,21 @@ use crate::base::secret::same;
 use crate::config::snapshot::{ServerId, Snapshot};
 use crate::policy::Principal;
 use crate::policy::adaptive::Class;
+use crate::policy::authn::Refused;
 use crate::policy::authz::Grants;
 use crate::policy::rate_limit::{CallerKeys, Secret as KeySecret};
+
+mod refusals;
+
+use refusals::Refusals;
 
 /// Credentials that are remembered in each of two generations. The older is dropped when the younger is full.
 const GENERATION: usize = 8192;
 /// A credential is verified again after so many seconds, whatever its own end.
 const REMEMBERED: u64 = 300;
+/// A token that its issuer was asked about in vain is refused without asking for so many seconds. Short, because an issuer
+/// may know of a new token a moment late.
+pub const REFUSED_REMEMBERED: u64 = 5;
 /// So many bytes at the end of a credential choose its place: the end of a JWT is its signature, which differs
 /// wherever anything does. All of it is compared.
 const HASHED_BYTES: usize = 48;
@@ -89,6 +97,7 @@ impl Entry {
 pub struct Callers {
     young: RefCell<HashMap<u64, Entry>>,
     old: RefCell<HashMap<u64, Entry>>,
+    refusals: Refusals,
     /// Keyed, so that nobody chooses credentials that fall on one place.
     hasher: RandomState,
     /// One for each server: what it is shown of a caller is for it alone.
@@ -129,6 +138,38 @@ impl Callers {
         if entry.until > now {
             self.keep(self.key(place, server, credential), entry);
         }
+    }
+
+    /// Why this credential is refused at this server, if that was found out a moment ago.
+    pub fn find_refused(
+        &self,
+        place: Place,
+        server: ServerId,
+        credential: &[u8],
+        now: u64,
+    ) -> Option<Refused> {
+        if self.refusals.is_empty() {
+            return None;
+        }
+        self.refusals.find(self.whole_key(place, server, credential), now)
+    }
+
+    /// Remembers, until then, why this credential is refused at this server. For refusals that no retry would change
+    /// and that cost a question; see [`REFUSED_REMEMBERED`].
+    pub fn remember_refused(
+        &self,
+        place: Place,
+        server: ServerId,
+        credential: &[u8],
+        refused: Refused,
+        until: u64,
+    ) {
+        self.refusals.keep(self.whole_key(place, server, credential), refused, until);
+    }
+
+    /// The hash of all of a credential: what is refused is not compared, for it is not kept.
+    fn whole_key(&self, place: Place, server: ServerId, credential: &[u8]) -> u64 {
+        self.hasher.hash_one((place, server, credential))
     }
 
     fn keep(&self, key: u64, entry: Entry) {
@@ -205,6 +246,7 @@ impl Callers {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::policy::authn::refused::{EXPIRED, INACTIVE};
 
     fn caller(expires: Option<u64>) -> Rc<Caller> {
         let mut principal = Principal::anonymous([]);
@@ -268,5 +310,39 @@ mod tests {
         }
         assert!(callers.young.borrow().len() + callers.old.borrow().len() <= 2 * GENERATION);
         assert!(callers.find(Place::Bearer, server, b"token 0", 1_000).is_none());
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_for_what_was_shown_and_where_and_only_for_a_moment() {
+        let callers = Callers::default();
+        let (server, until) = (ServerId(0), 1_000 + REFUSED_REMEMBERED);
+        let one = [vec![b'a'; 100], vec![b'z'; HASHED_BYTES]].concat();
+        let other = [vec![b'b'; 100], vec![b'z'; HASHED_BYTES]].concat();
+        let find = |place, server, token: &[u8], now| callers.find_refused(place, server, token, now);
+        assert_eq!(find(Place::Bearer, server, &one, 1_000), None);
+        callers.remember_refused(Place::Bearer, server, &one, INACTIVE, until);
+        assert_eq!(find(Place::Bearer, server, &one, 1_000), Some(INACTIVE));
+        assert_eq!(find(Place::Bearer, server, &one, until - 1), Some(INACTIVE));
+        assert_eq!(find(Place::Bearer, server, &one, until), None, "over");
+        assert_eq!(find(Place::Bearer, ServerId(1), &one, 1_000), None, "at another server");
+        assert_eq!(find(Place::ApiKey, server, &one, 1_000), None, "shown elsewhere");
+        assert_eq!(find(Place::Bearer, server, &other, 1_000), None, "only the end is the same");
+        callers.remember_refused(Place::Bearer, server, &one, EXPIRED, until + 1);
+        assert_eq!(find(Place::Bearer, server, &one, until), Some(EXPIRED), "the newer counts");
+    }
+
+    #[test]
+    fn the_number_of_remembered_refusals_is_bounded_and_the_newest_stay() {
+        let callers = Callers::default();
+        let server = ServerId(0);
+        let token = |number: usize| format!("token {number}").into_bytes();
+        for number in 0..3 * refusals::GENERATION {
+            callers.remember_refused(Place::Bearer, server, &token(number), INACTIVE, 2_000);
+            assert!(callers.refusals.len() <= 2 * refusals::GENERATION);
+        }
+        let known =
+            |number: usize| callers.find_refused(Place::Bearer, server, &token(number), 1_000).is_some();
+        assert!(known(3 * refusals::GENERATION - 1) && known(2 * refusals::GENERATION));
+        assert!(!known(0));
     }
 }

@@ -10,10 +10,14 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use super::worker::{Live, Worker};
-use crate::link::{Answer, Errand, Order};
+use crate::io::Peer;
+use crate::link::{Answer, Errand, Order, Source};
 
 /// Exchanges of one worker that may be parked. One past it is told to come again.
 const PARKED_MAX: usize = 1024;
+/// Of these, those of one source, so that nobody shuts out the others by showing what must be asked about. Clients whose
+/// addresses are not known (through a Unix socket) are not told apart; behind a balancer, the PROXY protocol tells.
+const PARKED_PER_SOURCE_MAX: usize = 64;
 /// How long an exchange is parked. Control's own bounds are shorter; this one is for when control is not heard of.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -27,6 +31,7 @@ pub struct Errands {
 /// One parked exchange.
 #[derive(Default)]
 struct Parked {
+    source: Option<Source>,
     answer: Option<Answer>,
     waker: Option<Waker>,
 }
@@ -58,13 +63,35 @@ impl Errands {
     pub fn parked(&self) -> usize {
         self.parked.borrow().len()
     }
+
+    /// Whether another exchange of this source may be parked.
+    fn has_room(&self, source: Option<Source>) -> bool {
+        let parked = self.parked.borrow();
+        let of_same = || parked.values().filter(|other| other.source == source).count();
+        parked.len() < PARKED_MAX && (source.is_none() || of_same() < PARKED_PER_SOURCE_MAX)
+    }
+
+    /// Parks an exchange under a number of its own; `None` where there is no room.
+    fn park(&self, source: Option<Source>) -> Option<Place<'_>> {
+        if !self.has_room(source) {
+            return None;
+        }
+        let number = self.last.get() + 1;
+        self.last.set(number);
+        self.parked.borrow_mut().insert(number, Parked { source, ..Parked::default() });
+        Some(Place { errands: self, number })
+    }
 }
 
-/// Has control run an errand, and waits for what comes of it.
-pub async fn run(worker: &Rc<Worker>, live: &Rc<Live>, errand: Errand) -> Answer {
+/// Has control run an errand of the client `peer`, and waits for what comes of it.
+pub async fn run(worker: &Rc<Worker>, live: &Rc<Live>, errand: Errand, peer: Peer) -> Answer {
     let errands = &worker.errands;
     worker.stats.borrow_mut().errands += 1;
-    let answer = match order(worker, live, errand) {
+    let source = match peer {
+        Peer::Tcp(address) => Some(Source::of(address.ip())),
+        Peer::Unix => None,
+    };
+    let answer = match order(worker, live, errand, source) {
         Some(place) => {
             let mut patience = worker.net.sleep(PATIENCE);
             poll_fn(|cx| {
@@ -87,17 +114,55 @@ pub async fn run(worker: &Rc<Worker>, live: &Rc<Live>, errand: Errand) -> Answer
 }
 
 /// Parks the exchange and tells control; `None` where there is no room for either.
-fn order<'w>(worker: &'w Worker, live: &Live, errand: Errand) -> Option<Place<'w>> {
-    let errands = &worker.errands;
-    if errands.parked() >= PARKED_MAX {
-        return None;
-    }
-    let number = errands.last.get() + 1;
-    errands.last.set(number);
-    errands.parked.borrow_mut().insert(number, Parked::default());
-    let place = Place { errands, number };
-    let order = Order { deployment: Arc::clone(&live.deployment), errand, worker: worker.index, number };
+fn order<'w>(worker: &'w Worker, live: &Live, errand: Errand, source: Option<Source>) -> Option<Place<'w>> {
+    let place = worker.errands.park(source)?;
+    let deployment = Arc::clone(&live.deployment);
+    let order = Order { deployment, errand, source, worker: worker.index, number: place.number };
     worker.shared.orders.post(order).ok()?;
     worker.shared.orders_bell.ring();
     Some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn source(address: &str) -> Option<Source> {
+        Some(Source::of(address.parse::<IpAddr>().unwrap()))
+    }
+
+    #[test]
+    fn a_source_that_has_its_share_of_places_leaves_the_others_theirs() {
+        let errands = Errands::default();
+        let (one, other) = (source("192.0.2.1"), source("192.0.2.2"));
+        let mut held: Vec<_> = (0..PARKED_PER_SOURCE_MAX).map(|_| errands.park(one).unwrap()).collect();
+        assert!(errands.park(one).is_none());
+        assert!(errands.park(source("::ffff:192.0.2.1")).is_none(), "the same, written otherwise");
+        assert!(errands.park(other).is_some());
+        held.pop();
+        assert!(errands.park(one).is_some(), "a place that was given back");
+        drop(held);
+        assert_eq!(errands.parked(), 0);
+    }
+
+    #[test]
+    fn a_client_has_a_whole_network_of_ipv6() {
+        let errands = Errands::default();
+        let of = |number: usize| source(&format!("2001:db8:0:1::{number:x}"));
+        let _held: Vec<_> =
+            (0..PARKED_PER_SOURCE_MAX).map(|number| errands.park(of(number)).unwrap()).collect();
+        assert!(errands.park(of(PARKED_PER_SOURCE_MAX)).is_none());
+        assert!(errands.park(source("2001:db8:0:2::1")).is_some());
+    }
+
+    #[test]
+    fn there_are_so_many_places_in_all() {
+        let errands = Errands::default();
+        let _held: Vec<_> = (0..PARKED_MAX).map(|_| errands.park(None).unwrap()).collect();
+        assert!(errands.park(None).is_none());
+        assert!(errands.park(source("192.0.2.1")).is_none());
+    }
 }

@@ -82,6 +82,9 @@ fn serve(snapshot: Snapshot, source: Box<dyn Source>) -> ExitCode {
             "serving. {}",
             check::summary(&deployment.snapshot)
         );
+        for warning in check::warnings(&deployment.snapshot) {
+            tracing::warn!("{warning}");
+        }
     });
     exit_code(ended)
 }

@@ -13,6 +13,7 @@ mod authentication;
 mod mistakes;
 mod outbound;
 mod rate_limits;
+mod warnings;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const KEY: &[u8] = b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";

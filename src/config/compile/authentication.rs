@@ -9,6 +9,7 @@ use crate::config::finding::{At, Findings, Place};
 use crate::config::text::Reference;
 use crate::policy::authn::{Authn, Revoked};
 
+mod absent;
 mod api_keys;
 mod certificates;
 mod introspection;
@@ -17,7 +18,10 @@ mod mapping;
 
 /// The proofs that are accepted; `None` where everybody is served.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Option<Authn> {
-    let At { value: section, place } = file.authentication.as_ref()?;
+    let Some(At { value: section, place }) = &file.authentication else {
+        absent::check(file, findings);
+        return None;
+    };
     let roles = section.anonymous_roles.value.iter().map(|role| role.value.as_str().into());
     let authn = Authn {
         issuers: issuers::compile(file, section, context, findings).into(),

@@ -11,6 +11,7 @@ use crate::policy::authn::algorithm::Algorithm;
 use crate::policy::authn::api_key::Hash;
 use crate::policy::authn::certificate::NameKind;
 use crate::policy::authn::claims::ClaimPath;
+use crate::policy::authz::Pattern;
 
 pub mod date;
 mod spelling;
@@ -152,7 +153,9 @@ section! {
 }
 
 section! {
-    /// Who is asked about opaque tokens (RFC 7662).
+    /// Who is asked about opaque tokens (RFC 7662). A token that was refused is not asked about again for 5 seconds. Of
+    /// the clients at one address (of IPv6: in one /64 network), 64 a worker may wait for an answer at a time, and further
+    /// ones get 503; behind a load balancer, use `proxy_protocol`, so that each client has its own address.
     IntrospectionSection {
         /// The introspection endpoint.
         url: String = URL, required;
@@ -160,6 +163,9 @@ section! {
         client_id: String = NAME, required;
         /// Its secret: `env:NAME` or `file:NAME`.
         client_secret: Reference = CLIENT_SECRET, required;
+        /// What its tokens look like, such as `gho_*`: `*` stands for any run of characters. Others are refused at once, so
+        /// that nobody keeps the endpoint busy with words that cannot be tokens. When not given, it is asked about any.
+        token_pattern: Pattern = TOKEN_PATTERN, optional;
         /// What `iss` of an answer must be. Clients are sent there to get a token.
         issuer: String = ISSUER, optional;
         /// How long an answer is believed; a token that is revoked meanwhile is good for so long. Never past its `exp`.
@@ -212,6 +218,11 @@ const TRUST_DOMAIN: Text<String> = Text {
     wanted: "a trust domain such as `prod.example`",
     pattern: Some("^[a-z0-9._-]+$"),
     parse: spelling::trust_domain,
+};
+const TOKEN_PATTERN: Text<Pattern> = Text {
+    wanted: "what tokens look like, such as `gho_*`",
+    pattern: Some("^[A-Za-z0-9._~+/=-]*\\*[A-Za-z0-9._~+/=*-]*$"),
+    parse: spelling::token_pattern,
 };
 const CLIENT_SECRET: Text<Reference> = Text {
     wanted: "`env:NAME` or `file:NAME`",

@@ -8,6 +8,7 @@ use super::json;
 use super::jwt::{Required, check_audience, check_required, check_times, check_unbound, time};
 use super::refused::{INACTIVE, MALFORMED_ANSWER, REQUIRED_CLAIM, Refused, UNKNOWN_ISSUER, UNSUPPORTED_TYPE};
 use crate::base::Secret;
+use crate::policy::authz::Pattern;
 use crate::policy::principal::{Principal, Proof};
 
 /// Bytes of an answer.
@@ -22,6 +23,8 @@ pub struct Introspection {
     pub client_id: Box<str>,
     /// And proves it.
     pub client_secret: Secret,
+    /// What its tokens look like, if that is known: nobody is asked about others.
+    pub token_pattern: Option<Pattern>,
     /// What `iss` must be, if anything.
     pub issuer: Option<Box<str>>,
     /// How long an answer may be believed, in seconds: a token that is revoked meanwhile is good for so long.
@@ -39,6 +42,12 @@ pub struct Introspection {
 }
 
 impl Introspection {
+    /// Whether it is worth asking about `token`.
+    pub fn may_know(&self, token: &[u8]) -> bool {
+        let Some(pattern) = &self.token_pattern else { return true };
+        std::str::from_utf8(token).is_ok_and(|token| pattern.matches(token))
+    }
+
     /// Who shows a token of which the endpoint said `answer`.
     ///
     /// # Errors

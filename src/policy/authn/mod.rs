@@ -198,14 +198,15 @@ impl Authn {
         outcome(keys.authenticate(key, facts))
     }
 
-    /// A JWT is verified here wherever there are issuers of JWTs; every other token is asked about.
+    /// A JWT is verified here wherever there are issuers of JWTs; every other token is asked about, unless it does not
+    /// look like one that is known there.
     fn token(&self, token: &[u8], facts: &Facts<'_>) -> Outcome {
         if !self.issuers.is_empty() && (self.introspection.is_none() || jws::is_jwt(token)) {
             return jwt::authenticate(self, token, facts);
         }
-        match self.introspection {
-            Some(_) => Outcome::NeedsIntrospection,
-            None => Outcome::Refused(refused::UNSUPPORTED),
+        match &self.introspection {
+            Some(asked) if asked.may_know(token) => Outcome::NeedsIntrospection,
+            Some(_) | None => Outcome::Refused(refused::UNSUPPORTED),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::base::Secret;
 use crate::config::snapshot::{Protection, Server, Snapshot};
 use crate::link::{Answer, Errand};
 use crate::policy::authn::{Authn, Credential, Facts, Outcome, Refused, refused};
-use crate::proxy::caller::{Caller, Place};
+use crate::proxy::caller::{Caller, Place, REFUSED_REMEMBERED};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
 use crate::wire::http1::{HeaderId, Method, RequestHead};
@@ -113,6 +113,9 @@ pub fn identify(
     if let Some(caller) = callers.find(place, server.id, shown, now) {
         return Ok(Some(caller));
     }
+    if let Some(reason) = callers.find_refused(place, server.id, shown, now) {
+        return Err(refuse(&reason));
+    }
     // The time of the last tick would make a token that was issued a moment ago one of the future.
     let now = worker.net.wall();
     let outcome = ask(authn, live, credential, certificate, brought, server, now);
@@ -127,7 +130,12 @@ pub fn identify(
         Outcome::Refused(reason) if brought.keys_failed && reason == refused::UNKNOWN_KEY => {
             Err(refuse(&refused::NO_KEYS))
         }
-        Outcome::Refused(reason) => Err(refuse(&reason)),
+        Outcome::Refused(reason) => {
+            if brought.introspected.is_some() && reason.status == 401 {
+                callers.remember_refused(place, server.id, shown, reason, now + REFUSED_REMEMBERED);
+            }
+            Err(refuse(&reason))
+        }
         Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
         Outcome::NeedsIntrospection if brought.may_wait() && brought.introspected.is_none() => {
             Err(Stop::Wait(Errand::Introspect(Secret::new(shown))))

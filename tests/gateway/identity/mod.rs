@@ -4,11 +4,13 @@ mod access;
 mod advisories;
 mod api_keys;
 mod certificates;
+mod floods;
 mod introspection;
 mod keys;
 mod sessions;
 mod tokens;
 mod upstream;
+mod warnings;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,9 +1,18 @@
 //! `access` and `tests`.
 
-use super::{findings, good, with};
+use super::{findings, good};
 use crate::config::check::run_in;
 use crate::config::world::fake::Fake;
 use crate::policy::authz::{Effect, RULES_MAX};
+
+/// Without it, what a rule says of callers is a mistake.
+const AUTHENTICATION: &str =
+    "authentication: {issuers: [{issuer: 'https://idp.example', audiences: [api]}]}\n";
+
+/// A file with one server `a`, these lines, and authentication.
+fn with(lines: &str) -> String {
+    super::with(lines) + if lines.contains("authentication:") { "" } else { AUTHENTICATION }
+}
 
 /// A file with one server `a`, and a rule of these lines.
 fn rule(options: &str) -> String {
@@ -69,6 +78,36 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
         let found = findings(&with(lines));
         assert!(found.contains(part), "{lines}\n{found}");
     }
+}
+
+#[test]
+fn a_rule_about_callers_whom_nobody_asks_who_they_are_is_a_mistake() {
+    let without = |rule: &str| findings(&super::with(&format!("access: {{rules: [{{{rule}}}]}}\n")));
+    for condition in [
+        "roles: ['*']",
+        "scopes: [s]",
+        "agents: ['*']",
+        "users: [u]",
+        "tenants: [t]",
+        "claims: {iss: '*'}",
+        "proofs: [jwt, certificate]",
+    ] {
+        let name = condition.split(':').next().unwrap();
+        // A deny that nobody meets protects as little as an allow that nobody meets permits.
+        for effect in ["allow", "deny"] {
+            let found = without(&format!("effect: {effect}, {condition}"));
+            let part = format!("access.rules[0].{name}: is never met without `authentication`");
+            assert!(found.contains(&part) && found.lines().count() == 1, "{condition}\n{found}");
+        }
+        assert_eq!(findings(&rule(condition)), "");
+    }
+    for condition in ["tools: [x]", "sources: [10.0.0.0/8]", "proofs: [jwt, anonymous]"] {
+        assert_eq!(without(&format!("effect: allow, {condition}")), "", "{condition}");
+    }
+    // One mistake, one finding.
+    let broken = super::with("authentication: 5\naccess: {rules: [{effect: allow, roles: [r]}]}\n");
+    let found = findings(&broken);
+    assert!(found.contains("authentication: is") && found.lines().count() == 1, "{found}");
 }
 
 #[test]

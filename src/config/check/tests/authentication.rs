@@ -153,7 +153,7 @@ fn certificates_and_introspection_are_compiled() {
             "certificates:",
             "  trust_domains: [prod.example]",
             "  entries: [{name: 'spiffe://prod.example/agent/*', roles: [b, a]}, {name: 'spiffe://prod.example/x', agent: x}]",
-            "introspection: {url: 'https://idp.example/i', client_id: gw, client_secret: 'env:SECRET', cache: 5s}",
+            "introspection: {url: 'https://idp.example/i', client_id: gw, client_secret: 'env:SECRET', cache: 5s, token_pattern: 'gho_*'}",
         ],
     );
     let certificates = authn.certificates.as_ref().unwrap();
@@ -166,6 +166,7 @@ fn certificates_and_introspection_are_compiled() {
         (asked.client_secret.reveal(), asked.cache, asked.require_audience),
         (&b"hunter2"[..], 5, true)
     );
+    assert!(asked.may_know(b"gho_x") && !asked.may_know(b"x"));
     assert!(authn.fetches());
 }
 
@@ -380,6 +381,18 @@ fn mistakes_in_certificates_and_introspection_are_found() {
         (
             "introspection: {url: 'https://a', client_id: a, client_secret: 'env:TWO'}",
             "introspection.client_secret: is empty, or has more",
+        ),
+        (
+            "introspection: {url: 'https://a', client_id: a, client_secret: 'env:SECRET', token_pattern: hunter2}",
+            "introspection.token_pattern: matches one token at the most",
+        ),
+        (
+            "introspection: {url: 'https://a', client_id: a, client_secret: 'env:SECRET', token_pattern: '**'}",
+            "introspection.token_pattern: matches every token",
+        ),
+        (
+            "introspection: {url: 'https://a', client_id: a, client_secret: 'env:SECRET', token_pattern: 'hunter2 *'}",
+            "introspection.token_pattern: matches no token",
         ),
         (
             "introspection: {url: 'https://a', client_id: a, client_secret: 'env:NO'}",

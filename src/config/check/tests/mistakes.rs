@@ -196,6 +196,12 @@ fn each_mistake_is_found_where_it_stands() {
             "servers[0].idempotent_tools[0]: cannot be the name of a tool",
         ),
         (server_with("timeouts: {drain: 1s}"), "servers[0].timeouts.drain: is not an option"),
+        (
+            server_with("anonymous: true"),
+            "f:4:14: servers[0].anonymous: has no effect without `authentication`",
+        ),
+        (server_with("audiences: [x]"), "servers[0].audiences: has no effect without `authentication`"),
+        (server_with("scopes: [x]"), "servers[0].scopes: has no effect without `authentication`"),
         // Headers.
         (server_with("headers: {Host: a}"), "servers[0].headers.Host: is a header that the gateway"),
         (server_with("headers: {MCP-Session-Id: a}"), "servers[0].headers.MCP-Session-Id: is a header that"),

@@ -28,6 +28,7 @@ pub fn compile(
         url: section.url.as_ref()?.value.as_str().into(),
         client_id: section.client_id.as_ref()?.value.as_str().into(),
         client_secret: secret??,
+        token_pattern: section.token_pattern.as_ref().map(|pattern| pattern.value.clone()),
         issuer: optional(&section.issuer),
         cache: section.cache.value.as_secs(),
         require_audience: section.require_audience.value,

@@ -8,6 +8,7 @@ use crate::config::url;
 use crate::policy::authn::api_key::{Hash, is_id};
 use crate::policy::authn::certificate::spiffe;
 use crate::policy::authn::claims::{ClaimPath, NAME_BYTES_MAX};
+use crate::policy::authz::Pattern;
 
 /// The name of an agent, a user, a role.
 pub fn name(text: &str) -> Result<String, Problem> {
@@ -108,3 +109,24 @@ pub fn secret_reference(text: &str) -> Result<Reference, Problem> {
         "keep the secret out of this file: write `env:NAME` or `file:NAME`",
     ))
 }
+
+/// What tokens look like. Never quoted in a problem: what has no `*` may be a token.
+pub fn token_pattern(text: &str) -> Result<Pattern, Problem> {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=*".contains(&byte);
+    if text.len() > TOKEN_PATTERN_BYTES_MAX || !text.bytes().all(may_stand) {
+        let fix = format!(
+            "write at most {TOKEN_PATTERN_BYTES_MAX} of the characters that a token has (RFC 6750), and `*`"
+        );
+        return Err(Problem::new("matches no token", fix));
+    }
+    if !text.contains('*') {
+        return Err(Problem::new("matches one token at the most", "write what all begin with, then `*`"));
+    }
+    if text.bytes().all(|byte| byte == b'*') {
+        return Err(Problem::new("matches every token", "remove it, or write what tokens begin with"));
+    }
+    Pattern::parse(text).map_err(|_| Problem::new("cannot be read", "write what tokens begin with, then `*`"))
+}
+
+/// Bytes of a pattern of tokens.
+const TOKEN_PATTERN_BYTES_MAX: usize = 128;

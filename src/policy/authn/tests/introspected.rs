@@ -7,13 +7,15 @@ use crate::base::Secret;
 use crate::policy::Proof;
 use crate::policy::authn::claims::Mapping;
 use crate::policy::authn::introspection::ANSWER_BYTES_MAX;
-use crate::policy::authn::{Introspection, Outcome};
+use crate::policy::authn::{Credential, Introspection, Outcome};
+use crate::policy::authz::Pattern;
 
 pub(super) fn introspection() -> Introspection {
     Introspection {
         url: "https://idp.example/introspect".into(),
         client_id: "gateway".into(),
         client_secret: Secret::new(*b"hunter2"),
+        token_pattern: None,
         issuer: None,
         cache: 60,
         require_audience: true,
@@ -117,4 +119,24 @@ fn garbage_is_no_answer() {
         let Outcome::Refused(refused) = outcome else { panic!("{outcome:?}") };
         assert_eq!((refused.status, refused.reason), (503, "malformed_answer"));
     }
+}
+
+#[test]
+fn nobody_is_asked_about_a_token_that_looks_like_no_token_of_theirs() {
+    let mut setting = Setting::empty();
+    let mut asked = introspection();
+    asked.token_pattern = Some(Pattern::parse("gho_*").unwrap());
+    setting.authn.introspection = Some(asked);
+    let outcome = |setting: &Setting, token: &[u8]| {
+        setting.authn.authenticate(Credential::Bearer(token), &setting.facts())
+    };
+    for token in [&b"gho_x"[..], b"gho_"] {
+        assert!(matches!(outcome(&setting, token), Outcome::NeedsIntrospection));
+    }
+    for token in [&b"gh"[..], b"xgho_x", b"GHO_x", b"\xffgho_", b""] {
+        let Outcome::Refused(refused) = outcome(&setting, token) else { panic!("{token:?}") };
+        assert_eq!((refused.status, refused.reason), (401, "unsupported"));
+    }
+    setting.authn.introspection = Some(introspection());
+    assert!(matches!(outcome(&setting, b"anything"), Outcome::NeedsIntrospection));
 }

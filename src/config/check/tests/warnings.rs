@@ -1,0 +1,102 @@
+//! What is no mistake and is said all the same.
+
+use super::{CERTIFICATE, KEY};
+use crate::config::check::{run_in, warnings};
+use crate::config::compile::Context;
+use crate::config::finding::Findings;
+use crate::config::world::fake::Fake;
+
+const ISSUER: &str = "authentication: {issuers: [{issuer: 'https://idp.example'}]}\n";
+const ONE: &str = "servers: [{name: a, url: 'http://up.example', audiences: [a]}]\n";
+
+fn of(text: &str) -> Vec<String> {
+    let world = Fake {
+        variables: vec![("SECRET", b"hunter2".to_vec())],
+        files: vec![("/rg/cert.pem", CERTIFICATE.to_vec()), ("/rg/key.pem", KEY.to_vec())],
+    };
+    let context = Context { world: &world, directory: std::path::Path::new("/rg") };
+    let snapshot = super::check(text, 1, &context, Findings::of("f"));
+    warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")))
+}
+
+#[test]
+fn credentials_in_the_clear_are_warned_of() {
+    let listen = |listener: &str| format!("listeners: [{{{listener}}}]\n");
+    let open = listen("address: '0.0.0.0:80'");
+    let found = of(&format!("{ONE}{ISSUER}{open}"));
+    assert!(
+        found.len() == 1
+            && found[0].starts_with("listeners[0] takes tokens and keys over plain HTTP on 0.0.0.0:80"),
+        "{found:?}"
+    );
+    let asked =
+        "authentication: {introspection: {url: 'https://a', client_id: a, client_secret: 'env:SECRET'}}\n";
+    assert_eq!(of(&format!("{ONE}{asked}{open}")).len(), 1);
+    let hash = crate::policy::authn::api_key::Hash::of(b"rgk_x", b"saltsalt").reveal();
+    let keys = format!("authentication: {{api_keys: [{{id: a, hash: '{hash}', agent: a}}]}}\n");
+    assert_eq!(of(&format!("{ONE}{keys}{open}")).len(), 1);
+
+    let balanced = listen("address: '0.0.0.0:80', proxy_protocol: any");
+    assert_eq!(
+        of(&format!("{ONE}{ISSUER}{balanced}")).len(),
+        1,
+        "of what the balancer does nothing is known"
+    );
+    assert_eq!(of(&format!("public_url: http://gw.example\n{ONE}{ISSUER}{balanced}")).len(), 1);
+    assert_eq!(of(&format!("public_url: https://gw.example\n{ONE}{ISSUER}{open}")).len(), 1);
+    for quiet in [
+        format!("public_url: https://gw.example\n{ONE}{ISSUER}{balanced}"),
+        format!("{ONE}{ISSUER}{}", listen("address: '127.0.0.1:80'")),
+        format!("{ONE}{ISSUER}{}", listen("address: '[::1]:80'")),
+        format!("{ONE}{ISSUER}{}", listen("address: 'unix:/run/a.sock'")),
+        format!(
+            "{ONE}{ISSUER}{}",
+            listen("address: '0.0.0.0:80', tls: {certificate: cert.pem, key: key.pem}")
+        ),
+        format!("servers: [{{name: a, url: 'http://up.example'}}]\n{open}"),
+        format!(
+            "servers: [{{name: a, url: 'http://up.example', anonymous: true}}]\nauthentication: {{}}\n{open}"
+        ),
+    ] {
+        assert_eq!(of(&quiet), [""; 0], "{quiet}");
+    }
+}
+
+#[test]
+fn an_audience_of_several_servers_is_warned_of_once() {
+    let servers = |audiences: &[&str]| -> String {
+        let server = |(n, list): (usize, &&str)| {
+            format!("- {{name: s{n}, url: 'http://up.example:{}', audiences: [{list}]}}\n", n + 1)
+        };
+        format!("servers:\n{}{ISSUER}", audiences.iter().enumerate().map(server).collect::<String>())
+    };
+    assert_eq!(of(&servers(&["a", "b"])), [""; 0]);
+    assert_eq!(of(&servers(&["'a', 'a'", "b"])), [""; 0], "a server shares nothing with itself");
+    let found = of(&servers(&["z", "b, c", "c, z", "z", "z", "z"]));
+    assert!(
+        found[0].starts_with("the servers s0, s2, s3, s4 and 1 more share the audience `z`"),
+        "{found:?}"
+    );
+    assert!(found[1].starts_with("the servers s1, s2 share the audience `c`"), "{found:?}");
+    assert_eq!(found.len(), 2);
+    let all = "a, b, c, d, e, f, g, h, i, j";
+    let many = of(&servers(&[all, all]));
+    assert_eq!((many.len(), &*many[8]), (9, "2 more audiences are shared by several servers"));
+    let keys = servers(&["a", "a"]).replace(ISSUER, "");
+    let hash = crate::policy::authn::api_key::Hash::of(b"rgk_x", b"saltsalt").reveal();
+    let keys = format!("{keys}authentication: {{api_keys: [{{id: a, hash: '{hash}', agent: a}}]}}\n");
+    assert_eq!(of(&keys), [""; 0], "a key has no audience");
+}
+
+#[test]
+fn check_writes_warnings_and_praises_all_the_same() {
+    let text = format!("{ONE}{ISSUER}listeners: [{{address: '0.0.0.0:80'}}]\n");
+    let world = Fake { files: vec![("/f.yaml", text.into_bytes())], ..Fake::default() };
+    let mut out = Vec::new();
+    let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world).unwrap();
+    let out = String::from_utf8(out).unwrap();
+    let lines: Vec<_> = out.lines().collect();
+    assert_eq!((code, lines.len()), (0, 2), "{out}");
+    assert!(lines[0].starts_with("/f.yaml: warning: listeners[0] takes tokens"), "{out}");
+    assert!(lines[1].starts_with("/f.yaml: good. 1 server on"), "{out}");
+}

@@ -1,0 +1,85 @@
+//! What is not wrong with a configuration, but worth a second look.
+
+use crate::config::snapshot::{ListenAddress, Listener, ProxyProtocol, Server, Snapshot};
+use crate::policy::authn::Authn;
+
+/// Audiences that are named. A thousand servers may share one each.
+const AUDIENCES_MAX: usize = 8;
+/// Servers that are named of each.
+const SERVERS_MAX: usize = 4;
+
+/// What the operator should know and may well have meant, one line each: credentials that cross a network in the clear,
+/// audiences that several servers share. Written to the log at the start and at each reload, and by `ringgate check`.
+pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
+    let Some(authn) = &snapshot.authn else { return Vec::new() };
+    let mut all = Vec::new();
+    if shows_secrets(authn) {
+        let behind_tls = snapshot.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
+        let open =
+            snapshot.listeners.iter().enumerate().filter(|(_, listener)| is_open(listener, behind_tls));
+        all.extend(open.map(|(index, listener)| in_the_clear(index, listener)));
+    }
+    if !authn.issuers.is_empty() || authn.introspection.is_some() {
+        all.extend(shared_audiences(&snapshot.servers));
+    }
+    all
+}
+
+/// Whether callers show what whoever reads it can show too. The key of a certificate does not travel.
+fn shows_secrets(authn: &Authn) -> bool {
+    !authn.issuers.is_empty() || authn.api_keys.is_some() || authn.introspection.is_some()
+}
+
+/// Whether what clients send to the listener crosses a network in the clear, as far as can be told. A PROXY header comes
+/// from a balancer, which may well be where TLS ends if clients know the gateway by `https`.
+fn is_open(listener: &Listener, behind_tls: bool) -> bool {
+    let ListenAddress::Tcp(address) = &listener.address else { return false };
+    let balanced = listener.proxy_protocol != ProxyProtocol::Off && behind_tls;
+    listener.tls.is_none() && !address.ip().to_canonical().is_loopback() && !balanced
+}
+
+fn in_the_clear(index: usize, listener: &Listener) -> String {
+    let address = match &listener.address {
+        ListenAddress::Tcp(address) => address.to_string(),
+        ListenAddress::Unix { path, .. } => path.display().to_string(),
+    };
+    format!(
+        "listeners[{index}] takes tokens and keys over plain HTTP on {address}: whoever is on the way can use them \
+         (give it `tls`; where a balancer ends TLS, set `public_url` to its https URL and use `proxy_protocol`)"
+    )
+}
+
+/// Each audience that is good for several servers, in the order of the file.
+fn shared_audiences(servers: &[Server]) -> Vec<String> {
+    let mut by_audience: Vec<(&str, usize, &str)> = Vec::new();
+    for (index, server) in servers.iter().enumerate() {
+        let audiences = server.protection.audiences.iter();
+        by_audience.extend(audiences.map(|audience| (&**audience, index, &*server.name)));
+    }
+    by_audience.sort_unstable();
+    by_audience.dedup();
+    let groups = by_audience.chunk_by(|one, other| one.0 == other.0);
+    let mut shared: Vec<_> = groups.filter(|group| group.len() > 1).collect();
+    shared.sort_by_key(|group| group[0].1);
+    let more = shared.len().saturating_sub(AUDIENCES_MAX);
+    let mut lines: Vec<_> = shared.into_iter().take(AUDIENCES_MAX).map(shared_audience).collect();
+    if more > 0 {
+        let noun = if more == 1 { "audience is" } else { "audiences are" };
+        lines.push(format!("{more} more {noun} shared by several servers"));
+    }
+    lines
+}
+
+fn shared_audience(group: &[(&str, usize, &str)]) -> String {
+    let names: Vec<_> = group.iter().take(SERVERS_MAX).map(|(_, _, name)| *name).collect();
+    let more = match group.len().saturating_sub(SERVERS_MAX) {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    let audience = group.first().map_or("", |(audience, _, _)| audience);
+    format!(
+        "the servers {}{more} share the audience `{audience}`: a token for one is good for all of them \
+         (give each `audiences` of its own, unless they are one resource)",
+        names.join(", ")
+    )
+}
