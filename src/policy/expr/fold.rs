@@ -110,7 +110,11 @@ mod tests {
             ("arguments.n == 1", &[], false),
             ("tool == method", &[], false),
         ] {
-            assert_eq!(found(text), (expected.iter().map(|text| (*text).to_owned()).collect(), whole), "{text}");
+            assert_eq!(
+                found(text),
+                (expected.iter().map(|text| (*text).to_owned()).collect(), whole),
+                "{text}"
+            );
         }
     }
 }
