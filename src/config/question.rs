@@ -105,8 +105,10 @@ impl Question {
 
     fn with_facts<T>(&self, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
         let (body, arguments) = (self.body().to_string(), self.arguments.as_ref().map(Json::to_string));
-        let header =
-            |name: &str| self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_bytes());
+        let header = |name: &str| {
+            let line = self.headers.iter().find(|(own, _)| own == name);
+            Ok(line.map(|(_, value)| value.as_bytes()))
+        };
         ask(&Facts {
             source: self.source,
             now: self.now,

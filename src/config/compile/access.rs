@@ -5,7 +5,8 @@ use crate::config::file::File;
 use crate::config::file::access::{DeniedAs, Mode, RuleSection, TimeSection};
 use crate::config::finding::{At, Findings, Place, closest};
 use crate::config::snapshot::{Access, Network, Server};
-use crate::policy::authz::{Block, Path, Pattern, Rule, Rules, Schedule, VARIABLES, Wanted};
+use crate::config::units::shorten;
+use crate::policy::authz::{Block, Path, Pattern, Rule, Rules, Schedule, VARIABLES, Wanted, canonical};
 use crate::policy::expr::Expression;
 
 /// The rules.
@@ -45,7 +46,7 @@ fn compile_rule(rule: &At<RuleSection>, servers: &[Server], findings: &mut Findi
         methods: patterns(&section.methods),
         tools: patterns(&section.tools),
         prompts: patterns(&section.prompts),
-        resources: patterns(&section.resources),
+        resources: resources(&section.resources, findings),
         roles: patterns(&section.roles),
         scopes: values(&section.scopes).map(|scope| scope.as_str().into()).collect(),
         agents: patterns(&section.agents),
@@ -62,6 +63,20 @@ fn compile_rule(rule: &At<RuleSection>, servers: &[Server], findings: &mut Findi
 
 fn values<T>(list: &Option<At<Vec<At<T>>>>) -> impl Iterator<Item = &T> {
     list.iter().flat_map(|list| list.value.iter().map(|element| &element.value))
+}
+
+/// Patterns of URIs. One that no URI can match that is let through would be a rule that does nothing.
+fn resources(list: &Option<At<Vec<At<Pattern>>>>, findings: &mut Findings) -> Box<[Pattern]> {
+    for At { value: pattern, place } in list.iter().flat_map(|list| &list.value) {
+        if let Some(fault) = canonical::pattern_fault(pattern) {
+            let what = format!(
+                "`{}` matches no URI in its canonical spelling: {fault}",
+                shorten(&pattern.to_string())
+            );
+            findings.add(place, what, "write it so; see `access.rules[].resources` in the reference");
+        }
+    }
+    values(list).cloned().collect()
 }
 
 /// The servers by index. One that is not known is a finding, so that a rule never counts for more than it says.

@@ -50,7 +50,13 @@ section! {
         tools: Vec<At<Pattern>> = THINGS, optional;
         /// Prompts, by their names.
         prompts: Vec<At<Pattern>> = THINGS, optional;
-        /// Resources, by URI, as in `file:///public/*`.
+        /// Resources, by URI, as in `file:///public/*`. Where any rule tells resources apart, URIs are let through in
+        /// their canonical spelling only (RFC 3986 section 6.2.2), as servers disagree about the others, and everything
+        /// else is denied and not listed: scheme and host in lower case, no segments `.` and `..`, no blanks,
+        /// backslashes or characters that are not ASCII, no `%` escapes in lower case or of characters that need none;
+        /// `file:///` without a host, `//`, `%2F`, `?` and `#`; `https` and the like with a path and without user, usual
+        /// port and `#`. Whether upper and lower case in a path differ, and what a link leads to, only the server knows:
+        /// prefer rules that allow some resources to rules that deny some.
         resources: Vec<At<Pattern>> = THINGS, optional;
         /// Roles, of which the caller has one.
         roles: Vec<At<Pattern>> = NAMES, optional;
@@ -72,8 +78,11 @@ section! {
         /// Times of the week at which it counts.
         time: TimeSection = sub::<TimeSection>(), optional;
         /// Arguments of the call and their values, written as in `claims`. Of an argument that is a list, every element must
-        /// be as wanted for a rule that allows, and one for a rule that denies. Arguments with a key twice count as
-        /// matched for a rule that denies, and as not matched for one that allows.
+        /// be as wanted for a rule that allows, and one for a rule that denies. What servers may read in several ways
+        /// counts as matched for a rule that denies, and as not matched for one that allows: arguments with a key twice,
+        /// or with one of these keys in another case (`Path` for `path`), and, where a pattern with `/` is given, a path
+        /// with a segment `.` or `..`. Links, and names of files that differ in other ways, only the server knows: prefer
+        /// rules that allow some values to rules that deny some.
         arguments: Vec<(At<String>, Vec<Wanted>)> = MapOf { value: WantedValues, max: 32 }, optional;
         /// An expression (CEL) for what the other conditions cannot say, such as `body.params.arguments.rows < 1000`. It may
         /// use `method`, `tool`, `prompt`, `resource`, `server`, `agent`, `user`, `tenant`, `roles`, `scopes`, `claims`,
@@ -81,7 +90,8 @@ section! {
         /// empty text. One without an answer, such as a comparison of an argument that is not there, counts as met for
         /// a rule that denies and as not met for one that allows: ask first, with `has(arguments.rows)`. A rule that denies
         /// and names no tools, prompts, resources or arguments is also asked about the protocol around them, where `body`
-        /// has no `params.name`: begin such an expression with `method == "tools/call" && `.
+        /// has no `params.name`: begin such an expression with `method == "tools/call" && `. Keys count letter by letter here, and paths are not
+        /// looked into: what servers may read in several ways is for `arguments`.
         when: String = WHEN, optional;
     }
 }

@@ -196,6 +196,14 @@ impl Rule {
         self.is_about(target) || matches!(target, Target::Resource(uri) if uri.contains('{') && meets(uri))
     }
 
+    /// Whether it can treat one resource otherwise than another.
+    pub fn tells_resources_apart(&self) -> bool {
+        let looks = |when: &Expression| ["resource", "body", HEADERS].iter().any(|name| when.uses(name));
+        let is_all = |pattern: &Pattern| pattern.is_all();
+        let names_some = !self.resources.is_empty() && !self.resources.iter().any(is_all);
+        names_some || self.when.as_ref().is_some_and(looks)
+    }
+
     /// Whether it is only about certain tools, prompts or resources.
     pub fn names_things(&self) -> bool {
         !(self.tools.is_empty() && self.prompts.is_empty() && self.resources.is_empty())

@@ -1,19 +1,22 @@
 //! Whether the caller may: each message of a request against the rules, and the answers to those that may not.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::thread::LocalKey;
 
 use super::Refusal;
 use super::identify::{has_scopes, needs_scope};
 use super::refuser::Refuser;
 use crate::config::snapshot::{Access, Limits, Server};
 use crate::io::Peer;
-use crate::policy::authz::{Decision, Facts, Operation, Rule, Rules, Target, Verdict};
+use crate::policy::authz::{Decision, Facts, Operation, Path, Repeated, Rule, Rules, Target, Verdict};
+use crate::policy::expr::parse_json;
 use crate::policy::listing::{Keep, Kind as Listed};
 use crate::proxy::caller::Caller;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
-use crate::wire::http1::{HeaderId, RequestHead};
+use crate::wire::http1::{Header, HeaderId, RequestHead};
 use crate::wire::json::{Padded, Text};
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
 use crate::wire::mcp::{Method, MethodId, Object, method};
@@ -24,6 +27,9 @@ const INVALID_PARAMS: i64 = -32602;
 const METHOD_NOT_FOUND: i64 = -32601;
 /// MCP up to 2025-11-25: no such resource.
 const RESOURCE_NOT_FOUND: i64 = -32002;
+
+/// Where a listener names the resources that it wants to hear of (MCP 2026-07-28).
+const SUBSCRIPTIONS: &str = "params.notifications.resourceSubscriptions";
 
 /// What is asked of whom, by whom: everything that the rules are given besides the message.
 #[derive(Clone, Copy)]
@@ -141,12 +147,15 @@ impl Ask<'_, '_> {
         refuser: &Refuser<'_>,
         malformed: impl Fn(&str) -> Refusal,
     ) -> Result<(), Refusal> {
-        let Ok(message) = serde_json::from_slice::<serde_json::Value>(whole(envelope)) else {
-            return Err(malformed("the message cannot be read"));
+        // What is checked is what every server reads: no key twice, and none in another case.
+        let Some(message) = parse_json(whole(envelope)) else {
+            return Err(malformed("the message cannot be read in one way only"));
         };
-        let Some(uris) = message.pointer("/params/notifications/resourceSubscriptions") else {
-            return Ok(());
+        let found = Path::parse(SUBSCRIPTIONS).map(|path| path.find_clear(&message));
+        let Ok(Ok(uris)) = found else {
+            return Err(malformed("params.notifications.resourceSubscriptions is spelt in another case"));
         };
+        let Some(uris) = uris else { return Ok(()) };
         let Some(uris) = uris.as_array() else {
             return Err(malformed("params.notifications.resourceSubscriptions is not a list"));
         };
@@ -171,18 +180,24 @@ impl Ask<'_, '_> {
         body: &[u8],
         arguments: Option<&[u8]>,
     ) -> Decision {
-        let header = |name: &str| -> Option<&[u8]> {
-            self.head
-                .headers()
-                .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
-                .filter(|field| !is_credential(field.id))
-                .map(|field| field.value)
-        };
+        let header = |name: &str| self.header(name);
         let facts = Facts { source: self.source, now: self.worker.wall(), body, arguments, header: &header };
         let Some(grants) = &self.caller.grants else {
             return Decision { verdict: Verdict::Deny, rule: None, reported: None };
         };
         rules.authorize(grants, &self.caller.principal, operation, &facts)
+    }
+
+    /// The value of a header that rules may look at. What `Connection` names does not reach the server, and counts as
+    /// not there.
+    fn header(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
+        let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+        let mut lines = self.head.headers().filter(named);
+        let Some(first) = lines.next() else { return Ok(None) };
+        if is_credential(first.id) || self.head.is_named_by_connection(first.name) {
+            return Ok(None);
+        }
+        if lines.next().is_some() { Err(Repeated) } else { Ok(Some(first.value)) }
     }
 
     fn judge(
@@ -194,7 +209,7 @@ impl Ask<'_, '_> {
     ) -> Result<(), Refusal> {
         if let Some(rule) = decision.reported {
             self.worker.stats.borrow_mut().reported += 1;
-            self.log(rule, operation, "a rule in report mode would decide otherwise");
+            self.log(rule, operation, &REPORTED, "a rule in report mode would decide otherwise");
         }
         match &decision.verdict {
             Verdict::Allow => Ok(()),
@@ -204,13 +219,14 @@ impl Ask<'_, '_> {
             }
             Verdict::Deny => {
                 self.worker.stats.borrow_mut().denied += 1;
-                self.log(decision.rule.unwrap_or(u32::MAX), operation, "denied");
+                self.log(decision.rule.unwrap_or(u32::MAX), operation, &DENIED, "denied");
                 Err(self.denial(operation, id, refuser))
             }
         }
     }
 
-    fn log(&self, rule: u32, operation: &Operation<'_>, what: &str) {
+    fn log(&self, rule: u32, operation: &Operation<'_>, line: &'static LocalKey<Restraint>, what: &str) {
+        let Some(kept_back) = line.with(|line| line.may_speak(self.worker.wall())) else { return };
         let principal = &self.caller.principal;
         let rules = self.access().rules.as_ref();
         let rule = match rules.and_then(|rules| rules.list().get(rule as usize)) {
@@ -224,11 +240,12 @@ impl Ask<'_, '_> {
         };
         tracing::info!(
             server = %self.server.name,
-            method = operation.method,
-            thing,
-            agent = principal.agent.as_deref().unwrap_or(""),
-            user = principal.user.as_deref().unwrap_or(""),
+            method = cut(operation.method),
+            thing = cut(thing),
+            agent = cut(principal.agent.as_deref().unwrap_or("")),
+            user = cut(principal.user.as_deref().unwrap_or("")),
             rule,
+            kept_back,
             "{what}"
         );
     }
@@ -257,6 +274,40 @@ impl Ask<'_, '_> {
             Target::Protocol => answer(403, 403, "you may not use this server", None),
         }
     }
+}
+
+thread_local! {
+    static DENIED: Restraint = const { Restraint::new() };
+    static REPORTED: Restraint = const { Restraint::new() };
+}
+
+/// Lets a worker write a line that callers can bring about once in a second.
+struct Restraint {
+    /// The second of the last line, since 1970 (UTC).
+    spoke: Cell<u64>,
+    kept_back: Cell<u64>,
+}
+
+impl Restraint {
+    const fn new() -> Self {
+        Self { spoke: Cell::new(0), kept_back: Cell::new(0) }
+    }
+
+    /// Whether a line may be written, and how many were kept back since the last one. `now`: seconds since 1970.
+    fn may_speak(&self, now: u64) -> Option<u64> {
+        if self.spoke.replace(now) == now {
+            self.kept_back.set(self.kept_back.get().saturating_add(1));
+            return None;
+        }
+        Some(self.kept_back.take())
+    }
+}
+
+/// Characters of a name that are logged: a caller chooses it, as long as a body may be.
+const LOGGED_CHARS_MAX: usize = 200;
+
+fn cut(name: &str) -> &str {
+    name.char_indices().nth(LOGGED_CHARS_MAX).map_or(name, |(end, _)| &name[..end])
 }
 
 /// The message itself: of a batch, only its own part.
@@ -361,5 +412,25 @@ pub fn lists(message: &Message<'_>) -> bool {
                 .any(|list| name.eq(list))
         }),
         Message::Batch(facts) => facts.requests > 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_speaks_once_in_a_second_and_says_what_it_kept_back() {
+        let line = Restraint::new();
+        let said: Vec<_> = [7, 7, 7, 8, 8, 9, 5].map(|now| line.may_speak(now)).into();
+        assert_eq!(said, [Some(0), None, None, Some(2), None, Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn a_name_is_cut_between_characters() {
+        let long = "ä".repeat(LOGGED_CHARS_MAX + 1);
+        assert_eq!(cut(&long), &long[..2 * LOGGED_CHARS_MAX]);
+        assert_eq!(cut(&long[2..]), &long[2..]);
+        assert_eq!(cut(""), "");
     }
 }

@@ -20,6 +20,14 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
         ("tools: []", "access.rules[0].tools: has 0 elements"),
         ("tools: ['']", "access.rules[0].tools[0]: cannot be a name or pattern"),
         ("tools: ['a\\b']", "`a\\\\b` has a lone backslash (write `\\*` for an asterisk"),
+        (
+            "resources: ['file:///a/*', 'FILE:///b']",
+            "access.rules[0].resources[1]: `FILE:///b` matches no URI in its canonical spelling: its scheme is not in lower case",
+        ),
+        (
+            "resources: ['file:///a/../*']",
+            "resources[0]: `file:///a/../*` matches no URI in its canonical spelling",
+        ),
         ("methods: ['*/call']", "methods[0]: `*/call` has a `*` that is not at its end"),
         ("proofs: [password]", "proofs[0]: `password` is not known (write `jwt`, `api_key`"),
         ("sources: [10.0.0.1/8]", "sources[0]: `10.0.0.1/8` has bits set behind its prefix"),
