@@ -9,13 +9,19 @@ use crate::config::units::shorten;
 use crate::policy::authz::{Block, Path, Pattern, Rule, Rules, Schedule, VARIABLES, Wanted, canonical};
 use crate::policy::expr::Expression;
 
+mod vouching;
+
+use vouching::Vouching;
+
 /// The rules.
 pub fn compile(file: &File, servers: &[Server], context: &Context<'_>, findings: &mut Findings) -> Access {
     // Rules refer to nothing outside of the file.
     let _ = context;
+    let vouching = Vouching::of(file);
     let Some(section) = file.access.as_ref().map(|section| &section.value) else { return Access::default() };
     let rules = section.rules.as_ref().map(|list| {
         check_names(&list.value, findings);
+        list.value.iter().for_each(|rule| vouching.check(&rule.value, findings));
         let rules = list.value.iter().map(|rule| compile_rule(rule, servers, findings)).collect();
         Rules::new(rules, servers.iter().map(|server| server.name.clone()).collect())
     });
@@ -53,6 +59,7 @@ fn compile_rule(rule: &At<RuleSection>, servers: &[Server], findings: &mut Findi
         users: patterns(&section.users),
         tenants: patterns(&section.tenants),
         proofs: values(&section.proofs).copied().collect(),
+        issuers: values(&section.issuers).map(|issuer| issuer.as_str().into()).collect(),
         claims: paths(section.claims.as_ref(), findings),
         sources: values(&section.sources).map(block).collect(),
         time: section.time.as_ref().map(|time| schedule(&time.value, &time.place, findings)),

@@ -70,6 +70,11 @@ section! {
         tenants: Vec<At<Pattern>> = NAMES, optional;
         /// How the caller was proven: `jwt`, `api_key`, `certificate`, `introspection`, `anonymous`.
         proofs: Vec<At<Proof>> = list(PROOF, 1, 5), optional;
+        /// Who vouches for the caller, letter by letter: an issuer as `authentication` names it; `api_key`, `certificate` or
+        /// `anonymous` for those that have none; for introspection its `issuer`, or else its `url`. Each issuer can say
+        /// of a caller that it is any agent, user or tenant: where there are several, a rule that allows something by
+        /// such a name says whose word it takes, here, by `proofs`, or by the claim `iss`.
+        issuers: Vec<At<String>> = list(ISSUER_NAME, 1, 64), optional;
         /// Claims and their values: a value, a pattern, or a list of which any will do. A claim that is a list needs one
         /// element that is as wanted. `a.b` is the claim `b` in `a`; a key with a dot in it is written as JSON pointer, `/a.b`.
         claims: Vec<(At<String>, Vec<Wanted>)> = MapOf { value: WantedValues, max: 32 }, optional;
@@ -143,6 +148,8 @@ section! {
         claims: Json = AnyMap, default "{}";
         /// How it was proven.
         proof: Proof = PROOF, default "jwt";
+        /// Who vouches, as in `access.rules[].issuers`. When not given: the only one there is for this proof.
+        issuer: String = ISSUER_NAME, optional;
     }
 }
 
@@ -230,6 +237,7 @@ const THINGS: List<Text<Pattern>> = list(PATTERN, 1, 4096);
 const NAMES: List<Text<Pattern>> = list(PATTERN, 1, 1024);
 const PATTERN: Text<Pattern> =
     Text { wanted: "a name, `*` for any part of it", pattern: None, parse: pattern };
+const ISSUER_NAME: Text<String> = Text { wanted: "the name of an issuer", pattern: None, parse: issuer };
 const METHOD: Text<Pattern> = Text {
     wanted: "a method such as `tools/call` or `tools/*`",
     pattern: Some("^[^*]+\\*?$|^\\*$"),
@@ -275,6 +283,13 @@ fn method(text: &str) -> Result<Pattern, Problem> {
 fn rule_name(text: &str) -> Result<String, Problem> {
     if text.is_empty() || text.len() > 128 || text.chars().any(char::is_control) {
         return Err(Problem::new("cannot be a name", "write from 1 to 128 characters on one line"));
+    }
+    Ok(text.to_owned())
+}
+
+fn issuer(text: &str) -> Result<String, Problem> {
+    if text.is_empty() || text.len() > PATTERN_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(Problem::new("cannot be an issuer", "write its name as `authentication` has it"));
     }
     Ok(text.to_owned())
 }

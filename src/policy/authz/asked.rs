@@ -253,3 +253,28 @@ impl<'a, 'f> Asked<'a, 'f> {
         Ok(Data::map(lines))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_document_is_copied_once_however_many_expressions_look_at_it() {
+        let principal = Principal::anonymous([]);
+        let operation = Operation { server: 0, method: "tools/call", target: Target::Tool("x") };
+        let facts = Facts {
+            source: None,
+            now: 0,
+            body: b"{\"a\":1}",
+            arguments: Some(b"{\"b\":2}"),
+            header: &|_| Ok(None),
+        };
+        let asked = Asked::new(&principal, operation, "s", None, 0, Some(&facts));
+        let when = Expression::compile("true", VARIABLES).unwrap();
+        for variable in ["body", "arguments", "claims"] {
+            let (one, other) = (asked.value(variable, &when).unwrap(), asked.value(variable, &when).unwrap());
+            assert!(one.is_shared_with(&other), "{variable}");
+        }
+    }
+}

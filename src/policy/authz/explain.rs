@@ -72,6 +72,7 @@ fn lacking(rule: &Rule, lack: Lack<'_>) -> String {
         Lack::User => format!("the user is none of {}", list(&rule.users)),
         Lack::Tenant => format!("the tenant is none of {}", list(&rule.tenants)),
         Lack::Proof => "the caller is proven in another way".to_owned(),
+        Lack::Issuer => format!("the issuer is none of {}", list(&rule.issuers)),
         Lack::Claim(path) => format!("the claim `{path}` is not there or has another value"),
         Lack::Scope(scope) => format!("the caller lacks the scope `{scope}`"),
     }

@@ -86,6 +86,7 @@ mod naive {
             && any(&rule.users, principal.user.as_deref())
             && any(&rule.tenants, principal.tenant.as_deref())
             && (rule.proofs.is_empty() || rule.proofs.contains(&principal.proof))
+            && (rule.issuers.is_empty() || rule.issuers.iter().any(|issuer| **issuer == *principal.issuer))
             && rule.claims.iter().all(|(path, wanted)| claimed(&path.to_string(), wanted))
     }
 
@@ -249,10 +250,11 @@ fn rule() -> impl Strategy<Value = Rule> {
     let time = prop_oneof![5 => Just(None), 1 => Just(Some(schedule))];
     let proofs = prop_oneof![4 => Just(Box::default()), 1 => Just(Box::from([Proof::ApiKey]))];
     let scopes = prop_oneof![2 => Just(Box::default()), 1 => names()];
+    let issuers = prop_oneof![3 => Just(Box::default()), 1 => names()];
     (
         (any::<bool>(), prop::bool::weighted(0.2), servers, methods),
         (patterns(), patterns(), uris()),
-        (patterns(), scopes, patterns(), patterns(), patterns(), proofs),
+        (patterns(), scopes, patterns(), patterns(), patterns(), proofs, issuers),
         (conditions(), sources, time, conditions(), when),
     )
         .prop_map(|(what, things, who, rest)| Rule {
@@ -269,6 +271,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             users: who.3,
             tenants: who.4,
             proofs: who.5,
+            issuers: who.6,
             claims: rest.0,
             sources: rest.1,
             time: rest.2,
@@ -281,9 +284,11 @@ fn rule() -> impl Strategy<Value = Rule> {
 fn principal() -> impl Strategy<Value = Principal> {
     let name = || prop::option::of(prop::sample::select(&NAMES[..]).prop_map(Into::into));
     let proof = prop_oneof![Just(Proof::Jwt), Just(Proof::ApiKey)];
-    (names(), names(), name(), name(), name(), proof, document()).prop_map(
-        |(roles, scopes, agent, user, tenant, proof, claims)| Principal {
+    let issuer = prop::sample::select(&NAMES[..3]).prop_map(Into::into);
+    (names(), names(), name(), name(), name(), (proof, issuer), document()).prop_map(
+        |(roles, scopes, agent, user, tenant, (proof, issuer), claims)| Principal {
             proof,
+            issuer,
             agent,
             user,
             tenant,
@@ -410,6 +415,7 @@ fn enforced(rule: &Rule) -> Rule {
         users: rule.users.clone(),
         tenants: rule.tenants.clone(),
         proofs: rule.proofs.clone(),
+        issuers: rule.issuers.clone(),
         claims: rule.claims.clone(),
         sources: rule.sources.clone(),
         time: rule.time.clone(),

@@ -53,6 +53,8 @@ pub struct Rule {
     pub tenants: Box<[Pattern]>,
     /// How the caller was proven: any of them.
     pub proofs: Box<[Proof]>,
+    /// Who vouches for the caller, as [`Principal::issuer`] says: any of them.
+    pub issuers: Box<[Box<str>]>,
     /// Claims: each is there, with any of the values.
     pub claims: Box<[(Path, Box<[Wanted]>)]>,
     /// Where the request comes from: any of them.
@@ -118,6 +120,8 @@ pub enum Lack<'a> {
     Tenant,
     /// Proven otherwise.
     Proof,
+    /// Another issuer vouches.
+    Issuer,
     /// This claim is not there or not as wanted.
     Claim(&'a Path),
     /// This scope is missing.
@@ -158,6 +162,9 @@ impl Rule {
         }
         if !self.proofs.is_empty() && !self.proofs.contains(&principal.proof) {
             return Some(Lack::Proof);
+        }
+        if !self.issuers.is_empty() && !self.issuers.contains(&principal.issuer) {
+            return Some(Lack::Issuer);
         }
         let is_claimed = |(path, wanted): &&(Path, Box<[Wanted]>)| {
             path.find(&principal.claims).is_some_and(|value| fits(wanted, value, Elements::Any))

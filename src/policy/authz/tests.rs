@@ -376,3 +376,26 @@ fn a_uri_in_another_spelling_is_nobodys() {
     assert_eq!(free.ask("resources/read", Target::Resource("Any Thing")).verdict, Verdict::Allow);
     assert!(free.shows(Target::Resource("C:\\x")));
 }
+
+#[test]
+fn an_issuer_vouches_only_where_a_rule_lets_it() {
+    let of = |issuer: &str| Principal { agent: Some("bot".into()), issuer: issuer.into(), ..with_roles(&[]) };
+    let allows = |effect: Rule, issuer: &str| {
+        let rule = Rule { agents: patterns(&["bot"]), issuers: texts(&["https://a", "api_key"]), ..effect };
+        let all = Rule { tools: patterns(&["free"]), ..allow() };
+        let gate = Gate::new(vec![all, rule], of(issuer));
+        (gate.allows("x"), gate.allows("free"))
+    };
+    for (issuer, is_met) in
+        [("https://a", true), ("api_key", true), ("https://b", false), ("https://a/", false)]
+    {
+        assert_eq!(allows(allow(), issuer), (is_met, true), "{issuer}");
+        assert_eq!(allows(deny(), issuer), (false, !is_met), "{issuer}");
+    }
+    let rules = vec![Rule { issuers: texts(&["https://a"]), ..allow() }];
+    let gate = Gate::new(rules, of("https://b"));
+    let facts = Facts { source: None, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None) };
+    let operation = Operation { server: 0, method: "tools/call", target: Target::Tool("x") };
+    let why = gate.rules.why_not(0, &gate.principal, &operation, &facts).unwrap().to_string();
+    assert_eq!(why, "the issuer is none of `https://a`");
+}

@@ -98,6 +98,15 @@ impl Data {
         self.size
     }
 
+    /// Whether both are one document that was copied once.
+    #[cfg(test)]
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Map(own), Value::Map(other)) => Arc::ptr_eq(&own.map, &other.map),
+            _ => false,
+        }
+    }
+
     pub(super) fn into_value(self) -> Value {
         self.value
     }
