@@ -102,8 +102,11 @@ pub struct Facts<'a> {
     pub arguments: Option<&'a [u8]>,
     /// The value of a header, by its lower-case name; not of one that is there more than once, as readers disagree
     /// about which line counts.
-    pub header: &'a dyn Fn(&str) -> Result<Option<&'a [u8]>, Repeated>,
+    pub header: &'a Lookup<'a>,
 }
+
+/// Finds the value of a header.
+pub type Lookup<'a> = dyn Fn(&str) -> Result<Option<&'a [u8]>, Repeated> + 'a;
 
 /// A header is there more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -30,7 +30,11 @@ fn conjuncts(expr: &IdedExpr, found: &mut Vec<Equality>) -> bool {
         && call.func_name == "_&&_"
     {
         // Every part is visited, so no short cut here.
-        return call.args.iter().fold(true, |whole, part| conjuncts(part, found) && whole);
+        let mut whole = true;
+        for part in &call.args {
+            whole &= conjuncts(part, found);
+        }
+        return whole;
     }
     let equality = equality(expr);
     let is_one = equality.is_some();
