@@ -455,3 +455,30 @@ fn rules_see_a_header_only_if_the_server_sees_the_same() {
     assert!(!passes("team", "X-Team: blue\r\nConnection: x-team\r\n"), "the server would not see it");
     assert!(!passes("any", "x-team: red\r\n"));
 }
+
+/// A second issuer, a partner's, that is believed as the first is, and says of its callers what it likes.
+#[test]
+fn an_issuer_cannot_name_the_agents_of_another() {
+    let (own, partner, dir) = (Issuer::new(), Issuer::new(), TempDir::new());
+    let (own_keys, partner_keys) =
+        (dir.file("own.json", &own.jwks()), dir.file("partner.json", &partner.jwks()));
+    let upstream = json_server();
+    let gateway = Gateway::with(&format!(
+        "public_url: {PUBLIC}\nservers:\n  - {{name: up, url: 'http://{}/mcp'}}\naccess:\n  rules:\n    \
+         - {{effect: allow, agents: [billing], tools: [pay], issuers: ['{ISSUER}']}}\n    \
+         - {{effect: allow, tools: [echo]}}\nauthentication:\n  issuers:\n    \
+         - {{issuer: '{ISSUER}', jwks: 'file:{}'}}\n    - {{issuer: 'https://partner.example', jwks: 'file:{}'}}\n",
+        upstream.address,
+        own_keys.display(),
+        partner_keys.display()
+    ));
+    let ours = bearer(&own.token(json!({"sub": "s", "azp": "billing"})));
+    let theirs =
+        bearer(&partner.token(json!({"sub": "s", "azp": "billing", "iss": "https://partner.example"})));
+    let mut client = gateway.connect();
+    let code = |answer: &Message| answer.json()["error"]["code"].as_i64();
+    assert_eq!(code(&client.ask(&call("pay", &theirs))), Some(-32602));
+    upstream.assert_untouched();
+    assert_eq!(code(&client.ask(&call("echo", &theirs))), None);
+    assert_eq!(code(&client.ask(&call("pay", &ours))), None);
+}
