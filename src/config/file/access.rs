@@ -96,7 +96,10 @@ section! {
         /// a rule that denies and as not met for one that allows: ask first, with `has(arguments.rows)`. A rule that denies
         /// and names no tools, prompts, resources or arguments is also asked about the protocol around them, where `body`
         /// has no `params.name`: begin such an expression with `method == "tools/call" && `. Keys count letter by letter here, and paths are not
-        /// looked into: what servers may read in several ways is for `arguments`.
+        /// looked into: what servers may read in several ways is for `arguments`. One that would look at too much has no answer: at
+        /// 65,536 values of JSON, or 8,192 with a macro such as `exists`, or 256 with macros within macros, every KiB of
+        /// a text counting as one; and, with macros, at more than 64 MiB, if each turn looks at the longest text. With
+        /// `matches` it is a sixteenth of that.
         when: String = WHEN, optional;
     }
 }

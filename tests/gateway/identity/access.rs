@@ -482,3 +482,16 @@ fn an_issuer_cannot_name_the_agents_of_another() {
     assert_eq!(code(&client.ask(&call("echo", &theirs))), None);
     assert_eq!(code(&client.ask(&call("pay", &ours))), None);
 }
+
+#[test]
+fn a_long_name_does_not_fill_the_log() {
+    let scene = Scene::new(json_server(), RULES);
+    let support = scene.who("support");
+    let mut client = scene.client();
+    for _ in 0..3 {
+        client.ask(&call(&"x".repeat(10_000), &support));
+    }
+    scene.gateway.await_metric("ringgate_denied_total", "", 3.0);
+    let log = scene.gateway.log();
+    assert!(log.contains(&"x".repeat(200)) && !log.contains(&"x".repeat(201)), "{log}");
+}
