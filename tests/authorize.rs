@@ -56,7 +56,7 @@ fn what_was_judged_before_is_judged_without_allocating() {
     let principal = Principal::anonymous([]);
     let grants = rules.grants(&principal);
     let source = Some([10, 1, 1, 1].into());
-    let facts = Facts { source, now: 0, body: b"{}", arguments: None, header: &|_| None };
+    let facts = Facts { source, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None) };
     let asks = [
         ("tools/call", Target::Tool("exact"), Verdict::Allow),
         ("tools/call", Target::Tool("read_it"), Verdict::Allow),

@@ -54,7 +54,7 @@ impl World {
             now: 1_767_571_200,
             body: BODY,
             arguments: Some(ARGUMENTS),
-            header: &|_| None,
+            header: &|_| Ok(None),
         };
         let operation = Operation { server: 0, method: "tools/call", target: Target::Tool(tool) };
         self.rules.authorize(&self.grants, &self.principal, &operation, &facts).verdict

@@ -63,6 +63,24 @@ impl Thing {
     }
 }
 
+/// Who vouches for a caller that is proven so, if there is only one who can: what [`Principal::issuer`] then is.
+/// Else the name of the proof.
+pub fn issuer_of(proof: Proof, snapshot: &Snapshot) -> Box<str> {
+    let authn = snapshot.authn.as_ref();
+    let only = match proof {
+        Proof::Jwt => authn.and_then(|authn| match &*authn.issuers {
+            [only] => Some(&only.name),
+            _ => None,
+        }),
+        Proof::Introspection => {
+            let asked = authn.and_then(|authn| authn.introspection.as_ref());
+            asked.map(|asked| asked.issuer.as_ref().unwrap_or(&asked.url))
+        }
+        Proof::ApiKey | Proof::Certificate | Proof::Anonymous => None,
+    };
+    only.cloned().unwrap_or_else(|| proof.label().into())
+}
+
 impl Question {
     /// What becomes of it. Scopes that every request to the server needs are asked for first, as the gateway does.
     pub fn decide(&self, snapshot: &Snapshot) -> Decision {
@@ -105,8 +123,10 @@ impl Question {
 
     fn with_facts<T>(&self, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
         let (body, arguments) = (self.body().to_string(), self.arguments.as_ref().map(Json::to_string));
-        let header =
-            |name: &str| self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_bytes());
+        let header = |name: &str| {
+            let line = self.headers.iter().find(|(own, _)| own == name);
+            Ok(line.map(|(_, value)| value.as_bytes()))
+        };
         ask(&Facts {
             source: self.source,
             now: self.now,

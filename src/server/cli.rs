@@ -271,7 +271,7 @@ fn explain() -> clap::Command {
         .arg(word("prompt", "NAME", "The prompt that is fetched").conflicts_with("resource"))
         .arg(word("resource", "URI", "The resource that is read"))
         .arg(
-            word("as", "WHO=VALUE", "Who asks: agent=, user=, tenant=, role=, scope=, proof=, claim:PATH=; repeatable")
+            word("as", "WHO=VALUE", "Who asks: agent=, user=, tenant=, role=, scope=, proof=, issuer=, claim:PATH=; repeatable")
                 .action(ArgAction::Append),
         )
         .arg(word("arguments", "JSON", "The arguments of the call"))

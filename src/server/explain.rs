@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 
 use crate::config::check::{self, expectations};
 use crate::config::moment;
-use crate::config::question::{Question, Thing};
+use crate::config::question::{Question, Thing, issuer_of};
 use crate::config::snapshot::Snapshot;
 use crate::policy::authz::{Decision, Effect, Rule, Verdict};
 use crate::policy::principal::sorted;
@@ -140,7 +140,7 @@ fn question(options: &Options, snapshot: &Snapshot, now: u64) -> Result<Question
     let source = options.source.as_deref().map(str::parse::<IpAddr>).transpose();
     let arguments = options.arguments.as_deref().map(serde_json::from_str::<Json>).transpose();
     Ok(Question {
-        principal: principal(&options.caller)?,
+        principal: principal(&options.caller, snapshot)?,
         server: server.id,
         method: method.ok_or("say what is asked for: --tool, --prompt, --resource or --method")?,
         thing,
@@ -166,15 +166,18 @@ fn header(line: &str) -> Result<(String, String), String> {
 }
 
 /// The caller. One of whom nothing is said is anonymous; any other has a token unless `proof=` says otherwise.
-fn principal(words: &[String]) -> Result<Principal, String> {
+fn principal(words: &[String], snapshot: &Snapshot) -> Result<Principal, String> {
     let mut principal = Principal::anonymous([]);
-    let (mut roles, mut scopes) = (Vec::new(), Vec::new());
+    let (mut roles, mut scopes, mut issuer) = (Vec::new(), Vec::new(), None);
     if !words.is_empty() {
         principal.proof = Proof::Jwt;
     }
     for word in words {
-        let wrong =
-            || format!("--as `{word}`: write agent=, user=, tenant=, role=, scope=, proof= or claim:PATH=");
+        let wrong = || {
+            format!(
+                "--as `{word}`: write agent=, user=, tenant=, role=, scope=, proof=, issuer= or claim:PATH="
+            )
+        };
         let (key, value) = word.split_once('=').ok_or_else(wrong)?;
         match key {
             "agent" => principal.agent = Some(value.into()),
@@ -182,6 +185,7 @@ fn principal(words: &[String]) -> Result<Principal, String> {
             "tenant" => principal.tenant = Some(value.into()),
             "role" => roles.push(value.into()),
             "scope" => scopes.extend(value.split_whitespace().map(Into::into)),
+            "issuer" => issuer = Some(value.into()),
             "proof" => principal.proof = proof(value).ok_or_else(wrong)?,
             _ => {
                 let path = key.strip_prefix("claim:").filter(|path| !path.is_empty()).ok_or_else(wrong)?;
@@ -191,7 +195,7 @@ fn principal(words: &[String]) -> Result<Principal, String> {
     }
     principal.roles = sorted(roles);
     principal.scopes = sorted(scopes);
-    principal.issuer = principal.proof.label().into();
+    principal.issuer = issuer.unwrap_or_else(|| issuer_of(principal.proof, snapshot));
     Ok(principal)
 }
 

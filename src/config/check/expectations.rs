@@ -3,7 +3,7 @@
 use crate::config::file::File;
 use crate::config::file::access::{CallerSection, Expected, RequestSection, TestSection};
 use crate::config::finding::{At, Findings, Place};
-use crate::config::question::{Question, Thing};
+use crate::config::question::{Question, Thing, issuer_of};
 use crate::config::snapshot::{Server, Snapshot};
 use crate::policy::Principal;
 use crate::policy::authz::{Decision, Rules, Verdict};
@@ -89,7 +89,7 @@ fn question(test: &TestSection, snapshot: &Snapshot, findings: &mut Findings) ->
     };
     let headers = request.headers.value.iter();
     Some(Question {
-        principal: principal(&test.r#as.value),
+        principal: principal(&test.r#as.value, snapshot),
         server: server.id,
         method,
         thing,
@@ -137,13 +137,13 @@ fn thing(request: &RequestSection, place: &Place, findings: &mut Findings) -> Op
     }
 }
 
-fn principal(caller: &CallerSection) -> Principal {
+fn principal(caller: &CallerSection, snapshot: &Snapshot) -> Principal {
     let text = |text: &Option<At<String>>| text.as_ref().map(|text| text.value.as_str().into());
     let all = |list: &At<Vec<At<String>>>| sorted(list.value.iter().map(|text| text.value.as_str().into()));
     let proof = caller.proof.value;
     Principal {
         proof,
-        issuer: proof.label().into(),
+        issuer: text(&caller.issuer).unwrap_or_else(|| issuer_of(proof, snapshot)),
         agent: text(&caller.agent),
         user: text(&caller.user),
         tenant: text(&caller.tenant),

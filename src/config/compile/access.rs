@@ -5,16 +5,23 @@ use crate::config::file::File;
 use crate::config::file::access::{DeniedAs, Mode, RuleSection, TimeSection};
 use crate::config::finding::{At, Findings, Place, closest};
 use crate::config::snapshot::{Access, Network, Server};
-use crate::policy::authz::{Block, Path, Pattern, Rule, Rules, Schedule, VARIABLES, Wanted};
+use crate::config::units::shorten;
+use crate::policy::authz::{Block, Path, Pattern, Rule, Rules, Schedule, VARIABLES, Wanted, canonical};
 use crate::policy::expr::Expression;
+
+mod vouching;
+
+use vouching::Vouching;
 
 /// The rules.
 pub fn compile(file: &File, servers: &[Server], context: &Context<'_>, findings: &mut Findings) -> Access {
     // Rules refer to nothing outside of the file.
     let _ = context;
+    let vouching = Vouching::of(file);
     let Some(section) = file.access.as_ref().map(|section| &section.value) else { return Access::default() };
     let rules = section.rules.as_ref().map(|list| {
         check_names(&list.value, findings);
+        list.value.iter().for_each(|rule| vouching.check(&rule.value, findings));
         let rules = list.value.iter().map(|rule| compile_rule(rule, servers, findings)).collect();
         Rules::new(rules, servers.iter().map(|server| server.name.clone()).collect())
     });
@@ -45,13 +52,14 @@ fn compile_rule(rule: &At<RuleSection>, servers: &[Server], findings: &mut Findi
         methods: patterns(&section.methods),
         tools: patterns(&section.tools),
         prompts: patterns(&section.prompts),
-        resources: patterns(&section.resources),
+        resources: resources(&section.resources, findings),
         roles: patterns(&section.roles),
         scopes: values(&section.scopes).map(|scope| scope.as_str().into()).collect(),
         agents: patterns(&section.agents),
         users: patterns(&section.users),
         tenants: patterns(&section.tenants),
         proofs: values(&section.proofs).copied().collect(),
+        issuers: values(&section.issuers).map(|issuer| issuer.as_str().into()).collect(),
         claims: paths(section.claims.as_ref(), findings),
         sources: values(&section.sources).map(block).collect(),
         time: section.time.as_ref().map(|time| schedule(&time.value, &time.place, findings)),
@@ -62,6 +70,20 @@ fn compile_rule(rule: &At<RuleSection>, servers: &[Server], findings: &mut Findi
 
 fn values<T>(list: &Option<At<Vec<At<T>>>>) -> impl Iterator<Item = &T> {
     list.iter().flat_map(|list| list.value.iter().map(|element| &element.value))
+}
+
+/// Patterns of URIs. One that no URI can match that is let through would be a rule that does nothing.
+fn resources(list: &Option<At<Vec<At<Pattern>>>>, findings: &mut Findings) -> Box<[Pattern]> {
+    for At { value: pattern, place } in list.iter().flat_map(|list| &list.value) {
+        if let Some(fault) = canonical::pattern_fault(pattern) {
+            let what = format!(
+                "`{}` matches no URI in its canonical spelling: {fault}",
+                shorten(&pattern.to_string())
+            );
+            findings.add(place, what, "write it so; see `access.rules[].resources` in the reference");
+        }
+    }
+    values(list).cloned().collect()
 }
 
 /// The servers by index. One that is not known is a finding, so that a rule never counts for more than it says.

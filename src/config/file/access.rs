@@ -19,8 +19,9 @@ section! {
     /// What callers may do. Once there is one rule, everything is denied that no rule allows. A request that any deny
     /// rule matches is denied, whatever else matches; the order of rules only says which of several is named as the one
     /// that decided. Who may use anything of a server may also use the protocol around it: initialize, ping, lists
-    /// (which show only what the caller may use), notifications, tasks and streams. `ringgate explain` shows how a
-    /// request is judged.
+    /// (which show only what the caller may use), notifications and streams. Tasks need a rule without tools, prompts and
+    /// resources, such as one with `methods: ['tasks/*']`: a server does not know whose a task is. `ringgate explain`
+    /// shows how a request is judged.
     AccessSection {
         /// How a call looks that is denied: `unknown` as if the tool did not exist, `forbidden` with 403.
         denied_as: DeniedAs = Choice(&[("unknown", DeniedAs::Unknown), ("forbidden", DeniedAs::Forbidden)]), default "unknown";
@@ -50,7 +51,13 @@ section! {
         tools: Vec<At<Pattern>> = THINGS, optional;
         /// Prompts, by their names.
         prompts: Vec<At<Pattern>> = THINGS, optional;
-        /// Resources, by URI, as in `file:///public/*`.
+        /// Resources, by URI, as in `file:///public/*`. Where any rule tells resources apart, URIs are let through in
+        /// their canonical spelling only (RFC 3986 section 6.2.2), as servers disagree about the others, and everything
+        /// else is denied and not listed: scheme and host in lower case, no segments `.` and `..`, no blanks,
+        /// backslashes or characters that are not ASCII, no `%` escapes in lower case or of characters that need none;
+        /// `file:///` without a host, `//`, `%2F`, `?` and `#`; `https` and the like with a path and without user, usual
+        /// port and `#`. Whether upper and lower case in a path differ, and what a link leads to, only the server knows:
+        /// prefer rules that allow some resources to rules that deny some.
         resources: Vec<At<Pattern>> = THINGS, optional;
         /// Roles, of which the caller has one.
         roles: Vec<At<Pattern>> = NAMES, optional;
@@ -64,6 +71,11 @@ section! {
         tenants: Vec<At<Pattern>> = NAMES, optional;
         /// How the caller was proven: `jwt`, `api_key`, `certificate`, `introspection`, `anonymous`.
         proofs: Vec<At<Proof>> = list(PROOF, 1, 5), optional;
+        /// Who vouches for the caller, letter by letter: an issuer as `authentication` names it; `api_key`, `certificate` or
+        /// `anonymous` for those that have none; for introspection its `issuer`, or else its `url`. Each issuer can say
+        /// of a caller that it is any agent, user or tenant: where there are several, a rule that allows something by
+        /// such a name says whose word it takes, here, by `proofs`, or by the claim `iss`.
+        issuers: Vec<At<String>> = list(ISSUER_NAME, 1, 64), optional;
         /// Claims and their values: a value, a pattern, or a list of which any will do. A claim that is a list needs one
         /// element that is as wanted. `a.b` is the claim `b` in `a`; a key with a dot in it is written as JSON pointer, `/a.b`.
         claims: Vec<(At<String>, Vec<Wanted>)> = MapOf { value: WantedValues, max: 32 }, optional;
@@ -72,8 +84,11 @@ section! {
         /// Times of the week at which it counts.
         time: TimeSection = sub::<TimeSection>(), optional;
         /// Arguments of the call and their values, written as in `claims`. Of an argument that is a list, every element must
-        /// be as wanted for a rule that allows, and one for a rule that denies. Arguments with a key twice count as
-        /// matched for a rule that denies, and as not matched for one that allows.
+        /// be as wanted for a rule that allows, and one for a rule that denies. What servers may read in several ways
+        /// counts as matched for a rule that denies, and as not matched for one that allows: arguments with a key twice,
+        /// or with one of these keys in another case (`Path` for `path`), and, where a pattern with `/` is given, a path
+        /// with a segment `.` or `..`. Links, and names of files that differ in other ways, only the server knows: prefer
+        /// rules that allow some values to rules that deny some.
         arguments: Vec<(At<String>, Vec<Wanted>)> = MapOf { value: WantedValues, max: 32 }, optional;
         /// An expression (CEL) for what the other conditions cannot say, such as `body.params.arguments.rows < 1000`. It may
         /// use `method`, `tool`, `prompt`, `resource`, `server`, `agent`, `user`, `tenant`, `roles`, `scopes`, `claims`,
@@ -81,7 +96,11 @@ section! {
         /// empty text. One without an answer, such as a comparison of an argument that is not there, counts as met for
         /// a rule that denies and as not met for one that allows: ask first, with `has(arguments.rows)`. A rule that denies
         /// and names no tools, prompts, resources or arguments is also asked about the protocol around them, where `body`
-        /// has no `params.name`: begin such an expression with `method == "tools/call" && `.
+        /// has no `params.name`: begin such an expression with `method == "tools/call" && `. Keys count letter by letter here, and paths are not
+        /// looked into: what servers may read in several ways is for `arguments`. One that would look at too much has no answer: at
+        /// 65,536 values of JSON, or 8,192 with a macro such as `exists`, or 256 with macros within macros, every KiB of
+        /// a text counting as one; and, with macros, at more than 64 MiB, if each turn looks at the longest text. With
+        /// `matches` it is a sixteenth of that.
         when: String = WHEN, optional;
     }
 }
@@ -133,6 +152,8 @@ section! {
         claims: Json = AnyMap, default "{}";
         /// How it was proven.
         proof: Proof = PROOF, default "jwt";
+        /// Who vouches, as in `access.rules[].issuers`. When not given: the only one there is for this proof.
+        issuer: String = ISSUER_NAME, optional;
     }
 }
 
@@ -220,6 +241,7 @@ const THINGS: List<Text<Pattern>> = list(PATTERN, 1, 4096);
 const NAMES: List<Text<Pattern>> = list(PATTERN, 1, 1024);
 const PATTERN: Text<Pattern> =
     Text { wanted: "a name, `*` for any part of it", pattern: None, parse: pattern };
+const ISSUER_NAME: Text<String> = Text { wanted: "the name of an issuer", pattern: None, parse: issuer };
 const METHOD: Text<Pattern> = Text {
     wanted: "a method such as `tools/call` or `tools/*`",
     pattern: Some("^[^*]+\\*?$|^\\*$"),
@@ -265,6 +287,13 @@ fn method(text: &str) -> Result<Pattern, Problem> {
 fn rule_name(text: &str) -> Result<String, Problem> {
     if text.is_empty() || text.len() > 128 || text.chars().any(char::is_control) {
         return Err(Problem::new("cannot be a name", "write from 1 to 128 characters on one line"));
+    }
+    Ok(text.to_owned())
+}
+
+fn issuer(text: &str) -> Result<String, Problem> {
+    if text.is_empty() || text.len() > PATTERN_BYTES_MAX || text.chars().any(char::is_control) {
+        return Err(Problem::new("cannot be an issuer", "write its name as `authentication` has it"));
     }
     Ok(text.to_owned())
 }

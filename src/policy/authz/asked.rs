@@ -6,9 +6,10 @@ use std::net::IpAddr;
 
 use serde_json::Value as Json;
 
+use super::path::Unclear;
 use super::rule::{Effect, Rule};
-use super::value::{Elements, Wanted, fits};
-use super::{Facts, Operation, Path, Target};
+use super::value::{Elements, fits, is_winding};
+use super::{Facts, Operation, Path, Repeated, Target};
 use crate::policy::Principal;
 use crate::policy::expr::{Data, Expression, Failure, HEADERS, parse_json};
 
@@ -48,6 +49,15 @@ pub struct Asked<'a, 'f> {
     pub request: Option<&'a Facts<'f>>,
     arguments: OnceCell<Option<Json>>,
     body: OnceCell<Option<Json>>,
+    /// The same for expressions: made once, however many rules have one.
+    for_expressions: ForExpressions,
+}
+
+#[derive(Default)]
+struct ForExpressions {
+    arguments: OnceCell<Data>,
+    body: OnceCell<Data>,
+    claims: OnceCell<Data>,
 }
 
 /// A condition on the request that is not met.
@@ -61,10 +71,39 @@ pub enum Unmet<'a> {
     Argument(&'a Path),
     /// The arguments cannot be read.
     Unreadable,
+    /// A key of this argument is there in another case.
+    Case(&'a Path),
+    /// This argument is a path with segments `.` or `..`.
+    Winding(&'a Path),
     /// The expression is false.
     When,
     /// The expression has no value.
     Failed(Failure),
+}
+
+impl Unmet<'_> {
+    /// Whether it may be met all the same, to some reader.
+    pub fn is_unclear(&self) -> bool {
+        matches!(self, Self::Unreadable | Self::Case(_) | Self::Winding(_) | Self::Failed(_))
+    }
+}
+
+/// The first argument that is not as wanted, or else whether one can be read in several ways.
+fn unmet_argument<'r>(rule: &'r Rule, arguments: &Json) -> Option<Unmet<'r>> {
+    let elements = match rule.effect {
+        Effect::Allow => Elements::All,
+        Effect::Deny => Elements::Any,
+    };
+    let mut unclear = None;
+    for (path, wanted) in &rule.arguments {
+        match path.find_clear(arguments) {
+            Ok(Some(value)) if fits(wanted, value, elements) && !is_winding(wanted, value) => {}
+            Ok(Some(value)) if is_winding(wanted, value) => unclear = Some(Unmet::Winding(path)),
+            Ok(_) => return Some(Unmet::Argument(path)),
+            Err(Unclear) => unclear = Some(Unmet::Case(path)),
+        }
+    }
+    unclear
 }
 
 impl<'a, 'f> Asked<'a, 'f> {
@@ -78,7 +117,8 @@ impl<'a, 'f> Asked<'a, 'f> {
         request: Option<&'a Facts<'f>>,
     ) -> Self {
         let (arguments, body) = (OnceCell::new(), OnceCell::new());
-        Self { principal, operation, server, source, now, request, arguments, body }
+        let for_expressions = ForExpressions::default();
+        Self { principal, operation, server, source, now, request, arguments, body, for_expressions }
     }
 
     /// Whether the request meets the rule's conditions on it. What cannot be found out is met for a rule that denies
@@ -86,8 +126,7 @@ impl<'a, 'f> Asked<'a, 'f> {
     pub fn meets(&self, rule: &Rule) -> bool {
         match self.unmet(rule) {
             None => true,
-            Some(Unmet::Unreadable | Unmet::Failed(_)) => rule.effect == Effect::Deny,
-            Some(_) => false,
+            Some(unmet) => unmet.is_unclear() && rule.effect == Effect::Deny,
         }
     }
 
@@ -123,21 +162,20 @@ impl<'a, 'f> Asked<'a, 'f> {
         if let Some(unmet) = self.elsewhere(rule) {
             return Some(unmet);
         }
+        let mut unclear = None;
         if !rule.arguments.is_empty() {
-            let Some(arguments) = self.arguments() else { return Some(Unmet::Unreadable) };
-            let elements = match rule.effect {
-                Effect::Allow => Elements::All,
-                Effect::Deny => Elements::Any,
+            unclear = match self.arguments() {
+                Some(arguments) => unmet_argument(rule, arguments),
+                None => Some(Unmet::Unreadable),
             };
-            let is_given = |(path, wanted): &&(Path, Box<[Wanted]>)| {
-                path.find(arguments).is_some_and(|value| fits(wanted, value, elements))
-            };
-            if let Some((path, _)) = rule.arguments.iter().find(|argument| !is_given(argument)) {
-                return Some(Unmet::Argument(path));
+            // An expression says nothing sure of a request that can be read in several ways.
+            if unclear.as_ref().is_some_and(|unmet| !unmet.is_unclear() || rule.looks_at_request()) {
+                return unclear;
             }
         }
-        match self.eval(rule.when.as_ref()?) {
-            Ok(true) => None,
+        let Some(when) = &rule.when else { return unclear };
+        match self.eval(when) {
+            Ok(true) => unclear,
             Ok(false) => Some(Unmet::When),
             Err(failure) => Some(Unmet::Failed(failure)),
         }
@@ -169,7 +207,12 @@ impl<'a, 'f> Asked<'a, 'f> {
     fn value(&self, variable: &'static str, when: &Expression) -> Result<Data, Failure> {
         let optional = |text: &Option<Box<str>>| Data::text(text.as_deref().unwrap_or(""));
         let (principal, target) = (self.principal, self.operation.target);
-        let unreadable = Failure::NoData("the request cannot be read in one way only");
+        let data = |cell: &OnceCell<Data>, json: Option<&Json>| match (cell.get(), json) {
+            (Some(data), _) => Ok(data.clone()),
+            (None, Some(json)) => Ok(cell.get_or_init(|| Data::json(json)).clone()),
+            (None, None) => Err(Failure::NoData("the request cannot be read in one way only")),
+        };
+        let own = &self.for_expressions;
         Ok(match (variable, target) {
             ("method", _) => Data::text(self.operation.method),
             ("tool", Target::Tool(name))
@@ -182,14 +225,14 @@ impl<'a, 'f> Asked<'a, 'f> {
             ("tenant", _) => optional(&principal.tenant),
             ("roles", _) => Data::texts(&principal.roles),
             ("scopes", _) => Data::texts(&principal.scopes),
-            ("claims", _) => Data::json(&principal.claims),
+            ("claims", _) => data(&own.claims, Some(&principal.claims))?,
             ("source", _) => match self.source {
                 Some(address) => Data::text(&address.to_canonical().to_string()),
                 None => Data::text(""),
             },
             ("now", _) => Data::moment(self.now),
-            ("arguments", _) => Data::json(self.arguments().ok_or(unreadable)?),
-            ("body", _) => Data::json(self.body().ok_or(unreadable)?),
+            ("arguments", _) => data(&own.arguments, self.arguments())?,
+            ("body", _) => data(&own.body, self.body())?,
             (HEADERS, _) => self.headers(when)?,
             _ => return Err(Failure::NoData("there is no such variable")),
         })
@@ -200,11 +243,38 @@ impl<'a, 'f> Asked<'a, 'f> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         let mut lines = Vec::with_capacity(when.headers().len());
         for name in when.headers() {
-            if let Some(bytes) = (request.header)(name) {
+            let found =
+                (request.header)(name).map_err(|Repeated| Failure::NoData("a header is there twice"))?;
+            if let Some(bytes) = found {
                 let text = text(bytes).ok_or(Failure::NoData("a header is not UTF-8 text"))?;
                 lines.push((&**name, text));
             }
         }
         Ok(Data::map(lines))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_document_is_copied_once_however_many_expressions_look_at_it() {
+        let principal = Principal::anonymous([]);
+        let operation = Operation { server: 0, method: "tools/call", target: Target::Tool("x") };
+        let facts = Facts {
+            source: None,
+            now: 0,
+            body: b"{\"a\":1}",
+            arguments: Some(b"{\"b\":2}"),
+            header: &|_| Ok(None),
+        };
+        let asked = Asked::new(&principal, operation, "s", None, 0, Some(&facts));
+        let when = Expression::compile("true", VARIABLES).unwrap();
+        for variable in ["body", "arguments", "claims"] {
+            let (one, other) = (asked.value(variable, &when).unwrap(), asked.value(variable, &when).unwrap());
+            assert!(one.is_shared_with(&other), "{variable}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::grants::{Grants, Held};
 use super::memo::{NO_RULE, Outcome, Settled};
 use super::rule::{Effect, Rule};
 use super::subject::{Subject, use_of};
-use super::{Asked, Decision, Facts, Operation, Rules, Target, Verdict};
+use super::{Asked, Decision, Facts, Operation, Rules, Target, Verdict, canonical};
 use crate::policy::Principal;
 
 /// See [`Rules::authorize`].
@@ -17,6 +17,9 @@ pub fn authorize(
     operation: &Operation<'_>,
     facts: &Facts<'_>,
 ) -> Decision {
+    if rules.uri_fault(operation).is_some() {
+        return Decision { verdict: Verdict::Deny, rule: None, reported: None };
+    }
     let subject = Subject::of(operation);
     let memorable =
         !rules.by_method || use_of(operation.target).is_none_or(|method| method == operation.method);
@@ -51,6 +54,13 @@ pub fn shows(
     let operation = &Operation { method, ..*operation };
     let subject = Subject::of(operation);
     let is_template = matches!(operation.target, Target::Resource(uri) if uri.contains('{'));
+    let fault = match operation.target {
+        Target::Resource(uri) if is_template && rules.by_resource => canonical::template_fault(uri),
+        _ => rules.uri_fault(operation),
+    };
+    if fault.is_some() {
+        return false;
+    }
     if !is_template {
         let settled = settled(rules, grants, operation, subject);
         if settled.outcome != Outcome::Conditional {

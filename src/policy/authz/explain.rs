@@ -27,6 +27,9 @@ pub fn why_not(
     facts: &Facts<'_>,
 ) -> Option<Why> {
     let why = |text: String| Some(Why(text));
+    if let Some(fault) = rules.uri_fault(operation) {
+        return why(format!("says nothing of a URI that is not canonical: {fault}"));
+    }
     if !rule.is_for(operation.server) {
         return why("is for other servers".to_owned());
     }
@@ -55,11 +58,11 @@ pub fn why_not(
     let server = rules.server_name(operation.server);
     let asked = Asked::new(principal, *operation, server, facts.source, facts.now, Some(facts));
     let unmet = asked.unmet(rule)?;
-    match (&unmet, rule.effect) {
-        // What cannot be told is met for a rule that denies.
-        (Unmet::Unreadable | Unmet::Failed(_), Effect::Deny) => None,
-        _ => why(unmet_in_words(&unmet)),
+    // What cannot be told is met for a rule that denies.
+    if unmet.is_unclear() && rule.effect == Effect::Deny {
+        return None;
     }
+    why(unmet_in_words(&unmet))
 }
 
 fn lacking(rule: &Rule, lack: Lack<'_>) -> String {
@@ -69,6 +72,7 @@ fn lacking(rule: &Rule, lack: Lack<'_>) -> String {
         Lack::User => format!("the user is none of {}", list(&rule.users)),
         Lack::Tenant => format!("the tenant is none of {}", list(&rule.tenants)),
         Lack::Proof => "the caller is proven in another way".to_owned(),
+        Lack::Issuer => format!("the issuer is none of {}", list(&rule.issuers)),
         Lack::Claim(path) => format!("the claim `{path}` is not there or has another value"),
         Lack::Scope(scope) => format!("the caller lacks the scope `{scope}`"),
     }
@@ -80,6 +84,8 @@ fn unmet_in_words(unmet: &Unmet<'_>) -> String {
         Unmet::Time => "it is another time".to_owned(),
         Unmet::Argument(path) => format!("the argument `{path}` is not there or has another value"),
         Unmet::Unreadable => "the arguments cannot be read in one way only".to_owned(),
+        Unmet::Case(path) => format!("the argument `{path}` is there in another case"),
+        Unmet::Winding(path) => format!("the argument `{path}` is a path with a segment `.` or `..`"),
         Unmet::When => "`when` is false".to_owned(),
         Unmet::Failed(failure) => format!("`when` has no answer: {failure}"),
     }

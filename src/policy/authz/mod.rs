@@ -10,6 +10,9 @@
 //!   arguments.
 //! * Methods that MCP does not define: rules all of whose conditions are met, and none of them about things.
 //!
+//! Where rules tell resources apart, a resource is named in the canonical spelling of its URI ([`canonical`]); any other
+//! is denied, as readers disagree about which resource it is.
+//!
 //! A rule in report mode never changes the verdict. It is named in [`Decision::reported`] if it would, were it alone
 //! enforced: a deny rule for what passes, an allow rule for what no deny rule stops and yet does not pass.
 //!
@@ -29,6 +32,7 @@ pub use schedule::{DAY, Schedule};
 pub use value::{Elements, Wanted};
 
 mod asked;
+pub mod canonical;
 mod decide;
 mod explain;
 mod grants;
@@ -57,6 +61,8 @@ pub struct Rules {
     common: Box<[u32]>,
     /// Whether any rule has conditions on methods.
     by_method: bool,
+    /// Whether any rule can tell resources apart.
+    by_resource: bool,
 }
 
 /// What is asked for.
@@ -94,9 +100,17 @@ pub struct Facts<'a> {
     pub body: &'a [u8],
     /// `params.arguments` of it, as it stands there.
     pub arguments: Option<&'a [u8]>,
-    /// The first value of a header, by its lower-case name.
-    pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+    /// The value of a header, by its lower-case name; not of one that is there more than once, as readers disagree
+    /// about which line counts.
+    pub header: &'a Lookup<'a>,
 }
+
+/// Finds the value of a header.
+pub type Lookup<'a> = dyn Fn(&str) -> Result<Option<&'a [u8]>, Repeated> + 'a;
+
+/// A header is there more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeated;
 
 /// What became of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +134,9 @@ pub enum Verdict {
     NeedsScope(Box<str>),
 }
 
+/// The method that names resources by their template.
+const COMPLETION: &str = "completion/complete";
+
 /// Rules of one configuration.
 pub const RULES_MAX: usize = 10_000;
 
@@ -142,7 +159,9 @@ impl Rules {
             }
         }
         let by_method = rules.iter().any(|rule| !rule.methods.is_empty());
-        Self { rules: rules.into(), servers: servers.into(), index, common: common.into(), by_method }
+        let by_resource = rules.iter().any(Rule::tells_resources_apart);
+        let (rules, servers, common) = (rules.into(), servers.into(), common.into());
+        Self { rules, servers, index, common, by_method, by_resource }
     }
 
     /// The rules, in their order.
@@ -208,6 +227,17 @@ impl Rules {
         facts: &Facts<'_>,
     ) -> Option<Why> {
         explain::why_not(self, self.rules.get(index)?, principal, operation, facts)
+    }
+
+    /// Why rules cannot go by the URI that the operation is about; `None` if they can.
+    fn uri_fault(&self, operation: &Operation<'_>) -> Option<&'static str> {
+        match operation.target {
+            Target::Resource(uri) if self.by_resource && operation.method == COMPLETION => {
+                canonical::template_fault(uri)
+            }
+            Target::Resource(uri) if self.by_resource => canonical::fault(uri),
+            Target::Resource(_) | Target::Tool(_) | Target::Prompt(_) | Target::Protocol => None,
+        }
     }
 
     fn server_name(&self, server: u16) -> &str {

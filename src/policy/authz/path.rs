@@ -38,14 +38,58 @@ impl Path {
         Ok(Self { steps: steps.into(), text: text.into() })
     }
 
+    /// What stands there, if it is the same for readers that mind upper and lower case in keys and for those that do
+    /// not. Looks at every key of the objects on the way.
+    ///
+    /// # Errors
+    /// [`Unclear`] if a key on the way is there in another case, with or without the one that the path names.
+    pub fn find_clear<'j>(&self, document: &'j Json) -> Result<Option<&'j Json>, Unclear> {
+        let mut value = document;
+        for step in &self.steps {
+            if let Json::Object(map) = value
+                && map.keys().any(|key| differs_in_case(key, step))
+            {
+                return Err(Unclear);
+            }
+            let Some(inner) = below(value, step) else { return Ok(None) };
+            value = inner;
+        }
+        Ok(Some(value))
+    }
+
     /// What stands there.
     pub fn find<'j>(&self, document: &'j Json) -> Option<&'j Json> {
-        self.steps.iter().try_fold(document, |value, step| match value {
-            Json::Object(map) => map.get(&**step),
-            Json::Array(list) => index(step).and_then(|index| list.get(index)),
-            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
-        })
+        self.steps.iter().try_fold(document, |value, step| below(value, step))
     }
+}
+
+/// What stands one step down.
+fn below<'j>(value: &'j Json, step: &str) -> Option<&'j Json> {
+    match value {
+        Json::Object(map) => map.get(step),
+        Json::Array(list) => index(step).and_then(|index| list.get(index)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => None,
+    }
+}
+
+/// Two keys on the way differ only in case: some readers take one, some the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unclear;
+
+/// Whether two keys are different and yet the same to a reader that does not mind case, as that of Go does not: it
+/// also takes the sign for Kelvin for a `k` and a long s for an `s`.
+fn differs_in_case(one: &str, other: &str) -> bool {
+    if one.is_ascii() && other.is_ascii() {
+        return one.eq_ignore_ascii_case(other) && one != other;
+    }
+    let folded = |text: &str| {
+        text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect::<String>()
+    };
+    // A letter and its other case have up to three bytes each.
+    one.len() <= 3 * other.len()
+        && other.len() <= 3 * one.len()
+        && one != other
+        && folded(one) == folded(other)
 }
 
 /// An index as RFC 6901 section 4 writes it: no sign, no leading zero.
@@ -86,6 +130,35 @@ impl fmt::Debug for Path {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_key_in_another_case_leaves_open_what_is_there() {
+        let path = Path::parse("a.path").unwrap();
+        let found = |document: Json| path.find_clear(&document).map(|value| value.cloned());
+        for (document, expected) in [
+            (json!({"a": {"path": 1, "Paths": 2}, "b": 3}), Ok(Some(json!(1)))),
+            (json!({"a": {}}), Ok(None)),
+            (json!({"a": 1}), Ok(None)),
+            (json!({"a": {"path": 1, "Path": 2}}), Err(Unclear)),
+            (json!({"a": {"PATH": 2}}), Err(Unclear)),
+            (json!({"a": {"path": 1}, "A": {"path": 2}}), Err(Unclear)),
+            (json!({"A": 1}), Err(Unclear)),
+        ] {
+            assert_eq!(found(document.clone()), expected, "{document}");
+        }
+        for (one, other, expected) in [
+            ("k", "\u{212a}", true),
+            ("s", "\u{17f}", true),
+            ("Ä", "ä", true),
+            ("σ", "ς", true),
+            ("ä", "ä", false),
+            ("a", "ä", false),
+            ("a", "a\u{301}", false),
+        ] {
+            assert_eq!(differs_in_case(one, other), expected, "{one} {other}");
+        }
+    }
 
     #[test]
     fn both_spellings_lead_to_the_value() {

@@ -47,6 +47,30 @@ impl Pattern {
         }
     }
 
+    /// Whether it has a slash, and so is about paths.
+    pub fn has_slash(&self) -> bool {
+        self.text.contains('/')
+    }
+
+    /// Whether every name matches.
+    pub fn is_all(&self) -> bool {
+        self.parts.len() > 1 && self.parts.iter().all(|part| part.is_empty())
+    }
+
+    /// Its text with each wildcard replaced: the first by `first`, the others by `other`.
+    pub fn filled(&self, first: &str, other: &str) -> String {
+        let mut text = String::with_capacity(self.text.len() + 16);
+        for (at, part) in self.parts.iter().enumerate() {
+            match at {
+                0 => {}
+                1 => text.push_str(first),
+                _ => text.push_str(other),
+            }
+            text.push_str(part);
+        }
+        text
+    }
+
     /// Whether the only wildcard, if there is one, is the last character.
     pub fn is_prefix(&self) -> bool {
         matches!(&*self.parts, [_]) || matches!(&*self.parts, [_, last] if last.is_empty())

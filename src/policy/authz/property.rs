@@ -22,7 +22,20 @@ mod naive {
         pub arguments: Option<&'a Json>,
     }
 
+    /// Whether some rule needs to know which resource it is, and the spelling leaves that open.
+    pub fn leaves_resource_open(rules: &[Rule], request: &Request<'_>) -> bool {
+        let apart = |rule: &Rule| {
+            (!rule.resources.is_empty() && rule.resources.iter().all(|pattern| pattern.to_string() != "*"))
+                || rule.when.as_ref().is_some_and(|when| when.text().contains("body"))
+        };
+        let open = matches!(request.operation.target, Target::Resource(uri) if ["X:a", "x:a/../b", "x:%61"].contains(&uri));
+        open && rules.iter().any(apart)
+    }
+
     pub fn decide(rules: &[Rule], request: &Request<'_>) -> Decision {
+        if leaves_resource_open(rules, request) {
+            return Decision { verdict: Verdict::Deny, rule: None, reported: None };
+        }
         let matches = |rule: &Rule| principal(rule, request) && scopes(rule, request) && rest(rule, request);
         let first = |effect: Effect, report: bool, test: &dyn Fn(&Rule) -> bool| {
             let found =
@@ -73,6 +86,7 @@ mod naive {
             && any(&rule.users, principal.user.as_deref())
             && any(&rule.tenants, principal.tenant.as_deref())
             && (rule.proofs.is_empty() || rule.proofs.contains(&principal.proof))
+            && (rule.issuers.is_empty() || rule.issuers.iter().any(|issuer| **issuer == *principal.issuer))
             && rule.claims.iter().all(|(path, wanted)| claimed(&path.to_string(), wanted))
     }
 
@@ -115,10 +129,14 @@ mod naive {
                 Target::Resource(uri) => !rule.resources.is_empty() && any(&rule.resources, Some(uri)),
                 Target::Protocol => false,
             };
+        // `n` and `N` are one argument to some readers and two to others.
+        let has_twin =
+            |path: &str| request.arguments.is_some_and(|all| all.get(path.to_uppercase()).is_some());
         let given = |path: &str, wanted: &[Wanted]| match (
             request.arguments.and_then(|all| all.get(path)),
             rule.effect,
         ) {
+            (_, effect) if has_twin(path) => effect == Effect::Deny,
             (None, _) => false,
             (Some(Json::Array(list)), Effect::Deny) => {
                 list.iter().any(|value| wanted.iter().any(|wanted| equal(wanted, value)))
@@ -136,7 +154,10 @@ mod naive {
                     .is_some_and(|source| rule.sources.iter().any(|block| block.contains(source))))
             && rule.time.as_ref().is_none_or(|time| time.contains(request.now))
             && rule.arguments.iter().all(|(path, wanted)| given(&path.to_string(), wanted))
-            && rule.when.as_ref().is_none_or(|when| says(when.text(), rule.effect, request))
+            && rule.when.as_ref().is_none_or(|when| {
+                let unclear = rule.arguments.iter().any(|(path, _)| has_twin(&path.to_string()));
+                (unclear && when.text() == LARGE) || says(when.text(), rule.effect, request)
+            })
     }
 
     /// The three expressions that rules here have.
@@ -159,6 +180,8 @@ const TOOL_A: &str = "tool == 'a'";
 /// Few and short names, so that rules and requests meet.
 const NAMES: [&str; 6] = ["a", "b", "c", "ab", "ba", "abc"];
 const PATTERNS: [&str; 9] = ["a", "b", "c", "ab", "ba", "*", "a*", "*b", "a*c"];
+const URIS: [&str; 7] = ["x:a", "x:b", "x:ab", "x:abc", "X:a", "x:a/../b", "x:%61"];
+const URI_PATTERNS: [&str; 7] = ["x:a", "x:b", "*", "x:*", "x:a*", "*b", "*a*c"];
 const METHOD_NAMES: [&str; 10] = [
     "tools/call",
     "prompts/get",
@@ -174,6 +197,12 @@ const METHOD_NAMES: [&str; 10] = [
 
 fn patterns() -> impl Strategy<Value = Box<[Pattern]>> {
     let some = prop::collection::vec(prop::sample::select(&PATTERNS[..]), 1..3);
+    let some = some.prop_map(|list| list.into_iter().map(|text| Pattern::parse(text).unwrap()).collect());
+    prop_oneof![3 => Just(Box::default()), 1 => some]
+}
+
+fn uris() -> impl Strategy<Value = Box<[Pattern]>> {
+    let some = prop::collection::vec(prop::sample::select(&URI_PATTERNS[..]), 1..3);
     let some = some.prop_map(|list| list.into_iter().map(|text| Pattern::parse(text).unwrap()).collect());
     prop_oneof![3 => Just(Box::default()), 1 => some]
 }
@@ -198,8 +227,12 @@ fn document() -> impl Strategy<Value = Json> {
     let number = || (0..3_i64).prop_map(|number| json!(number));
     let list = prop::collection::vec(prop_oneof![text(), number()], 0..3).prop_map(Json::Array);
     let value = prop_oneof![number(), text(), list];
-    prop::collection::btree_map(prop::sample::select(vec!["n".to_owned(), "s".to_owned()]), value, 0..3)
-        .prop_map(|map| json!(map))
+    prop::collection::btree_map(
+        prop::sample::select(vec!["n", "n", "s", "s", "N"]).prop_map(str::to_owned),
+        value,
+        0..3,
+    )
+    .prop_map(|map| json!(map))
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
@@ -217,10 +250,11 @@ fn rule() -> impl Strategy<Value = Rule> {
     let time = prop_oneof![5 => Just(None), 1 => Just(Some(schedule))];
     let proofs = prop_oneof![4 => Just(Box::default()), 1 => Just(Box::from([Proof::ApiKey]))];
     let scopes = prop_oneof![2 => Just(Box::default()), 1 => names()];
+    let issuers = prop_oneof![3 => Just(Box::default()), 1 => names()];
     (
         (any::<bool>(), prop::bool::weighted(0.2), servers, methods),
-        (patterns(), patterns(), patterns()),
-        (patterns(), scopes, patterns(), patterns(), patterns(), proofs),
+        (patterns(), patterns(), uris()),
+        (patterns(), scopes, patterns(), patterns(), patterns(), proofs, issuers),
         (conditions(), sources, time, conditions(), when),
     )
         .prop_map(|(what, things, who, rest)| Rule {
@@ -237,6 +271,7 @@ fn rule() -> impl Strategy<Value = Rule> {
             users: who.3,
             tenants: who.4,
             proofs: who.5,
+            issuers: who.6,
             claims: rest.0,
             sources: rest.1,
             time: rest.2,
@@ -249,9 +284,11 @@ fn rule() -> impl Strategy<Value = Rule> {
 fn principal() -> impl Strategy<Value = Principal> {
     let name = || prop::option::of(prop::sample::select(&NAMES[..]).prop_map(Into::into));
     let proof = prop_oneof![Just(Proof::Jwt), Just(Proof::ApiKey)];
-    (names(), names(), name(), name(), name(), proof, document()).prop_map(
-        |(roles, scopes, agent, user, tenant, proof, claims)| Principal {
+    let issuer = prop::sample::select(&NAMES[..3]).prop_map(Into::into);
+    (names(), names(), name(), name(), name(), (proof, issuer), document()).prop_map(
+        |(roles, scopes, agent, user, tenant, (proof, issuer), claims)| Principal {
             proof,
+            issuer,
             agent,
             user,
             tenant,
@@ -268,6 +305,7 @@ struct Ask {
     method: &'static str,
     kind: u8,
     name: &'static str,
+    uri: &'static str,
     source: Option<IpAddr>,
     now: u64,
     arguments: Option<Json>,
@@ -278,7 +316,7 @@ impl Ask {
         let (target, method) = match self.kind {
             0 => (Target::Tool(self.name), "tools/call"),
             1 => (Target::Prompt(self.name), self.method),
-            2 => (Target::Resource(self.name), self.method),
+            2 => (Target::Resource(self.uri), self.method),
             _ => (Target::Protocol, self.method),
         };
         Operation { server: self.server, method, target }
@@ -289,12 +327,14 @@ fn ask() -> impl Strategy<Value = Ask> {
     let source = prop::option::weighted(0.9, (8..12_u8).prop_map(|net| IpAddr::from([net, 1, 2, 3])));
     let method = prop::sample::select(&METHOD_NAMES[..]);
     let name = prop::sample::select(&NAMES[..]);
-    (0..2_u16, method, 0..4_u8, name, source, 0..86_400_u64, prop::option::weighted(0.8, document()))
-        .prop_map(|(server, method, kind, name, source, now, arguments)| Ask {
+    let uri = prop::sample::select(&URIS[..]);
+    (0..2_u16, method, 0..4_u8, name, uri, source, 0..86_400_u64, prop::option::weighted(0.8, document()))
+        .prop_map(|(server, method, kind, name, uri, source, now, arguments)| Ask {
             server,
             method,
             kind,
             name,
+            uri,
             source,
             now,
             arguments,
@@ -325,7 +365,7 @@ proptest! {
                 now: ask.now,
                 body: body.as_bytes(),
                 arguments: arguments.as_deref().map(str::as_bytes),
-                header: &|_| None,
+                header: &|_| Ok(None),
             };
             let request = naive::Request {
                 principal: &principal,
@@ -345,7 +385,8 @@ proptest! {
             for (index, rule) in rules.list().iter().enumerate() {
                 let alone = naive::decide(&[enforced(rule)], &request);
                 let why = rules.why_not(index, &principal, &operation, &facts);
-                let is_matched = alone.rule.is_some() && !matches!(alone.verdict, Verdict::NeedsScope(_));
+                let is_open = naive::leaves_resource_open(rules.list(), &request);
+                let is_matched = !is_open && alone.rule.is_some() && !matches!(alone.verdict, Verdict::NeedsScope(_));
                 prop_assert_eq!(why.is_none(), is_matched, "{:?}: {:?}", why, rule);
             }
         }
@@ -374,6 +415,7 @@ fn enforced(rule: &Rule) -> Rule {
         users: rule.users.clone(),
         tenants: rule.tenants.clone(),
         proofs: rule.proofs.clone(),
+        issuers: rule.issuers.clone(),
         claims: rule.claims.clone(),
         sources: rule.sources.clone(),
         time: rule.time.clone(),

@@ -53,6 +53,8 @@ pub struct Rule {
     pub tenants: Box<[Pattern]>,
     /// How the caller was proven: any of them.
     pub proofs: Box<[Proof]>,
+    /// Who vouches for the caller, as [`Principal::issuer`] says: any of them.
+    pub issuers: Box<[Box<str>]>,
     /// Claims: each is there, with any of the values.
     pub claims: Box<[(Path, Box<[Wanted]>)]>,
     /// Where the request comes from: any of them.
@@ -118,6 +120,8 @@ pub enum Lack<'a> {
     Tenant,
     /// Proven otherwise.
     Proof,
+    /// Another issuer vouches.
+    Issuer,
     /// This claim is not there or not as wanted.
     Claim(&'a Path),
     /// This scope is missing.
@@ -159,6 +163,9 @@ impl Rule {
         if !self.proofs.is_empty() && !self.proofs.contains(&principal.proof) {
             return Some(Lack::Proof);
         }
+        if !self.issuers.is_empty() && !self.issuers.contains(&principal.issuer) {
+            return Some(Lack::Issuer);
+        }
         let is_claimed = |(path, wanted): &&(Path, Box<[Wanted]>)| {
             path.find(&principal.claims).is_some_and(|value| fits(wanted, value, Elements::Any))
         };
@@ -194,6 +201,14 @@ impl Rule {
     pub fn could_be_about(&self, target: Target<'_>) -> bool {
         let meets = |uri: &str| self.resources.iter().any(|pattern| pattern.meets(uri));
         self.is_about(target) || matches!(target, Target::Resource(uri) if uri.contains('{') && meets(uri))
+    }
+
+    /// Whether it can treat one resource otherwise than another.
+    pub fn tells_resources_apart(&self) -> bool {
+        let looks = |when: &Expression| ["resource", "body", HEADERS].iter().any(|name| when.uses(name));
+        let is_all = |pattern: &Pattern| pattern.is_all();
+        let names_some = !self.resources.is_empty() && !self.resources.iter().any(is_all);
+        names_some || self.when.as_ref().is_some_and(looks)
     }
 
     /// Whether it is only about certain tools, prompts or resources.

@@ -54,7 +54,10 @@ impl Gate {
             now: 1_767_571_200,
             body: self.body.as_bytes(),
             arguments,
-            header: &|name| self.headers.get(name).map(|value| value.as_bytes()),
+            header: &|name| match self.headers.get(name) {
+                Some(&"(twice)") => Err(Repeated),
+                line => Ok(line.map(|value| value.as_bytes())),
+            },
         };
         let operation = Operation { server: 0, method, target };
         let grants = self.rules.grants(&self.principal);
@@ -219,6 +222,21 @@ fn what_cannot_be_told_falls_to_the_safe_side() {
     assert_eq!(call(good, home(allow())).0, Verdict::Allow);
     assert_eq!(call(good, etc(deny())).1, Verdict::Allow);
 
+    for open in [
+        r#"{"params":{"arguments":{"path":"/data/a","Path":"/etc/passwd"}}}"#,
+        r#"{"params":{"arguments":{"PATH":"/etc/passwd"}}}"#,
+        r#"{"params":{"arguments":{"path":"/data/../etc/passwd"}}}"#,
+        r#"{"params":{"arguments":{"path":"/etc/./passwd"}}}"#,
+        r#"{"params":{"arguments":{"path":["/data/a","/data/%2e%2e/etc/passwd"]}}}"#,
+    ] {
+        assert_eq!(call(open, home(allow())).0, Verdict::Deny, "{open}");
+        assert_eq!(call(open, etc(deny())).1, Verdict::Deny, "{open}");
+    }
+    let other = || [&argument("path", "/etc/*")[..], &argument("n", "1")[..]].concat().into();
+    let rule = Rule { arguments: other(), ..deny() };
+    let elsewhere = r#"{"params":{"arguments":{"Path":"/etc/a","n":"2"}}}"#;
+    assert_eq!(call(elsewhere, rule).1, Verdict::Allow, "another argument is certainly not met");
+
     for failing in ["body.params.missing == 1", "arguments.path > 1", "arguments.path"] {
         assert_eq!(call(good, Rule { when: when(failing), ..allow() }).0, Verdict::Deny, "{failing}");
         assert_eq!(call(good, Rule { when: when(failing), ..deny() }).1, Verdict::Deny, "{failing}");
@@ -240,6 +258,12 @@ fn expressions_see_the_request_and_no_credential() {
     assert!(!gate.allows("x"));
     gate.headers.insert("x-team", "one");
     assert!(gate.allows("x"));
+    gate.headers.insert("x-team", "(twice)");
+    assert!(!gate.allows("x"));
+    let denying = Rule { when: when("'x-team' in headers && headers['x-team'] == 'two'"), ..deny() };
+    let headers = HashMap::from([("x-team", "(twice)")]);
+    let denied = Gate { headers, ..Gate::new(vec![allow(), denying], with_roles(&[])) };
+    assert!(!denied.allows("x"), "readers disagree about which of two lines counts");
     assert!(Expression::compile("headers['authorization'] == ''", VARIABLES).is_err());
 }
 
@@ -308,4 +332,70 @@ fn rules_are_shared_by_workers_and_told_apart() {
         |tool: &str| Rules::new(vec![Rule { tools: patterns(&[tool]), ..allow() }], vec!["one".into()]);
     assert_eq!(rules("a"), rules("a"));
     assert_ne!(rules("a"), rules("b"));
+}
+
+#[test]
+fn a_uri_in_another_spelling_is_nobodys() {
+    let rules = || {
+        vec![
+            Rule { resources: patterns(&["file:///public/*", "file:///private/*"]), ..allow() },
+            Rule { resources: patterns(&["file:///private/*"]), ..deny() },
+            Rule { tools: patterns(&["x"]), ..allow() },
+        ]
+    };
+    let gate = Gate::new(rules(), with_roles(&[]));
+    let verdict = |method, uri| gate.ask(method, Target::Resource(uri)).verdict;
+    assert_eq!(verdict("resources/read", "file:///public/a"), Verdict::Allow);
+    for uri in [
+        "file:///public/../private/a",
+        "file:///public/%2e%2e/private/a",
+        "FILE:///private/a",
+        "file://localhost/private/a",
+        "file:/private/a",
+        "file:///./private/a",
+        " file:///private/a",
+        "fi\tle:///private/a",
+    ] {
+        for method in
+            ["resources/read", "resources/subscribe", "resources/unsubscribe", "completion/complete"]
+        {
+            assert_eq!(verdict(method, uri), Verdict::Deny, "{method} {uri:?}");
+        }
+        assert!(!gate.shows(Target::Resource(uri)), "{uri:?}");
+        let facts = Facts { source: None, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None) };
+        let operation = Operation { server: 0, method: "resources/read", target: Target::Resource(uri) };
+        let why = gate.rules.why_not(0, &gate.principal, &operation, &facts).unwrap().to_string();
+        assert!(why.starts_with("says nothing of a URI that is not canonical: "), "{why}");
+    }
+    assert_eq!(verdict("completion/complete", "file:///public/{name}"), Verdict::Allow);
+    assert_eq!(verdict("resources/read", "file:///public/{name}"), Verdict::Deny);
+    assert!(gate.shows(Target::Resource("file:///public/{userName}")));
+
+    // Where no rule tells resources apart, how they are named is no matter.
+    let free = Gate::new(vec![Rule { tools: patterns(&["x"]), ..deny() }, allow()], with_roles(&[]));
+    assert_eq!(free.ask("resources/read", Target::Resource("Any Thing")).verdict, Verdict::Allow);
+    assert!(free.shows(Target::Resource("C:\\x")));
+}
+
+#[test]
+fn an_issuer_vouches_only_where_a_rule_lets_it() {
+    let of = |issuer: &str| Principal { agent: Some("bot".into()), issuer: issuer.into(), ..with_roles(&[]) };
+    let allows = |effect: Rule, issuer: &str| {
+        let rule = Rule { agents: patterns(&["bot"]), issuers: texts(&["https://a", "api_key"]), ..effect };
+        let all = Rule { tools: patterns(&["free"]), ..allow() };
+        let gate = Gate::new(vec![all, rule], of(issuer));
+        (gate.allows("x"), gate.allows("free"))
+    };
+    for (issuer, is_met) in
+        [("https://a", true), ("api_key", true), ("https://b", false), ("https://a/", false)]
+    {
+        assert_eq!(allows(allow(), issuer), (is_met, true), "{issuer}");
+        assert_eq!(allows(deny(), issuer), (false, !is_met), "{issuer}");
+    }
+    let rules = vec![Rule { issuers: texts(&["https://a"]), ..allow() }];
+    let gate = Gate::new(rules, of("https://b"));
+    let facts = Facts { source: None, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None) };
+    let operation = Operation { server: 0, method: "tools/call", target: Target::Tool("x") };
+    let why = gate.rules.why_not(0, &gate.principal, &operation, &facts).unwrap().to_string();
+    assert_eq!(why, "the issuer is none of `https://a`");
 }

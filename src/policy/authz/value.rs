@@ -2,6 +2,7 @@
 
 use serde_json::{Number, Value as Json};
 
+use super::canonical::has_dot_segments;
 use super::pattern::Pattern;
 
 /// One wanted value.
@@ -42,6 +43,21 @@ pub fn fits(wanted: &[Wanted], value: &Json, elements: Elements) -> bool {
             (Json::Array(list), Elements::All) => !list.is_empty() && list.iter().all(is),
             _ => false,
         }
+}
+
+/// Whether `value`, or an element of it, is a path that leads elsewhere than it looks like: one with segments `.` or
+/// `..`, where a pattern of paths is wanted. A pattern that has such segments itself means what it says.
+pub fn is_winding(wanted: &[Wanted], value: &Json) -> bool {
+    let of_paths = |wanted: &Wanted| match wanted {
+        Wanted::Text(pattern) => pattern.has_slash() && !has_dot_segments(&pattern.filled("*", "*")),
+        Wanted::Json(_) => false,
+    };
+    let winds = |value: &Json| value.as_str().is_some_and(has_dot_segments);
+    let found = match value {
+        Json::Array(list) => list.iter().any(winds),
+        value => winds(value),
+    };
+    found && wanted.iter().any(of_paths)
 }
 
 fn same(one: &Json, other: &Json) -> bool {
@@ -88,6 +104,26 @@ mod tests {
         ] {
             assert_eq!(wanted.is(&value), expected, "{wanted:?} {value}");
         }
+    }
+
+    #[test]
+    fn a_path_that_winds_is_told_where_paths_are_wanted() {
+        let wanted = |text: &str| [Wanted::Text(Pattern::parse(text).unwrap())];
+        for (pattern, value, expected) in [
+            ("/data/*", json!("/data/../etc/passwd"), true),
+            ("/data/*", json!("/data/./a"), true),
+            ("/data/*", json!("/data/%2e%2E/a"), true),
+            ("/data/*", json!("/data/..%2fetc"), true),
+            ("/data/*", json!("..\\etc"), true),
+            ("/data/*", json!(["/data/a", "/data/.."]), true),
+            ("/data/*", json!("/data/a..b/.hidden/c."), false),
+            ("/data/*", json!(7), false),
+            ("a*", json!("../x"), false),
+            ("/data/../*", json!("/data/../x"), false),
+        ] {
+            assert_eq!(is_winding(&wanted(pattern), &value), expected, "{pattern} {value}");
+        }
+        assert!(!is_winding(&[Wanted::Json(json!("/a/../b"))], &json!("/a/../b")));
     }
 
     #[test]

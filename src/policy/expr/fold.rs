@@ -29,9 +29,12 @@ fn conjuncts(expr: &IdedExpr, found: &mut Vec<Equality>) -> bool {
     if let Expr::Call(call) = &expr.expr
         && call.func_name == "_&&_"
     {
-        // Every part is visited, whatever came of those before.
-        let rest = call.args.iter().filter(|part| !conjuncts(part, found)).count();
-        return rest == 0;
+        // Every part is visited, so no short cut here.
+        let mut whole = true;
+        for part in &call.args {
+            whole &= conjuncts(part, found);
+        }
+        return whole;
     }
     let equality = equality(expr);
     let is_one = equality.is_some();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cel::{Context, Env, ExecutionError, Program};
 
-pub use data::Data;
+pub use data::{Data, Size};
 pub use fold::Equality;
 pub use strict::parse as parse_json;
 
@@ -30,6 +30,10 @@ pub struct Expression {
     /// Macros within macros: 0 for none.
     loops: usize,
     has_regex: bool,
+    /// Elements of the lists and maps that are written in it.
+    elements: usize,
+    /// Bytes of its longest text.
+    longest: usize,
 }
 
 /// The variable that is a map of header lines. Only look-ups by name are possible: `headers["x-team"]`,
@@ -80,6 +84,8 @@ impl Expression {
             headers: found.headers.into(),
             loops: found.loops,
             has_regex: !found.regexes.is_empty(),
+            elements: found.elements,
+            longest: found.longest,
         })
     }
 
@@ -137,13 +143,16 @@ impl Expression {
         mut lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
     ) -> Result<cel::Value, Failure> {
         let mut context = ENV.with(|env| Context::with_env(Arc::clone(env)));
-        let mut nodes = 0_usize;
+        let mut size = Size { nodes: 0, values: self.elements, longest: self.longest };
         for name in &self.uses {
             let data = lookup(name)?;
-            nodes = nodes.saturating_add(data.nodes());
+            size = size.plus(data.size());
+            if size.nodes > self.nodes_max() {
+                return Err(Failure::TooLarge);
+            }
             context.add_variable_from_value(*name, data.into_value());
         }
-        if nodes > self.nodes_max() {
+        if self.text_steps(size) > self.text_steps_max() {
             return Err(Failure::TooLarge);
         }
         self.program.execute(&context).map_err(|error| Failure::Error(Box::new(error)))
@@ -151,7 +160,21 @@ impl Expression {
 
     /// JSON values that it may look at.
     fn nodes_max(&self) -> usize {
-        let plain = NODES_MAX[self.loops.min(LOOPS_MAX)];
+        self.charged(NODES_MAX[self.loops.min(LOOPS_MAX)])
+    }
+
+    /// Bytes that it may go over if each turn of its macros looks at the longest text: a list of many elements and one
+    /// long text are each small and together are not.
+    fn text_steps(&self, size: Size) -> usize {
+        let turns = (0..self.loops).fold(1_usize, |turns, _| turns.saturating_mul(size.values));
+        if self.loops == 0 { 0 } else { turns.saturating_mul(size.longest) }
+    }
+
+    fn text_steps_max(&self) -> usize {
+        self.charged(TEXT_STEPS_MAX)
+    }
+
+    fn charged(&self, plain: usize) -> usize {
         if self.has_regex { plain / REGEX_COST } else { plain }
     }
 }
@@ -162,6 +185,8 @@ const LOOPS_MAX: usize = 2;
 /// JSON values (of body, arguments, claims and headers together) that an expression may look at, by how deep its
 /// macros are: what it costs grows with that power.
 const NODES_MAX: [usize; LOOPS_MAX + 1] = [65_536, 8_192, 256];
+/// Bytes of texts that the macros of an expression may go over: turns, by the bytes of the longest text.
+const TEXT_STEPS_MAX: usize = 64 << 20;
 /// How much dearer an expression with `matches` is: the library compiles the pattern each time.
 const REGEX_COST: usize = 16;
 

@@ -127,6 +127,40 @@ fn what_is_too_large_to_walk_over_has_no_answer() {
     }
 }
 
+#[test]
+fn many_elements_and_one_long_text_together_have_no_answer() {
+    let body = |count: usize, bytes: usize| json!({"params": {"arguments": {"ids": vec!["x"; count], "text": "a".repeat(bytes)}}});
+    let too_large =
+        |text: &str, count, bytes| matches!(eval_with(text, &body(count, bytes)), Err(Failure::TooLarge));
+    let once = "arguments.ids.all(id, !arguments.text.contains(id))";
+    // Besides the elements there are the list, the text and the map around them.
+    let turns = |bytes: usize| TEXT_STEPS_MAX / bytes - 3;
+    for bytes in [16 << 10, 1 << 20] {
+        assert!(!too_large(once, turns(bytes), bytes) && too_large(once, turns(bytes) + 1, bytes), "{bytes}");
+    }
+    assert!(!too_large("arguments.text.contains('b') || size(arguments.ids) > 0", 4_000, 4 << 20));
+    let twice = "arguments.ids.all(a, arguments.ids.all(b, !arguments.text.contains(a + b)))";
+    assert!(!too_large(twice, 100, 4_000) && too_large(twice, 100, 8_000));
+    let regex = "arguments.ids.all(a, a.matches('^x$') && arguments.text != '')";
+    assert!(!too_large(regex, 200, 16 << 10) && too_large(regex, 300, 16 << 10));
+    let literal = format!("[{}].exists(w, arguments.text.contains(w))", vec!["'w'"; 200].join(","));
+    assert!(!too_large(&literal, 1, 256 << 10) && too_large(&literal, 1, 512 << 10));
+}
+
+#[test]
+fn what_no_expression_may_look_at_is_not_copied() {
+    assert_eq!(
+        Data::json(&json!(vec![1; 65_535])).size(),
+        Size { nodes: 65_536, values: 65_536, longest: 0 }
+    );
+    assert_eq!(Data::json(&json!(vec![1; 65_536])).size().nodes, usize::MAX);
+    let nested = json!({"a": vec!["b".repeat(1024); 2], "a long key": {}});
+    assert_eq!(Data::json(&nested).size(), Size { nodes: 7, values: 5, longest: 1024 });
+    assert_eq!(Data::json(&json!({"k".repeat(4096): 1})).size(), Size { nodes: 6, values: 2, longest: 4096 });
+    assert_eq!(Data::text(&"t".repeat(2048)).size(), Size { nodes: 3, values: 1, longest: 2048 });
+    assert!(matches!(eval_with("body == null", &json!(vec![1; 65_536])), Err(Failure::TooLarge)));
+}
+
 /// The release build aborts on a panic, so whatever an operator writes must come back as a fault or a failure. On a
 /// stack as small as the smallest that a configuration may be read on.
 #[test]

@@ -17,6 +17,10 @@ pub struct Found {
     pub regexes: Vec<Box<str>>,
     /// Macros within macros.
     pub loops: usize,
+    /// Elements of the lists and maps that are written in it.
+    pub elements: usize,
+    /// Bytes of its longest text.
+    pub longest: usize,
 }
 
 /// How deep the tree of an expression may be: it is walked by recursion whenever it runs.
@@ -96,15 +100,22 @@ impl<'a> Walker<'a> {
         let depth = depth + 1;
         match &expr.expr {
             Expr::Unspecified => Err(self.fault(expr, "is not complete")),
-            Expr::Literal(_) => Ok(()),
+            Expr::Literal(literal) => {
+                if let LiteralValue::String(text) = literal {
+                    self.found.longest = self.found.longest.max(text.inner().len());
+                }
+                Ok(())
+            }
             Expr::Ident(name) => self.name(expr, name),
             Expr::Select(select) => self.select(expr, select, depth, loops),
             Expr::Call(call) => self.call(expr, call, depth, loops),
             Expr::List(list) if list.optional_indices.is_empty() => {
+                self.found.elements += list.elements.len();
                 list.elements.iter().try_for_each(|element| self.visit(element, depth, loops))
             }
             Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
                 EntryExpr::MapEntry(entry) if !entry.optional => {
+                    self.found.elements += 1;
                     self.visit(&entry.key, depth, loops)?;
                     self.visit(&entry.value, depth, loops)
                 }

@@ -8,15 +8,20 @@ use super::identify::{has_scopes, needs_scope};
 use super::refuser::Refuser;
 use crate::config::snapshot::{Access, Limits, Server};
 use crate::io::Peer;
-use crate::policy::authz::{Decision, Facts, Operation, Rule, Rules, Target, Verdict};
+use crate::policy::authz::{Decision, Facts, Operation, Path, Repeated, Rules, Target, Verdict};
+use crate::policy::expr::parse_json;
 use crate::policy::listing::{Keep, Kind as Listed};
 use crate::proxy::caller::Caller;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
-use crate::wire::http1::{HeaderId, RequestHead};
+use crate::wire::http1::{Header, HeaderId, RequestHead};
 use crate::wire::json::{Padded, Text};
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
 use crate::wire::mcp::{Method, MethodId, Object, method};
+
+mod log;
+
+use log::{DENIED, REPORTED};
 
 /// JSON-RPC: the parameters are not good; also what MCP gives an unknown tool or prompt.
 const INVALID_PARAMS: i64 = -32602;
@@ -24,6 +29,9 @@ const INVALID_PARAMS: i64 = -32602;
 const METHOD_NOT_FOUND: i64 = -32601;
 /// MCP up to 2025-11-25: no such resource.
 const RESOURCE_NOT_FOUND: i64 = -32002;
+
+/// Where a listener names the resources that it wants to hear of (MCP 2026-07-28).
+const SUBSCRIPTIONS: &str = "params.notifications.resourceSubscriptions";
 
 /// What is asked of whom, by whom: everything that the rules are given besides the message.
 #[derive(Clone, Copy)]
@@ -141,12 +149,15 @@ impl Ask<'_, '_> {
         refuser: &Refuser<'_>,
         malformed: impl Fn(&str) -> Refusal,
     ) -> Result<(), Refusal> {
-        let Ok(message) = serde_json::from_slice::<serde_json::Value>(whole(envelope)) else {
-            return Err(malformed("the message cannot be read"));
+        // What is checked is what every server reads: no key twice, and none in another case.
+        let Some(message) = parse_json(whole(envelope)) else {
+            return Err(malformed("the message cannot be read in one way only"));
         };
-        let Some(uris) = message.pointer("/params/notifications/resourceSubscriptions") else {
-            return Ok(());
+        let found = Path::parse(SUBSCRIPTIONS).map(|path| path.find_clear(&message));
+        let Ok(Ok(uris)) = found else {
+            return Err(malformed("params.notifications.resourceSubscriptions is spelt in another case"));
         };
+        let Some(uris) = uris else { return Ok(()) };
         let Some(uris) = uris.as_array() else {
             return Err(malformed("params.notifications.resourceSubscriptions is not a list"));
         };
@@ -171,18 +182,24 @@ impl Ask<'_, '_> {
         body: &[u8],
         arguments: Option<&[u8]>,
     ) -> Decision {
-        let header = |name: &str| -> Option<&[u8]> {
-            self.head
-                .headers()
-                .find(|field| field.name.eq_ignore_ascii_case(name.as_bytes()))
-                .filter(|field| !is_credential(field.id))
-                .map(|field| field.value)
-        };
+        let header = |name: &str| self.header(name);
         let facts = Facts { source: self.source, now: self.worker.wall(), body, arguments, header: &header };
         let Some(grants) = &self.caller.grants else {
             return Decision { verdict: Verdict::Deny, rule: None, reported: None };
         };
         rules.authorize(grants, &self.caller.principal, operation, &facts)
+    }
+
+    /// The value of a header that rules may look at. What `Connection` names does not reach the server, and counts as
+    /// not there.
+    fn header(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
+        let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+        let mut lines = self.head.headers().filter(named);
+        let Some(first) = lines.next() else { return Ok(None) };
+        if is_credential(first.id) || self.head.is_named_by_connection(first.name) {
+            return Ok(None);
+        }
+        if lines.next().is_some() { Err(Repeated) } else { Ok(Some(first.value)) }
     }
 
     fn judge(
@@ -194,7 +211,7 @@ impl Ask<'_, '_> {
     ) -> Result<(), Refusal> {
         if let Some(rule) = decision.reported {
             self.worker.stats.borrow_mut().reported += 1;
-            self.log(rule, operation, "a rule in report mode would decide otherwise");
+            self.log(rule, operation, &REPORTED, "a rule in report mode would decide otherwise");
         }
         match &decision.verdict {
             Verdict::Allow => Ok(()),
@@ -204,33 +221,10 @@ impl Ask<'_, '_> {
             }
             Verdict::Deny => {
                 self.worker.stats.borrow_mut().denied += 1;
-                self.log(decision.rule.unwrap_or(u32::MAX), operation, "denied");
+                self.log(decision.rule.unwrap_or(u32::MAX), operation, &DENIED, "denied");
                 Err(self.denial(operation, id, refuser))
             }
         }
-    }
-
-    fn log(&self, rule: u32, operation: &Operation<'_>, what: &str) {
-        let principal = &self.caller.principal;
-        let rules = self.access().rules.as_ref();
-        let rule = match rules.and_then(|rules| rules.list().get(rule as usize)) {
-            Some(Rule { name: Some(name), .. }) => name,
-            Some(_) => "(without a name)",
-            None => "(none)",
-        };
-        let thing = match operation.target {
-            Target::Tool(name) | Target::Prompt(name) | Target::Resource(name) => name,
-            Target::Protocol => "",
-        };
-        tracing::info!(
-            server = %self.server.name,
-            method = operation.method,
-            thing,
-            agent = principal.agent.as_deref().unwrap_or(""),
-            user = principal.user.as_deref().unwrap_or(""),
-            rule,
-            "{what}"
-        );
     }
 
     /// What a denied caller is told: what a server says of something that it does not have, unless the

@@ -14,6 +14,7 @@ access:
   - {name: no-deletes, effect: deny, tools: ['*_delete']}
   - {name: writers, effect: allow, scopes: [write], servers: [crm], tools: [note_add], when: 'arguments.text.size() < 9'}
   - {name: trial, effect: deny, mode: report, claims: {department: hr}}
+  - {name: partners, effect: allow, servers: [crm], agents: [bot], tools: [ping], issuers: ['https://idp.example']}
   - {effect: allow, servers: [db], time: {days: [mon], from: '08:00', to: '18:00'}, sources: [10.0.0.0/8]}
 ";
 
@@ -82,10 +83,10 @@ fn an_answer_names_the_verdict_its_rule_and_what_lists_do() {
         (
             "server:db tool:x as:scope=mcp source:10.1.1.1 at:2026-01-05T08:00:00Z",
             0,
-            &["access.rules[4] on line 9"],
+            &["access.rules[5] on line 10"],
         ),
         ("server:db tool:x as:scope=mcp source:10.1.1.1 at:2026-01-05T18:00:00Z", 3, &["hide it"]),
-        ("server:db method:ping as:scope=mcp", 0, &["access.rules[4]"]),
+        ("server:db method:ping as:scope=mcp", 0, &["access.rules[5]"]),
     ] {
         let (got, text) = asked(line);
         assert_eq!(got, code, "{line}: {text}");
@@ -102,7 +103,8 @@ fn every_rule_says_why_it_does_not_match() {
         "[1] `no-deletes` (deny, line 6): does not match: names no tool",
         "[2] `writers` (allow, line 7): does not match: `when` is false",
         "[3] `trial` (deny, line 8): does not match: the claim `department` is not there",
-        "[4] (allow, line 9): does not match: is for other servers",
+        "[4] `partners` (allow, line 9): does not match: names no tool `note_add`",
+        "[5] (allow, line 10): does not match: is for other servers",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -132,4 +134,16 @@ fn words_that_make_no_question_are_told_apart() {
         assert_eq!(code, USAGE, "{line}");
         assert!(text.contains(part), "{line}: {text}");
     }
+}
+
+#[test]
+fn the_only_issuer_vouches_unless_another_is_named() {
+    assert_eq!(asked("server:crm tool:ping as:agent=bot").0, 0);
+    assert_eq!(
+        asked("server:crm tool:ping as:agent=bot as:issuer=https://idp.example as:proof=introspection").0,
+        0
+    );
+    let (code, text) = asked("server:crm tool:ping as:agent=bot as:issuer=https://other.example all");
+    assert!(code != 0 && text.contains("the issuer is none of `https://idp.example`"), "{text}");
+    assert!(asked("server:crm tool:ping as:agent=bot as:proof=api_key").0 != 0);
 }

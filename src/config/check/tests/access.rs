@@ -29,6 +29,14 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
         ("tools: []", "access.rules[0].tools: has 0 elements"),
         ("tools: ['']", "access.rules[0].tools[0]: cannot be a name or pattern"),
         ("tools: ['a\\b']", "`a\\\\b` has a lone backslash (write `\\*` for an asterisk"),
+        (
+            "resources: ['file:///a/*', 'FILE:///b']",
+            "access.rules[0].resources[1]: `FILE:///b` matches no URI in its canonical spelling: its scheme is not in lower case",
+        ),
+        (
+            "resources: ['file:///a/../*']",
+            "resources[0]: `file:///a/../*` matches no URI in its canonical spelling",
+        ),
         ("methods: ['*/call']", "methods[0]: `*/call` has a `*` that is not at its end"),
         ("proofs: [password]", "proofs[0]: `password` is not known (write `jwt`, `api_key`"),
         ("sources: [10.0.0.1/8]", "sources[0]: `10.0.0.1/8` has bits set behind its prefix"),
@@ -115,7 +123,7 @@ fn a_rule_with_everything_is_compiled() {
     let snapshot = good(&with(
         "access:\n  denied_as: forbidden\n  rules:\n  - name: all\n    effect: deny\n    mode: report\n    servers: [a]\n    \
          methods: [tools/*]\n    tools: ['x*', y]\n    prompts: [p]\n    resources: ['file:///*']\n    roles: [r]\n    \
-         scopes: [s, t]\n    agents: [g]\n    users: [u]\n    tenants: [n]\n    proofs: [jwt, api_key]\n    \
+         scopes: [s, t]\n    agents: [g]\n    users: [u]\n    tenants: [n]\n    proofs: [jwt, api_key]\n    issuers: [anonymous]\n    \
          claims: {a.b: 1, /c.d: [x, 'y*']}\n    sources: [10.0.0.0/8, '::1']\n    \
          time: {days: [mon, fri], from: '22:00', to: '06:00', utc_offset: '+02:00'}\n    \
          arguments: {n: [1, true, ~]}\n    when: 'tool == \"x\" && now > timestamp(0)'\n",
@@ -211,4 +219,72 @@ fn tests_that_do_not_hold_say_what_happened_and_by_which_rule() {
         // Only `check` runs them.
         assert_eq!(findings(&with(&format!("{RULES}tests:\n- {test}\n"))), "");
     }
+}
+
+/// Lines with such a rule, and two issuers, API keys and introspection.
+fn among_many(options: &str) -> String {
+    let hash = format!("sha256:{}:{}", "00".repeat(16), "00".repeat(32));
+    format!(
+        "public_url: https://gateway.example\n\
+         authentication:\n  issuers: [{{issuer: 'https://a.example'}}, {{issuer: 'https://b.example'}}]\n  \
+         api_keys: [{{id: k, agent: bot, hash: '{hash}'}}]\n  \
+         introspection: {{url: 'https://c.example/ask', client_id: g, client_secret: 'env:TOKEN'}}\n\
+         access:\n  rules:\n  - {{{options}}}\n"
+    )
+}
+
+#[test]
+fn a_rule_says_whose_word_it_takes_for_a_name() {
+    for (options, part) in [
+        (
+            "effect: allow, agents: [bot]",
+            "access.rules[0].agents: names agents, which `https://a.example`, `https://b.example`, `https://c.example/ask`, \
+             `api_key` may each say of any caller (add `issuers` with those whose word the rule takes)",
+        ),
+        ("effect: allow, users: [u]", "access.rules[0].users: names users, which"),
+        ("effect: allow, tenants: [t], roles: [r]", "access.rules[0].tenants: names tenants, which"),
+        (
+            "effect: allow, agents: [bot], proofs: [jwt]",
+            "names agents, which `https://a.example`, `https://b.example` may each say",
+        ),
+        (
+            "effect: deny, issuers: ['https://a.example', 'https://d.example']",
+            "access.rules[0].issuers[1]: `https://d.example` vouches for nobody here (did you mean `https://",
+        ),
+        ("effect: deny, issuers: [jwt]", "`jwt` vouches for nobody here"),
+        ("effect: deny, issuers: [certificate]", "`certificate` vouches for nobody here"),
+        ("effect: deny, issuers: []", "access.rules[0].issuers: has 0 elements"),
+    ] {
+        let found = findings(&with(&among_many(options)));
+        assert!(found.contains(part), "{options}\n{found}");
+    }
+    for options in [
+        "effect: allow, agents: [bot], proofs: [api_key]",
+        "effect: allow, agents: [bot], issuers: ['https://a.example', api_key]",
+        "effect: allow, agents: [bot], claims: {iss: 'https://a.example'}",
+        "effect: allow, agents: ['*'], tools: [x]",
+        "effect: allow, roles: [r]",
+        "effect: deny, agents: [bot]",
+        "effect: allow, issuers: ['https://c.example/ask']",
+    ] {
+        let found = findings(&with(&among_many(options)));
+        assert!(!found.contains("access"), "{options}\n{found}");
+    }
+}
+
+#[test]
+fn a_test_may_say_who_vouches() {
+    let rule = among_many("effect: allow, agents: [bot], issuers: ['https://a.example', api_key]");
+    // Only references need a world.
+    let rule: String = rule.split_inclusive('\n').filter(|line| !line.contains("client_secret")).collect();
+    let tests = "tests:\n\
+        - {as: {agent: bot, issuer: 'https://a.example'}, request: {tool: x}, expect: allow}\n\
+        - {as: {agent: bot, issuer: 'https://b.example'}, request: {tool: x}, expect: deny}\n\
+        - {as: {agent: bot}, request: {tool: x}, expect: deny}\n\
+        - {as: {agent: bot, proof: api_key}, request: {tool: x}, expect: allow}\n";
+    let (code, out) = ran(&format!("{rule}{tests}"));
+    assert!(code == 0 && out.contains("4 tests passed"), "{out}");
+    let test = "tests: [{as: {agent: bot}, request: {tool: x}, expect: allow}]\n";
+    let (_, out) = ran(&format!("{rule}{test}"));
+    assert!(out.contains("tests[0]: test expects `allow`, but it is denied"), "{out}");
 }
