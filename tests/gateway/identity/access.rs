@@ -6,7 +6,7 @@ use super::{ISSUER, Issuer, PUBLIC, bearer, call, challenge, ping};
 use crate::harness::{Client, Gateway, META, Message, TempDir, Upstream, modern, ok, post};
 use crate::scenes::{LAST, SSE, chunk, get, method};
 
-const RULES: &str = "
+pub(super) const RULES: &str = "
   rules:
     - {name: support reads, effect: allow, roles: [support], tools: [echo, 'get_*'], prompts: [greet], resources: ['file:///public/*']}
     - {name: developers, effect: allow, roles: [developer], servers: [up]}
@@ -38,7 +38,7 @@ fn answer(request: &Message) -> String {
     json!({"jsonrpc": "2.0", "id": body["id"], "result": offered(&method(request))}).to_string()
 }
 
-fn json_server() -> Upstream {
+pub(super) fn json_server() -> Upstream {
     Upstream::new(|request, client| {
         client.send(&ok(&answer(request)));
         true
@@ -61,15 +61,15 @@ fn sse_server() -> Upstream {
     })
 }
 
-struct Scene {
-    gateway: Gateway,
-    upstream: Upstream,
-    issuer: Issuer,
+pub(super) struct Scene {
+    pub(super) gateway: Gateway,
+    pub(super) upstream: Upstream,
+    pub(super) issuer: Issuer,
     _dir: TempDir,
 }
 
 impl Scene {
-    fn new(upstream: Upstream, access: &str) -> Self {
+    pub(super) fn new(upstream: Upstream, access: &str) -> Self {
         let (issuer, dir) = (Issuer::new(), TempDir::new());
         let keys = dir.file("jwks.json", &issuer.jwks());
         let gateway = Gateway::with(&format!(
@@ -81,11 +81,11 @@ impl Scene {
         Self { gateway, upstream, issuer, _dir: dir }
     }
 
-    fn who(&self, role: &str) -> String {
+    pub(super) fn who(&self, role: &str) -> String {
         bearer(&self.issuer.token(json!({"sub": role, "azp": "agent", "roles": [role]})))
     }
 
-    fn client(&self) -> Client {
+    pub(super) fn client(&self) -> Client {
         self.gateway.connect()
     }
 }
@@ -109,7 +109,7 @@ fn list(method: &str, headers: &str) -> Vec<u8> {
     post(&json!({"jsonrpc": "2.0", "id": 3, "method": method}).to_string(), headers)
 }
 
-fn ask(method: &str, params: Json, headers: &str) -> Vec<u8> {
+pub(super) fn ask(method: &str, params: Json, headers: &str) -> Vec<u8> {
     post(&json!({"jsonrpc": "2.0", "id": 3, "method": method, "params": params}).to_string(), headers)
 }
 
@@ -493,17 +493,4 @@ fn a_long_name_does_not_fill_the_log() {
     scene.gateway.await_metric("ringgate_denied_total", "", 3.0);
     let log = scene.gateway.log();
     assert!(log.contains(&"x".repeat(200)) && !log.contains(&"x".repeat(201)), "{log}");
-}
-
-#[test]
-fn a_task_is_nobodys_who_may_only_use_some_tools() {
-    let scene = Scene::new(json_server(), RULES);
-    let (support, developer) = (scene.who("support"), scene.who("developer"));
-    for method in ["tasks/get", "tasks/result", "tasks/cancel", "tasks/list"] {
-        let answer = scene.client().ask(&ask(method, json!({"taskId": "of-somebody-else"}), &support));
-        assert!(answer.status() == 403 || answer.json()["error"].is_object(), "{method}: {answer:?}");
-        scene.upstream.assert_untouched();
-        assert_eq!(scene.client().ask(&ask(method, json!({"taskId": "t"}), &developer)).status(), 200);
-        scene.upstream.request();
-    }
 }
