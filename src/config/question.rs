@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::snapshot::{ServerId, Snapshot};
 use crate::policy::authz::{Decision, Facts, Operation, Rules, Target, Verdict};
+use crate::policy::rate_limit::{self, Ledger, Limits, Line, Message, Now};
 use crate::policy::{Principal, Proof};
 
 /// Who asks for what, with everything that a rule may look at.
@@ -98,6 +99,42 @@ impl Question {
         let Some(rules) = &snapshot.access.rules else { return true };
         let grants = rules.grants(&self.principal);
         rules.shows(&grants, &self.principal, &self.operation(), self.source, self.now)
+    }
+
+    /// The limits that it would touch, with what `ledger` has left of them at `now`.
+    pub fn limits<L: Ledger + ?Sized>(
+        &self,
+        limits: &Limits,
+        secret: &rate_limit::Secret,
+        ledger: &L,
+        now: Now,
+    ) -> Vec<Line> {
+        let keys = limits.caller(secret, &self.principal);
+        // What has no body is named in brackets: GET and DELETE.
+        let message = if self.method.starts_with('(') {
+            Message::None
+        } else if self.method.starts_with("notifications/") {
+            Message::OneWay
+        } else {
+            Message::Request
+        };
+        self.with_facts(|facts| {
+            let header = |name: &str| (facts.header)(name);
+            let facts = rate_limit::Facts {
+                message,
+                method: &self.method,
+                target: self.thing.target(),
+                is_first: true,
+                server: self.server.0,
+                principal: &self.principal,
+                keys: &keys,
+                source: self.source,
+                body: facts.body,
+                arguments: facts.arguments,
+                header: &header,
+            };
+            limits.explain(secret, ledger, &facts, now)
+        })
     }
 
     /// Why each rule does not match; `None` for those that do.

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::life::Control;
-use super::{keys, report};
+use super::{keys, limits, report};
 use crate::base::Buf;
 use crate::config::snapshot::HostPolicy;
 use crate::io::{Accepted, Conn, Listen, Peer, uring};
@@ -121,8 +121,11 @@ async fn answer(control: &Rc<Control>, path: &str) -> Answer {
             Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
         },
         "/metrics" => metrics(control).await,
+        "/limits" => {
+            Answer { status: 200, content_type: "application/json", body: limits::page(control).await }
+        }
         "/.well-known/jwks.json" => jwks(control),
-        _ => Answer::text(404, "GET /healthz, /readyz, /metrics or /.well-known/jwks.json"),
+        _ => Answer::text(404, "GET /healthz, /readyz, /metrics, /limits or /.well-known/jwks.json"),
     }
 }
 
@@ -152,6 +155,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),
         issuers: &keys::now(control),
+        turned_away: control.shared.book.turned_away() as u64,
     });
     Answer { status: 200, content_type: prometheus::CONTENT_TYPE, body }
 }

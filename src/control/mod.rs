@@ -10,6 +10,7 @@ pub mod errands;
 pub mod fetch;
 pub mod keys;
 pub mod life;
+mod limits;
 mod report;
 mod rotation;
 #[cfg(test)]

@@ -6,24 +6,41 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::life::Control;
-use crate::io::bell::bell;
+use crate::io::bell::{Bell, bell};
 use crate::link::Message;
 use crate::shared::Mailbox;
-use crate::telemetry::WorkerStats;
+use crate::telemetry::{HotKey, WorkerStats, hot};
 
 /// A worker that does not answer within this time is left out, and the metrics say so.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the workers counted, merged, and how many of them answered.
 pub async fn collect(control: &Control) -> (WorkerStats, usize) {
-    let workers = &control.shared.workers;
     let mut total = WorkerStats::new(0);
-    let Ok((bell, wire)) = bell() else { return (total, 0) };
-    let Ok(mut sleeper) = wire.listen() else { return (total, 0) };
+    let answered = ask(control, Message::Report, |stats| total.merge(&stats)).await;
+    (total, answered)
+}
+
+/// The keys of limits that the workers see the most.
+pub async fn hot_keys(control: &Control) -> Vec<HotKey> {
+    let mut all = Vec::new();
+    ask(control, Message::HotKeys, |keys| hot::merge(&mut all, keys)).await;
+    all
+}
+
+/// Asks all workers, and returns how many answered in time.
+async fn ask<T>(
+    control: &Control,
+    question: impl Fn(Arc<Mailbox<T>>, Arc<Bell>) -> Message,
+    mut take: impl FnMut(T),
+) -> usize {
+    let workers = &control.shared.workers;
+    let Ok((bell, wire)) = bell() else { return 0 };
+    let Ok(mut sleeper) = wire.listen() else { return 0 };
     let (answers, bell) = (Arc::new(Mailbox::new(workers.len())), Arc::new(bell));
     let mut asked = 0;
     for worker in workers {
-        if worker.mailbox.post(Message::Report(answers.clone(), bell.clone())).is_ok() {
+        if worker.mailbox.post(question(answers.clone(), bell.clone())).is_ok() {
             worker.bell.ring();
             asked += 1;
         }
@@ -31,12 +48,12 @@ pub async fn collect(control: &Control) -> (WorkerStats, usize) {
     let mut patience = control.net.sleep(PATIENCE);
     let mut answered = 0;
     loop {
-        while let Some(stats) = answers.take() {
-            total.merge(&stats);
+        while let Some(answer) = answers.take() {
+            take(answer);
             answered += 1;
         }
         if answered == asked {
-            return (total, answered);
+            return answered;
         }
         let mut heard = std::pin::pin!(sleeper.heard());
         let rang = poll_fn(|cx| {
@@ -47,7 +64,7 @@ pub async fn collect(control: &Control) -> (WorkerStats, usize) {
         })
         .await;
         if !rang {
-            return (total, answered);
+            return answered;
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::policy::rate_limit;
 use crate::policy::session::SessionKey;
 use crate::shared::ledger::Book;
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
-use crate::telemetry::WorkerStats;
+use crate::telemetry::{HotKey, WorkerStats};
 
 /// A snapshot with what only control can add to it: addresses (DNS blocks) and TLS set-ups (parsing keys
 /// takes long). Replaced as a whole.
@@ -39,6 +39,8 @@ pub enum Message {
     Connection(Accepted, usize),
     /// Send a copy of your counters there, then ring.
     Report(Arc<Mailbox<WorkerStats>>, Arc<Bell>),
+    /// Send the keys of limits there that you see the most, then ring.
+    HotKeys(Arc<Mailbox<Vec<HotKey>>>, Arc<Bell>),
     /// The errand with this number was run.
     Errand(u64, Answer),
 }

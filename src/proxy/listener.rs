@@ -54,7 +54,7 @@ fn place(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
             worker.handle().connections.up();
             start(worker, accepted, listener);
         }
-        Err(Message::Report(..) | Message::Errand(..)) => {
+        Err(Message::Report(..) | Message::HotKeys(..) | Message::Errand(..)) => {
             unreachable!("the mailbox gives back what it was given")
         }
     }

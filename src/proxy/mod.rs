@@ -12,6 +12,7 @@ pub mod connection;
 pub mod errands;
 pub mod exchange;
 mod head;
+pub mod hot;
 pub mod listener;
 pub mod purse;
 mod relay;

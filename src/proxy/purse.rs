@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::hot::Hot;
 use super::worker::Worker;
 use crate::base::Ticks;
 use crate::link::Shared;
@@ -21,6 +22,8 @@ pub struct Purse {
     pub leases: RefCell<Leases>,
     /// Its access to what all workers share.
     pub clerk: Clerk,
+    /// Who uses limits the most.
+    pub hot: Hot,
     /// Boxed as they travel: an exchange holds one, and what a connection's task holds is kept small.
     #[allow(clippy::vec_box)]
     tickets: RefCell<Vec<Box<Ticket>>>,
@@ -33,6 +36,7 @@ impl Purse {
         Self {
             leases: RefCell::new(Leases::new(shared.limit_secret, cores, BUCKETS_MAX)),
             clerk: shared.book.clerk(index),
+            hot: Hot::default(),
             tickets: RefCell::default(),
         }
     }

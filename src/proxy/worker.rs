@@ -15,10 +15,10 @@ use crate::base::{Buf, BufPool, Ticks};
 use crate::config::snapshot::{EndpointId, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Deployment, Shared, WorkerHandle};
-use crate::policy::adaptive::Share;
+use crate::policy::adaptive::{Class, Numbers, Reason, Share};
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
-use crate::telemetry::{ExchangeRecord, WorkerStats};
+use crate::telemetry::{Adaptive, ExchangeRecord, WorkerStats};
 
 /// What is due every so often (deadlines, the newest deployment, idle upstream connections) is looked at so often.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -206,7 +206,11 @@ impl Worker {
     pub fn report(&self) -> WorkerStats {
         self.stats.borrow_mut().credentials_known += self.live().callers.take_hits();
         let mut stats = self.stats.borrow().clone();
-        stats.upstream_open = self.live().pools.iter().map(|pool| pool.open() as u64).sum();
+        let live = self.live();
+        stats.upstream_open = live.pools.iter().map(|pool| pool.open() as u64).sum();
+        for (server, throttle) in stats.servers.iter_mut().zip(&live.throttles) {
+            server.adaptive = throttle.as_ref().map(|throttle| shown(&throttle.numbers()));
+        }
         stats
     }
 
@@ -216,6 +220,19 @@ impl Worker {
         for pool in &self.live().pools {
             pool.retire();
         }
+    }
+}
+
+/// What of an adaptive limit goes into the metrics.
+fn shown(numbers: &Numbers) -> Adaptive {
+    let reasons = |class: Class| Reason::ALL.map(|reason| (class, reason));
+    let shed = Class::ALL.into_iter().flat_map(reasons);
+    let shed = shed.map(|(class, reason)| (class.label(), reason.label(), numbers.shed_of(class, reason)));
+    Adaptive {
+        limit: numbers.limit,
+        in_flight: numbers.in_flight,
+        queued: numbers.queued,
+        shed: shed.collect(),
     }
 }
 

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
 use clap::{Arg, ArgAction, ArgMatches};
 
-use super::explain;
 use super::key::Order;
+use super::{explain, limits};
 use crate::config::check::Flags;
 
 /// What the operator wants.
@@ -30,6 +30,8 @@ pub enum Command {
     },
     /// Say how a request would be judged, and why.
     Explain(Box<explain::Options>),
+    /// Say what the limits of a running gateway do.
+    Limits(limits::Options),
     /// Print what a configuration may hold.
     Schema {
         /// As the reference for readers instead of the JSON Schema for editors.
@@ -77,6 +79,11 @@ where
         Some(("demo", matches)) => Command::Demo { listen: text(matches, "listen") },
         Some(("check", matches)) => Command::Check { file: path(matches, "file") },
         Some(("explain", matches)) => Command::Explain(Box::new(question(matches))),
+        Some(("limits", matches)) => Command::Limits(limits::Options {
+            admin: text(matches, "admin"),
+            config: matches.get_one::<PathBuf>("config").cloned(),
+            json: matches.get_flag("json"),
+        }),
         Some(("schema", matches)) => Command::Schema { markdown: matches.get_flag("markdown") },
         Some(("doctor", _)) => Command::Doctor,
         Some(("key", matches)) => {
@@ -141,7 +148,7 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommands([serve(), demo(), check(), explain(), key(), schema(), doctor()])
+        .subcommands([serve(), demo(), check(), explain(), limits(), key(), schema(), doctor()])
 }
 
 const AFTER_HELP: &str = "\
@@ -281,6 +288,35 @@ fn explain() -> clap::Command {
         .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).help("Tell of every rule why it does or does not match"))
 }
 
+fn limits() -> clap::Command {
+    clap::Command::new("limits")
+        .about("Say what the limits of a running gateway do: who is refused, and what is left")
+        .after_help(
+            "Asks the admin listener. Of each limit the keys that were refused the most are shown, then those in use,\n\
+             as the workers noticed them in the last quarter of an hour. `passed~` is an estimate.\n\n\
+             Examples:\n  \
+             ringgate limits\n  \
+             ringgate limits --config /etc/ringgate/ringgate.yaml --json",
+        )
+        .arg(
+            Arg::new("admin")
+                .long("admin")
+                .value_name("ADDRESS")
+                .value_parser(NonEmptyStringValueParser::new())
+                .conflicts_with("config")
+                .help("Where the admin listener is [default: 127.0.0.1:9090]"),
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .short('c')
+                .value_name("FILE")
+                .value_parser(PathBufValueParser::new())
+                .help("Take the address from this configuration file"),
+        )
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
+}
+
 fn schema() -> clap::Command {
     clap::Command::new("schema")
         .about("Print the JSON Schema of the configuration, for editors")
@@ -373,6 +409,15 @@ mod tests {
                     ..explain::Options::default()
                 })),
             ),
+            ("limits", Command::Limits(limits::Options::default())),
+            (
+                "limits --admin 127.0.0.1:9 --json",
+                Command::Limits(limits::Options {
+                    admin: Some("127.0.0.1:9".into()),
+                    json: true,
+                    ..limits::Options::default()
+                }),
+            ),
             ("schema", Command::Schema { markdown: false }),
             ("schema --markdown", Command::Schema { markdown: true }),
             ("doctor", Command::Doctor),
@@ -407,6 +452,7 @@ mod tests {
             ("check a b", "unexpected argument 'b'"),
             ("explain --tool a --prompt b", "cannot be used with"),
             ("schema --markdwon", "'--markdown'"),
+            ("limits --admin a:1 -c b", "cannot be used with"),
             ("key", "Make an API key"),
             ("key nwe", "'nwe'"),
             ("key new --id", "--id <ID>"),

@@ -7,13 +7,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
 
+use crate::base::Ticks;
 use crate::config::check::{self, expectations};
 use crate::config::moment;
 use crate::config::question::{Question, Thing, issuer_of};
 use crate::config::snapshot::Snapshot;
 use crate::policy::authz::{Decision, Effect, Rule, Verdict};
 use crate::policy::principal::sorted;
+use crate::policy::rate_limit::{Now, Secret};
 use crate::policy::{Principal, Proof};
+use crate::shared::ledger::Book;
 
 /// The question as the words of the command line put it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,6 +88,7 @@ fn answer(question: &Question, snapshot: &Snapshot, all: bool, out: &mut dyn Wri
     if question.thing != Thing::Nothing {
         writeln!(out, "  lists    {} it", if question.is_shown(snapshot) { "show" } else { "hide" })?;
     }
+    limits(question, snapshot, out)?;
     let Some(rules) = &snapshot.access.rules else { return Ok(code) };
     if let Some((index, rule)) = decision.reported.and_then(|at| Some((at, rules.list().get(at as usize)?))) {
         let would = if rule.effect == Effect::Allow { "allow" } else { "deny" };
@@ -98,6 +102,26 @@ fn answer(question: &Question, snapshot: &Snapshot, all: bool, out: &mut dyn Wri
         }
     }
     Ok(code)
+}
+
+/// The limits that the request would touch. What is left of them only a running gateway knows.
+fn limits(question: &Question, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
+    let Some(limits) = &snapshot.rate_limits else { return Ok(()) };
+    let now = Now { ticks: Ticks::default(), wall: question.now };
+    let nothing_used = Book::new(1, 1).clerk(0);
+    let lines = question.limits(limits, &Secret::default(), &nothing_used, now);
+    if lines.is_empty() {
+        return writeln!(out, "  limits   none is about it");
+    }
+    writeln!(out, "  limits")?;
+    for line in lines {
+        let key: Vec<String> = line.key.iter().map(|(part, value)| format!("{part}={value}")).collect();
+        let key = if key.is_empty() { "one bucket for all".to_owned() } else { key.join(" ") };
+        let which = line.exception.map_or_else(String::new, |at| format!(" (overrides[{at}])"));
+        let mode = if line.is_report { ", only reports" } else { "" };
+        writeln!(out, "    {}: {}{which}{mode}; {key}", line.limit, line.rate)?;
+    }
+    Ok(())
 }
 
 /// What a rule has to do with the decision.

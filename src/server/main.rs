@@ -8,7 +8,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::cli::{self, Command};
-use super::{demo, doctor, explain, key, run};
+use super::{demo, doctor, explain, key, limits, run};
 use crate::config::check::{self, Flags};
 use crate::config::schema;
 use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
@@ -54,6 +54,10 @@ fn obey(command: Command) -> ExitCode {
         },
         Command::Check { file } => ExitCode::from(check::run(&file, &mut out).unwrap_or(FAILED)),
         Command::Explain(options) => ExitCode::from(explain::run(&options, &mut out).unwrap_or(FAILED)),
+        Command::Limits(options) => match limits::run(&options, &mut out) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(what) => fail(&format!("ringgate limits: {what}")),
+        },
         Command::Schema { markdown } => {
             let text = if markdown { schema::markdown() } else { format!("{:#}", schema::json_schema()) };
             match writeln!(out, "{}", text.trim_end()) {

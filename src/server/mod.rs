@@ -7,6 +7,7 @@ pub mod demo;
 pub mod doctor;
 pub mod explain;
 pub mod key;
+pub mod limits;
 mod main;
 mod reader;
 pub mod run;

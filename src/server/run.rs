@@ -266,6 +266,10 @@ fn read_mail(worker: &Rc<Worker>) {
                 let _ = answers.post(worker.report());
                 bell.ring();
             }
+            Message::HotKeys(answers, bell) => {
+                let _ = answers.post(worker.purse.hot.report(worker.net.now()));
+                bell.ring();
+            }
         }
     }
 }

@@ -3,9 +3,11 @@
 //! A worker only adds plain numbers of its own; whoever wants to read asks the worker for a copy.
 #![forbid(unsafe_code)]
 
+pub mod hot;
 pub mod prometheus;
 pub mod record;
 pub mod stats;
 
+pub use hot::HotKey;
 pub use record::{ExchangeRecord, Kind, Outcome};
-pub use stats::{ServerStats, WorkerStats};
+pub use stats::{Adaptive, ServerStats, WorkerStats};

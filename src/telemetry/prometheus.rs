@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::record::{Kind, Outcome};
-use super::stats::{REFUSAL_STATUSES, WorkerStats};
+use super::stats::{Adaptive, REFUSAL_STATUSES, WorkerStats};
 
 /// The content type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -57,6 +57,8 @@ pub struct Facts<'a> {
     pub fetches: &'a [(&'static str, &'static str, u64)],
     /// The issuers of JWTs.
     pub issuers: &'a [IssuerKeys],
+    /// How often there was no room for a key of a limit.
+    pub turned_away: u64,
 }
 
 /// How the keys of one issuer are.
@@ -76,6 +78,7 @@ pub fn render(facts: &Facts<'_>) -> String {
     connections(&mut page, facts);
     identity(&mut page, facts.stats);
     exchanges(&mut page, facts);
+    limits(&mut page, facts);
     fetches(&mut page, facts);
     page.0
 }
@@ -251,6 +254,38 @@ fn exchanges(page: &mut Page, facts: &Facts<'_>) {
     }
 }
 
+fn limits(page: &mut Page, facts: &Facts<'_>) {
+    let name = "ringgate_ledger_turned_away_total";
+    page.single(
+        name,
+        "counter",
+        "Times without room for a key of a limit: rate_limits.keys_max.",
+        facts.turned_away,
+    );
+    let servers = || {
+        let named = facts.servers.iter().zip(&facts.stats.servers);
+        named.filter_map(|(&name, stats)| Some((name, stats.adaptive.as_ref()?)))
+    };
+    let gauges: [(&str, &str, fn(&Adaptive) -> u64); 3] = [
+        ("ringgate_adaptive_limit", "Calls that are let in to a server at once, now.", |now| now.limit),
+        ("ringgate_adaptive_in_flight", "Of these, calls under way.", |now| now.in_flight),
+        ("ringgate_adaptive_queued", "Calls that wait for a place at a server.", |now| now.queued),
+    ];
+    for (name, help, value) in gauges {
+        page.family(name, "gauge", help);
+        for (server, now) in servers() {
+            page.value(name, &[("server", server)], value(now));
+        }
+    }
+    let name = "ringgate_adaptive_shed_total";
+    page.family(name, "counter", "Calls turned away to protect a server, by priority class and reason.");
+    for (server, now) in servers() {
+        for &(class, reason, count) in &now.shed {
+            page.value(name, &[("server", server), ("class", class), ("reason", reason)], count);
+        }
+    }
+}
+
 struct Page(String);
 
 impl Page {
@@ -321,6 +356,7 @@ mod tests {
             uptime: Duration::ZERO,
             fetches: &[],
             issuers: &[],
+            turned_away: 0,
         });
         assert!(page.contains("ringgate_workers_reporting 0"), "{page}");
         assert!(!page.contains("server=\"here\""), "{page}");
@@ -329,6 +365,8 @@ mod tests {
     #[test]
     fn counts_are_shown_under_their_server_and_buckets_add_up() {
         let mut stats = WorkerStats::new(1);
+        let shed = vec![("low", "queue_full", 9)];
+        stats.servers[0].adaptive = Some(Adaptive { limit: 40, in_flight: 12, queued: 3, shed });
         for (millis, server) in [(1, Some(0)), (3, Some(0)), (40, None)] {
             stats.record(&ExchangeRecord {
                 started: Ticks(0),
@@ -359,6 +397,7 @@ mod tests {
                 known: true,
                 age: Some(Duration::from_secs(8)),
             }],
+            turned_away: 6,
         });
         for line in [
             "ringgate_exchanges_total{server=\"every\\\"thing\",kind=\"request\",outcome=\"answered\"} 2",
@@ -372,6 +411,11 @@ mod tests {
             "ringgate_fetches_total{kind=\"keys\",result=\"ok\"} 5",
             "ringgate_keys_known{issuer=\"https://i\"} 1",
             "ringgate_keys_age_seconds{issuer=\"https://i\"} 8",
+            "ringgate_ledger_turned_away_total 6",
+            "ringgate_adaptive_limit{server=\"every\\\"thing\"} 40",
+            "ringgate_adaptive_in_flight{server=\"every\\\"thing\"} 12",
+            "ringgate_adaptive_queued{server=\"every\\\"thing\"} 3",
+            "ringgate_adaptive_shed_total{server=\"every\\\"thing\",class=\"low\",reason=\"queue_full\"} 9",
         ] {
             assert!(page.lines().any(|other| other == line), "missing: {line}\n{page}");
         }

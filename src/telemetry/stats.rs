@@ -72,6 +72,21 @@ pub struct ServerStats {
     pub duration: Histogram<u64>,
     /// Nanoseconds from the request sent to the head of the answer.
     pub first_byte: Histogram<u64>,
+    /// What its adaptive limit does, if it has one: filled in when a worker reports.
+    pub adaptive: Option<Adaptive>,
+}
+
+/// How the adaptive limit of a server stands, on one worker or on all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adaptive {
+    /// Calls that are let in at once, now.
+    pub limit: u64,
+    /// Calls under way.
+    pub in_flight: u64,
+    /// Calls that wait.
+    pub queued: u64,
+    /// Calls that were turned away: class, reason, how many.
+    pub shed: Vec<(&'static str, &'static str, u64)>,
 }
 
 impl Default for ServerStats {
@@ -83,6 +98,7 @@ impl Default for ServerStats {
             bytes_down: 0,
             duration: histogram(),
             first_byte: histogram(),
+            adaptive: None,
         }
     }
 }
@@ -237,6 +253,23 @@ impl ServerStats {
         // Same bounds on both sides, so adding cannot fail.
         let _ = self.duration.add(&other.duration);
         let _ = self.first_byte.add(&other.first_byte);
+        if let Some(other) = &other.adaptive {
+            self.adaptive.get_or_insert_default().merge(other);
+        }
+    }
+}
+
+impl Adaptive {
+    fn merge(&mut self, other: &Self) {
+        self.limit += other.limit;
+        self.in_flight += other.in_flight;
+        self.queued += other.queued;
+        for &(class, reason, count) in &other.shed {
+            match self.shed.iter_mut().find(|(own, why, _)| (*own, *why) == (class, reason)) {
+                Some((.., known)) => *known += count,
+                None => self.shed.push((class, reason, count)),
+            }
+        }
     }
 }
 
@@ -272,6 +305,22 @@ mod tests {
         stats.rearrange([Some(1), None, Some(0)].into_iter());
         let bytes: Vec<u64> = stats.servers.iter().map(|server| server.bytes_up).collect();
         assert_eq!(bytes, [10, 0, 0, 10]);
+    }
+
+    #[test]
+    fn what_adaptive_limits_do_adds_up_by_class_and_reason() {
+        let one = |shed: &[(&'static str, &'static str, u64)]| {
+            let mut stats = WorkerStats::new(1);
+            stats.servers[0].adaptive =
+                Some(Adaptive { limit: 10, in_flight: 3, queued: 1, shed: shed.to_vec() });
+            stats
+        };
+        let mut total = WorkerStats::new(0);
+        total.merge(&one(&[("low", "busy", 2)]));
+        total.merge(&one(&[("low", "busy", 3), ("normal", "deadline", 1)]));
+        let shed = vec![("low", "busy", 5), ("normal", "deadline", 1)];
+        let sum = Adaptive { limit: 20, in_flight: 6, queued: 2, shed };
+        assert_eq!((total.servers[0].adaptive.as_ref(), &total.servers[1].adaptive), (Some(&sum), &None));
     }
 
     #[test]

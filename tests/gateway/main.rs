@@ -4,6 +4,7 @@
 mod browsers;
 mod faults;
 mod harness;
+mod hot;
 mod http_abuse;
 mod http_answers;
 mod http_messages;

@@ -4,7 +4,7 @@ use super::answer::show;
 use super::charge::concerns;
 use super::facts::{Asked, Facts, Now};
 use super::key::{KeyPart, NOT_CONCERNED, Values};
-use super::limit::{Mode, Unit};
+use super::limit::{Limit, Mode, Unit};
 use super::sip::Secret;
 use super::{BucketKey, Ledger, Level, Limits};
 
@@ -29,7 +29,64 @@ pub struct Line {
     pub passes: bool,
 }
 
+/// A bucket that a message touches: for those who count.
+#[derive(Clone, Copy)]
+pub struct Touched<'a, 'f> {
+    /// The limit.
+    pub limit: &'a Limit,
+    /// The window, as [`super::Window::identity`] has it.
+    pub window: u128,
+    /// The bucket.
+    pub bucket: BucketKey,
+    asked: &'a Asked<'a, 'f>,
+}
+
+impl Touched<'_, '_> {
+    /// The parts of the key and their values, each value cut to about so many bytes.
+    pub fn words(&self, bytes_max: usize) -> Box<[(String, String)]> {
+        let cut = |mut text: String| {
+            if text.len() > bytes_max {
+                let end = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+                text.truncate(end);
+                text.push('…');
+            }
+            text
+        };
+        let word = |part: &KeyPart| (cut(part.label()), cut(value(part, self.asked)));
+        self.limit.key.iter().map(word).collect()
+    }
+}
+
 impl Limits {
+    /// Shows each bucket that this message touches; of one limit, if `only` says which. Allocates nothing itself.
+    pub fn touch(
+        &self,
+        secret: &Secret,
+        facts: &Facts<'_>,
+        wall: u64,
+        only: Option<u16>,
+        mut see: impl FnMut(Touched<'_, '_>),
+    ) {
+        let (candidates, compare) = self.index.find(facts);
+        let asked = Asked::new(self, facts, wall);
+        for &at in candidates {
+            let Some(limit) = self.limits.get(usize::from(at)) else { continue };
+            let plan = facts.keys.plan(at);
+            if only.is_some_and(|only| only != at) || plan == NOT_CONCERNED {
+                continue;
+            }
+            // What was charged is known to be concerned.
+            if only.is_none() && !concerns(limit, &asked, compare) {
+                continue;
+            }
+            let values = Values::of(&limit.key, secret, &asked);
+            for window in limit.windows_of(plan) {
+                let bucket = values.bucket(window.identity);
+                see(Touched { limit, window: window.identity, bucket, asked: &asked });
+            }
+        }
+    }
+
     /// The limits that this message would touch, as of now. Units that cores hold are outstanding, which shows in the
     /// levels.
     pub fn explain<L: Ledger + ?Sized>(

@@ -7,10 +7,10 @@
 
 pub use crate::base::ledger::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 
-pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds};
+pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show};
 pub use charge::{Denial, Verdict, Why};
 pub use estimate::Estimator;
-pub use explain::Line;
+pub use explain::{Line, Touched};
 pub use facts::{Facts, Message, Now, VARIABLES};
 pub use fill::{Fill, Period};
 pub use key::{CallerKeys, KeyPart};

@@ -9,6 +9,7 @@ use crate::policy::authz::Target;
 use crate::policy::rate_limit::{
     self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Verdict as Charged,
 };
+use crate::proxy::hot::Fate;
 use crate::proxy::purse;
 use crate::wire::http1::{Header, Method};
 use crate::wire::json::Padded;
@@ -133,7 +134,10 @@ impl Charging<'_, '_, '_> {
         let mut leases = purse.leases.borrow_mut();
         match self.limits.charge(&mut leases, &purse.clerk, &facts, self.now, &mut self.ticket) {
             Charged::Allow { reported } => {
+                let secret = &self.ask.worker.shared.limit_secret;
+                purse.hot.passed(self.limits, secret, &facts, self.now);
                 if let Some(limit) = reported {
+                    purse.hot.note(self.limits, secret, &facts, self.now, Some(limit), Fate::Reported);
                     self.ask
                         .worker
                         .stats
@@ -161,7 +165,10 @@ impl Charging<'_, '_, '_> {
         refuser: &Refuser<'_>,
     ) -> Refusal {
         let name = &self.limits.list()[usize::from(denial.limit)].name;
-        self.ask.worker.stats.borrow_mut().note_limit(name, false);
+        let worker = self.ask.worker;
+        worker.stats.borrow_mut().note_limit(name, false);
+        let secret = &worker.shared.limit_secret;
+        worker.purse.hot.note(self.limits, secret, facts, self.now, Some(denial.limit), Fate::Refused);
         let mut fields = Vec::with_capacity(128);
         self.limits.write_refusal_fields(denial, &mut fields);
         let mut body = Vec::with_capacity(256);

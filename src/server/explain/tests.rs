@@ -16,6 +16,10 @@ access:
   - {name: trial, effect: deny, mode: report, claims: {department: hr}}
   - {name: partners, effect: allow, servers: [crm], agents: [bot], tools: [ping], issuers: ['https://idp.example']}
   - {effect: allow, servers: [db], time: {days: [mon], from: '08:00', to: '18:00'}, sources: [10.0.0.0/8]}
+rate_limits:
+  limits:
+  - {name: per_tool, unit: calls, key: [agent, tool], servers: [crm], rate: 10/min, overrides: [{roles: [gold], rate: [5/s, 100/min]}]}
+  - {name: notes, tools: [note_add], mode: report, unit: calls, rate: 3/h}
 ";
 
 fn asked(line: &str) -> (u8, String) {
@@ -91,6 +95,28 @@ fn an_answer_names_the_verdict_its_rule_and_what_lists_do() {
         let (got, text) = asked(line);
         assert_eq!(got, code, "{line}: {text}");
         assert!(parts.iter().all(|part| text.contains(part)), "{line}: {text}");
+    }
+}
+
+#[test]
+fn the_limits_that_a_request_would_touch_are_named_with_their_keys() {
+    let limits = |line: &str| {
+        let (_, text) = asked(line);
+        let from = text.find("  limits").unwrap();
+        text[from..].to_owned()
+    };
+    assert_eq!(
+        limits("server:crm tool:customer_get as:agent=a as:role=support"),
+        "  limits\n    per_tool: 10 calls in 1m; agent=a tool=customer_get\n"
+    );
+    assert_eq!(
+        limits("server:crm tool:note_add as:agent=a as:role=gold"),
+        "  limits\n    per_tool: 5 calls in 1s (overrides[0]); agent=a tool=note_add\n    \
+         per_tool: 100 calls in 1m (overrides[0]); agent=a tool=note_add\n    \
+         notes: 3 calls in 1h, only reports; one bucket for all\n"
+    );
+    for line in ["server:crm method:ping as:agent=a", "server:db tool:x as:agent=a"] {
+        assert_eq!(limits(line), "  limits   none is about it\n", "{line}");
     }
 }
 
