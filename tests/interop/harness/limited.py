@@ -103,12 +103,17 @@ class LimitedSite:
 
 
 class AdaptiveSite(LimitedSite):
-    """A server that can be made slow, and a gateway that must notice."""
+    """Servers that can be made slow, and a gateway that must notice."""
 
     def config(self, address: str) -> dict:
-        server = self.place["server"] = self.start_server("busy", BUSY)
+        servers = {
+            "busy": self.start_server("busy", BUSY),
+            "everything": self.start_server("everything", SERVERS["everything"][0]),
+        }
+        self.place["server"] = servers["busy"]
+        self.place["everything_pid"] = self.processes.running[-1].pid
         return {
             "listeners": [{"address": address}],
             "admin": {"address": "off"},
-            "servers": [{"name": "busy", "url": f"{server}/mcp", "adaptive": {}}],
+            "servers": [{"name": name, "url": f"{url}/mcp", "adaptive": {}} for name, url in servers.items()],
         }

@@ -33,7 +33,7 @@ export async function checkTwoRates({ call, check429 }) {
     volley(Array.from({ length: 30 }, (_, b) => call("get-sum", { a: 1, b }))),
   ]);
   const admitted = { echo: echos.answers.length, "get-sum": sums.answers.length };
-  for (const [tool, a_minute] of [["echo", 3], ["get-sum", 20]]) {
+  for (const [tool, a_minute] of Object.entries({ echo: 3, "get-sum": 20 })) {
     const back = Math.floor(((Date.now() - started) * a_minute) / 60_000);
     const exact = admitted[tool] >= a_minute && admitted[tool] <= a_minute + back;
     ensure(exact, `${admitted[tool]} calls of ${tool} passed, ${a_minute} a minute may; ${back} came back`);

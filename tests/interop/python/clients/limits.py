@@ -95,7 +95,8 @@ async def for_sdk2(world: World) -> None:
                 outcomes = await volley(calls)
                 back = math.floor((time.monotonic() - started) * a_minute / 60)
                 refusals = [outcome for outcome in outcomes if isinstance(outcome, dict)]
-                ensure(all(refusal["code"] == 429 and tool in refusal["message"] for refusal in refusals), f"{refusals}")
+                named = all(refusal["code"] == 429 and tool in refusal["message"] for refusal in refusals)
+                ensure(named, f"{refusals}")
                 admitted = facts["admitted"][tool] = count - len(refusals)
                 ensure(a_minute <= admitted <= a_minute + back, f"{admitted} calls of {tool} passed, {back} came back")
             ensure(len(await peer.tools()) > 0, "the session did not go on")
