@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness import conformance, packages
 from harness.guarded import GuardedCase
+from harness.limited import AdaptiveSite, LimitedSite
 from harness.suite import Case, read_lines
 
 
@@ -36,6 +37,22 @@ def python_logs_in(sdk: str, mode: str, server: str) -> GuardedCase:
     return GuardedCase(name, "issuer-up", lambda place: [str(packages.python(sdk)), script, sdk, mode, server, place])
 
 
+def limited(name: str, program: str) -> GuardedCase:
+    script = str(packages.NODE_DIR / "clients" / program)
+    return GuardedCase(f"limits, {name}", "limits", lambda place: [str(packages.NODE), script, place], LimitedSite)
+
+
+def python_limited(sdk: str) -> GuardedCase:
+    script = str(packages.HERE / "python" / "clients" / "limits.py")
+    name = f"limits, python {sdk}"
+    return GuardedCase(name, "limits", lambda place: [str(packages.python(sdk)), script, sdk, place], LimitedSite)
+
+
+def slowed(name: str, program: str) -> GuardedCase:
+    script = str(packages.NODE_DIR / "clients" / program)
+    return GuardedCase(f"adaptive, {name}", "adaptive", lambda place: [str(packages.NODE), script, place], AdaptiveSite)
+
+
 LEGACY = packages.CONFORMANCE_LEGACY
 MODERN = packages.CONFORMANCE_MODERN
 
@@ -58,7 +75,7 @@ CASES = [
     conform("conformance 0.2, 2026-07-28", "modern", MODERN, "--requirements", "2026-07-28"),
 ]
 
-GUARDED_CASES = [
+LOGINS = [
     logs_in("typescript sdk 1", "oauth.mjs"),
     logs_in("who may what", "access.mjs"),
     logs_in("what servers see", "upstream.mjs"),
@@ -68,4 +85,18 @@ GUARDED_CASES = [
     python_logs_in("sdk2", "auto", "modern"),
     logs_in("an issuer in trouble", "issuer.mjs", "issuer-down"),
 ]
-"""Cases with authentication: through the gateway only."""
+"""Cases with authentication."""
+
+LIMITS = [
+    limited("typescript sdk 1", "limits.mjs"),
+    limited("typescript sdk 2", "limits_modern.mjs"),
+    python_limited("sdk1"),
+    python_limited("sdk2"),
+]
+"""Cases with limits, each as another agent."""
+
+OVERLOAD = [slowed("forty typescript sdk 1 clients", "overload.mjs")]
+"""Judged by the time that calls take, so nothing else runs meanwhile."""
+
+GUARDED_CASES = [LOGINS, LIMITS, OVERLOAD]
+"""Through the gateway only, group by group; the cases of a group run at the same time."""

@@ -8,7 +8,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import packages, policy
@@ -31,17 +31,20 @@ console.log(require("node:crypto").generateKeyPairSync("ec", options).privateKey
 
 @dataclass
 class GuardedCase:
-    """A client program that talks through a gateway with authentication."""
+    """A client program that talks through a gateway with a configuration of its own."""
 
     name: str
     site: str
     command: Callable[[str], list[str]]
     """The command line, from a JSON text that tells where everything is."""
+    open: "Callable[[str, Processes, Path], Site]" = field(default_factory=lambda: Site)
+    """What makes the site; cases that name the same site share it."""
 
 
 def perform(cases: list[GuardedCase], processes: Processes, binary: Path, tally: Tally) -> None:
     """Runs all cases at the same time: they share nothing that one could change under another."""
-    sites = {name: Site(name, processes, binary) for name in dict.fromkeys(case.site for case in cases)}
+    opened = {case.site: case.open for case in cases}
+    sites = {name: make(name, processes, binary) for name, make in opened.items()}
     with ThreadPoolExecutor(max(1, len(cases))) as pool:
         outcomes = pool.map(lambda case: play(case, sites[case.site], processes), cases)
         for case, (results, trouble) in zip(cases, outcomes, strict=True):
@@ -71,7 +74,7 @@ class Site:
         self.binary = binary
         ports = {what: free_port() for what in ("issuer", "everything", "modern", "recorder", "gateway", "admin")}
         origins = {what: f"http://127.0.0.1:{port}" for what, port in ports.items()}
-        key, entry = policy.new_api_key(binary)
+        key, entry = policy.new_api_key(binary, "interop", "helpdesk")
         self.place = {**origins, "api_key": key, "batch_secret": SECRETS["batch"]}
         clients = [{"client_id": client, "client_secret": secret} for client, secret in SECRETS.items()]
         clients[-1]["roles"] = ["developer"]

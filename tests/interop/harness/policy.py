@@ -83,11 +83,11 @@ def rules() -> list[dict]:
     ]
 
 
-def new_api_key(binary: Path) -> tuple[str, dict]:
+def new_api_key(binary: Path, name: str, agent: str) -> tuple[str, dict]:
     """An API key as an operator gets it, and its entry for the configuration."""
-    command = [str(binary), "key", "new", "--id", "interop", "--agent", "helpdesk"]
+    command = [str(binary), "key", "new", "--id", name, "--agent", agent]
     made = subprocess.run(command, capture_output=True, text=True, check=True)
     words = made.stdout.replace("'", " ").split()
     key = next(word for word in words if word.startswith("rgk_"))
     hashed = next(word for word in words if word.startswith("sha256:"))
-    return key, {"id": "interop", "agent": "helpdesk", "hash": hashed}
+    return key, {"id": name, "agent": agent, "hash": hashed}

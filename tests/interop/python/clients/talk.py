@@ -61,9 +61,14 @@ async def refused(call: Awaitable[Any]) -> dict[str, Any]:
     try:
         await call
     except Exception as error:
-        fault = getattr(error, "error", error)
-        return {"code": getattr(fault, "code", None), "message": getattr(fault, "message", str(error))}
+        return fault(error)
     raise AssertionError("the call was answered, a refusal was expected")
+
+
+def fault(error: Exception) -> dict[str, Any]:
+    """Code and words of an error."""
+    told = getattr(error, "error", error)
+    return {"code": getattr(told, "code", None), "message": getattr(told, "message", str(error))}
 
 
 class Arrivals:

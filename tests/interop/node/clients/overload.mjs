@@ -1,0 +1,156 @@
+// Forty clients made of the official TypeScript SDK 1.x, and servers that become slow and well again. The gateway must
+// find that out by itself: shed what a server cannot take, soon, and nothing once it is well.
+// usage: node overload.mjs PLACE (JSON, see limited.mjs)
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { setTimeout as sleep } from "node:timers/promises";
+import { at, errorIn, place } from "./limited.mjs";
+import { ensure, finish, scenario, textOf } from "./talk.mjs";
+
+const CALLERS = 40;
+const PAUSE_MS = 200;
+const TIMEOUT_MS = 15_000;
+/** What a call may take while the server is slow. */
+const CALL_MS_MAX = 2_000;
+const SHED_MS_MAX = 1_000;
+/** How long the gateway may take to notice that the server has become slow. */
+const NOTICE_MS = 3_000;
+/** A few calls of a busy machine may look slow. */
+const SHED_PART_MAX = 0.02;
+
+/** A crowd of callers, each of which calls again and again, and every call that came to its end. */
+class Crowd {
+  calls = [];
+  going = true;
+
+  constructor(server, request) {
+    this.server = server;
+    this.request = request;
+  }
+
+  /** Connects one by one: a crowd that comes at once to a server that nothing is known of yet is shed in part. */
+  async gather() {
+    const clients = [];
+    while (clients.length < CALLERS) {
+      const client = new Client({ name: "ringgate-interop", version: "1.0.0" });
+      await client.connect(new StreamableHTTPClientTransport(at(this.server)));
+      clients.push(client);
+    }
+    this.callers = clients.map((client) => this.callAgainAndAgain(client));
+  }
+
+  async callAgainAndAgain(client) {
+    while (this.going) {
+      const started = Date.now();
+      const options = { timeout: TIMEOUT_MS };
+      const answer = await client.callTool(this.request, undefined, options).catch((error) => error);
+      const ended = Date.now();
+      const shed = answer.code === 503;
+      const wrong = shed || (textOf(answer) && !answer.isError) ? undefined : `${answer}`;
+      this.calls.push({ ended, took: ended - started, shed, wrong, answer });
+      await sleep(PAUSE_MS * (0.5 + Math.random()));
+    }
+    await client.close();
+  }
+
+  async leave() {
+    this.going = false;
+    await Promise.all(this.callers);
+  }
+
+  since(moment, until = Infinity) {
+    const some = this.calls.filter(({ ended }) => ended >= moment && ended < until);
+    const wrong = some.find(({ wrong }) => wrong);
+    ensure(!wrong, `a call ended with ${wrong?.wrong}`);
+    return some;
+  }
+}
+
+const isShed = ({ shed }) => shed;
+const longest = (some) => Math.max(0, ...some.map(({ took }) => took));
+const sum = (some) => ({ calls: some.length, shed: some.filter(isShed).length, longest_ms: longest(some) });
+
+/** The scenarios of one server. `slowDown` and `recover` change what it can do. */
+async function ordeal(name, crowd, { slowDown, recover }) {
+  await scenario(`${name} that is well gets all calls`, async (facts) => {
+    await crowd.gather();
+    await sleep(1_000);
+    const begun = Date.now();
+    await sleep(2_000);
+    facts.well = sum(crowd.since(begun));
+    const { calls, shed } = facts.well;
+    ensure(calls >= CALLERS && shed <= calls * SHED_PART_MAX, JSON.stringify(facts.well));
+  });
+
+  await scenario(`${name} that is slow: calls are shed, and none waits for long`, async (facts) => {
+    await slowDown();
+    const slowed = Date.now();
+    await sleep(2 * NOTICE_MS);
+    facts.at_first = sum(crowd.since(slowed, slowed + NOTICE_MS));
+    const some = crowd.since(slowed + NOTICE_MS);
+    facts.then = sum(some);
+    const shed = some.filter(isShed);
+    const answered = some.filter((call) => !isShed(call));
+    ensure(shed.length > answered.length && answered.length > 0, `${shed.length} shed, ${answered.length} answered`);
+    ensure(longest(shed) <= SHED_MS_MAX, `a call was shed after ${longest(shed)} ms`);
+    ensure(longest(answered) <= CALL_MS_MAX, `a call took ${longest(answered)} ms`);
+    facts.told = errorIn(shed[0].answer);
+  });
+
+  await scenario(`${name} that is well again gets all calls, by itself`, async (facts) => {
+    await recover();
+    const well = Date.now();
+    const last = () => crowd.since(Date.now() - 1_000);
+    const quiet = () => last().length >= CALLERS && !last().some(isShed);
+    while (Date.now() - well < 1_500 || !quiet()) {
+      ensure(Date.now() - well < 18_000, `still shed: ${JSON.stringify(sum(last()))}`);
+      await sleep(50);
+    }
+    facts.milliseconds = Date.now() - well;
+    facts.all = sum(last());
+  });
+  await crowd.leave();
+}
+
+/** It works on eight calls at a time: 400 calls a second when well, 16 when slow. Unlimited, 40 callers wait 2.5 s. */
+async function serverTakes(milliseconds) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ milliseconds });
+  const response = await fetch(`${place.server}/takes`, { method: "POST", headers, body });
+  ensure(response.ok, `the server said ${response.status}`);
+}
+
+await ordeal("a server", new Crowd("busy", { name: "work" }), {
+  slowDown: () => serverTakes(500),
+  recover: () => serverTakes(20),
+});
+
+/** Gives the process of server-everything a small part of the time only. */
+class Brake {
+  held = false;
+  done = Promise.resolve();
+
+  hold = () => {
+    this.held = true;
+    this.done = this.run();
+  };
+
+  async run() {
+    while (this.held) {
+      process.kill(place.everything_pid, "SIGSTOP");
+      await sleep(380);
+      process.kill(place.everything_pid, "SIGCONT");
+      await sleep(20);
+    }
+  }
+
+  release = async () => {
+    this.held = false;
+    await this.done;
+  };
+}
+
+const brake = new Brake();
+const echo = { name: "echo", arguments: { message: "is anybody there?" } };
+await ordeal("server-everything", new Crowd("everything", echo), { slowDown: brake.hold, recover: brake.release });
+finish();
