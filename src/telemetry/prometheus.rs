@@ -254,6 +254,9 @@ fn exchanges(page: &mut Page, facts: &Facts<'_>) {
     }
 }
 
+/// The name of a gauge, its help, and where its value is.
+type Gauge = (&'static str, &'static str, fn(&Adaptive) -> u64);
+
 fn limits(page: &mut Page, facts: &Facts<'_>) {
     let name = "ringgate_ledger_turned_away_total";
     page.single(
@@ -266,7 +269,7 @@ fn limits(page: &mut Page, facts: &Facts<'_>) {
         let named = facts.servers.iter().zip(&facts.stats.servers);
         named.filter_map(|(&name, stats)| Some((name, stats.adaptive.as_ref()?)))
     };
-    let gauges: [(&str, &str, fn(&Adaptive) -> u64); 3] = [
+    let gauges: [Gauge; 3] = [
         ("ringgate_adaptive_limit", "Calls that are let in to a server at once, now.", |now| now.limit),
         ("ringgate_adaptive_in_flight", "Of these, calls under way.", |now| now.in_flight),
         ("ringgate_adaptive_queued", "Calls that wait for a place at a server.", |now| now.queued),
