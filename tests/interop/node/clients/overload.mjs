@@ -15,7 +15,7 @@ const CALL_MS_MAX = 3_500;
 const SHED_MS_MAX = 2_000;
 /** How long the gateway may take to notice that the server has become slow. */
 const NOTICE_MS = 3_000;
-/** How long it may take until next to nothing is shed: with other work on the machine, servers are really slow at times. */
+/** How long it may take until next to nothing is shed: where others work too, servers are really slow at times. */
 const QUIET_MS_MAX = 18_000;
 const SHED_PART_MAX = 0.05;
 
