@@ -8,15 +8,16 @@ import { at, errorIn, place } from "./limited.mjs";
 import { ensure, finish, scenario, textOf } from "./talk.mjs";
 
 const CALLERS = 40;
-const PAUSE_MS = 200;
+const PAUSE_MS = 400;
 const TIMEOUT_MS = 15_000;
 /** What a call may take while the server is slow. */
-const CALL_MS_MAX = 2_000;
-const SHED_MS_MAX = 1_000;
+const CALL_MS_MAX = 3_500;
+const SHED_MS_MAX = 2_000;
 /** How long the gateway may take to notice that the server has become slow. */
 const NOTICE_MS = 3_000;
-/** A few calls of a busy machine may look slow. */
-const SHED_PART_MAX = 0.02;
+/** How long it may take until next to nothing is shed: where others work too, servers are really slow at times. */
+const QUIET_MS_MAX = 18_000;
+const SHED_PART_MAX = 0.05;
 
 /** A crowd of callers, each of which calls again and again, and every call that came to its end. */
 class Crowd {
@@ -58,6 +59,20 @@ class Crowd {
     await Promise.all(this.callers);
   }
 
+  /** Waits for two seconds in which many called and next to none was shed. */
+  async quiet() {
+    const started = Date.now();
+    const last = () => sum(this.since(Date.now() - 2_000));
+    for (;;) {
+      await sleep(50);
+      const milliseconds = Date.now() - started;
+      const { calls, shed } = last();
+      const quiet = calls >= CALLERS && shed <= calls * SHED_PART_MAX;
+      if (milliseconds > 2_500 && quiet) return { ...last(), milliseconds };
+      ensure(milliseconds < QUIET_MS_MAX, `still shed: ${JSON.stringify(last())}`);
+    }
+  }
+
   since(moment, until = Infinity) {
     const some = this.calls.filter(({ ended }) => ended >= moment && ended < until);
     const wrong = some.find(({ wrong }) => wrong);
@@ -72,26 +87,22 @@ const sum = (some) => ({ calls: some.length, shed: some.filter(isShed).length, l
 
 /** The scenarios of one server. `slowDown` and `recover` change what it can do. */
 async function ordeal(name, crowd, { slowDown, recover }) {
+  await crowd.gather();
   await scenario(`${name} that is well gets all calls`, async (facts) => {
-    await crowd.gather();
-    await sleep(1_000);
-    const begun = Date.now();
-    await sleep(2_000);
-    facts.well = sum(crowd.since(begun));
-    const { calls, shed } = facts.well;
-    ensure(calls >= CALLERS && shed <= calls * SHED_PART_MAX, JSON.stringify(facts.well));
+    facts.well = await crowd.quiet();
   });
 
   await scenario(`${name} that is slow: calls are shed, and none waits for long`, async (facts) => {
     await slowDown();
     const slowed = Date.now();
-    await sleep(2 * NOTICE_MS);
+    await sleep(2.5 * NOTICE_MS);
     facts.at_first = sum(crowd.since(slowed, slowed + NOTICE_MS));
-    const some = crowd.since(slowed + NOTICE_MS);
+    // Those that came before it was noticed may wait for longer, but they are answered: none runs into its timeout.
+    const some = crowd.since(slowed + NOTICE_MS).filter(({ ended, took }) => ended - took >= slowed + NOTICE_MS);
     facts.then = sum(some);
     const shed = some.filter(isShed);
     const answered = some.filter((call) => !isShed(call));
-    ensure(shed.length > answered.length && answered.length > 0, `${shed.length} shed, ${answered.length} answered`);
+    ensure(shed.length >= some.length / 4 && answered.length > 0, `${shed.length} shed, ${answered.length} answered`);
     ensure(longest(shed) <= SHED_MS_MAX, `a call was shed after ${longest(shed)} ms`);
     ensure(longest(answered) <= CALL_MS_MAX, `a call took ${longest(answered)} ms`);
     facts.told = errorIn(shed[0].answer);
@@ -99,20 +110,12 @@ async function ordeal(name, crowd, { slowDown, recover }) {
 
   await scenario(`${name} that is well again gets all calls, by itself`, async (facts) => {
     await recover();
-    const well = Date.now();
-    const last = () => crowd.since(Date.now() - 1_000);
-    const quiet = () => last().length >= CALLERS && !last().some(isShed);
-    while (Date.now() - well < 1_500 || !quiet()) {
-      ensure(Date.now() - well < 18_000, `still shed: ${JSON.stringify(sum(last()))}`);
-      await sleep(50);
-    }
-    facts.milliseconds = Date.now() - well;
-    facts.all = sum(last());
+    facts.well = await crowd.quiet();
   });
   await crowd.leave();
 }
 
-/** It works on eight calls at a time: 400 calls a second when well, 16 when slow. Unlimited, 40 callers wait 2.5 s. */
+/** It works on eight calls at a time: 400 calls a second when well, 10 when slow. Unlimited, 40 callers wait 4 s. */
 async function serverTakes(milliseconds) {
   const headers = { "content-type": "application/json" };
   const body = JSON.stringify({ milliseconds });
@@ -121,7 +124,7 @@ async function serverTakes(milliseconds) {
 }
 
 await ordeal("a server", new Crowd("busy", { name: "work" }), {
-  slowDown: () => serverTakes(500),
+  slowDown: () => serverTakes(800),
   recover: () => serverTakes(20),
 });
 
@@ -138,9 +141,9 @@ class Brake {
   async run() {
     while (this.held) {
       process.kill(place.everything_pid, "SIGSTOP");
-      await sleep(380);
+      await sleep(270);
       process.kill(place.everything_pid, "SIGCONT");
-      await sleep(20);
+      await sleep(30);
     }
   }
 
