@@ -266,17 +266,16 @@ fn limits(page: &mut Page, facts: &Facts<'_>) {
         let named = facts.servers.iter().zip(&facts.stats.servers);
         named.filter_map(|(&name, stats)| Some((name, stats.adaptive.as_ref()?)))
     };
-    let gauges: [(&str, &str, fn(&Adaptive) -> u64); 3] = [
-        ("ringgate_adaptive_limit", "Calls that are let in to a server at once, now.", |now| now.limit),
-        ("ringgate_adaptive_in_flight", "Of these, calls under way.", |now| now.in_flight),
-        ("ringgate_adaptive_queued", "Calls that wait for a place at a server.", |now| now.queued),
-    ];
-    for (name, help, value) in gauges {
+    let mut gauge = |name: &str, help: &str, value: fn(&Adaptive) -> u64| {
         page.family(name, "gauge", help);
         for (server, now) in servers() {
             page.value(name, &[("server", server)], value(now));
         }
-    }
+    };
+    let help = "Calls that are let in to a server at once, now.";
+    gauge("ringgate_adaptive_limit", help, |now| now.limit);
+    gauge("ringgate_adaptive_in_flight", "Of these, calls under way.", |now| now.in_flight);
+    gauge("ringgate_adaptive_queued", "Calls that wait for a place at a server.", |now| now.queued);
     let name = "ringgate_adaptive_shed_total";
     page.family(name, "counter", "Calls turned away to protect a server, by priority class and reason.");
     for (server, now) in servers() {
