@@ -194,16 +194,27 @@ impl<'w> Exchange<'w> {
         self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };
         self.record.status = status;
         let server = &self.server().name;
-        tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
+        // A busy server is no fault, and an overload would fill the log: that is what the counters are for.
+        if !matches!(failure, Failure::Shed(_)) {
+            tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
+        }
         let close = self.forward.close || self.worker.is_draining();
         let origin = self.forward.origin.as_deref();
         let mut headers = String::new();
+        let mut data = Vec::new();
         if let Failure::Shed(shed) = failure {
+            let wait = rate_limit::seconds(shed.retry_after());
+            data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label()).into_bytes();
             headers = format!("retry-after: {}\r\n", rate_limit::seconds(shed.retry_after()));
         }
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
-        let reply =
-            Reply { close, origin, ..Reply::status(status, &message).with_id(id).with_headers(&headers) };
+        let data = (!data.is_empty()).then_some(&data[..]);
+        let reply = Reply {
+            close,
+            origin,
+            data,
+            ..Reply::status(status, &message).with_id(id).with_headers(&headers)
+        };
         let buf = reply.render(self.worker, false);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {

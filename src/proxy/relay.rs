@@ -349,14 +349,24 @@ async fn pass_all(
 
 /// Takes note of what passes of the body: that it has begun, and what it says where a limit must know.
 fn read_along(exchange: &mut Exchange<'_>, facts: &Facts, bytes: &[u8], frames: Option<&[u8]>) {
-    // Some servers send the head of a stream at once, however busy they are.
-    if exchange.pass.is_some() && !(bytes.is_empty() && frames.is_none() && facts.event_stream) {
+    let waits = exchange.pass.as_ref().is_some_and(|pass| !pass.is_measured());
+    // Some servers send the head of a stream at once, and an event without data, however busy they are.
+    if waits && (!facts.event_stream || says_something(bytes) || frames.is_some_and(says_something)) {
         exchange.note_answer(facts.status < 500);
     }
     if let Some(tap) = &mut exchange.tap {
         tap.feed(bytes);
         tap.feed(frames.unwrap_or_default());
     }
+}
+
+/// Whether a part of an event stream holds data, and not only comments, ids and empty events.
+fn says_something(bytes: &[u8]) -> bool {
+    memchr::memmem::find_iter(bytes, b"data:").any(|at| {
+        // Data that is cut off right here is not told from none: better early than never.
+        let mut rest = bytes[at + 5..].iter().skip_while(|&&byte| byte == b' ');
+        rest.next().is_none_or(|&byte| byte != b'\r' && byte != b'\n')
+    })
 }
 
 /// Sends what passed, a part of `buf` or a buffer of its own, and leaves the rest in `buf`. `false` if the client

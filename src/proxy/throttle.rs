@@ -171,6 +171,11 @@ impl Pass {
         }
     }
 
+    /// Whether it is known what the call took.
+    pub fn is_measured(&self) -> bool {
+        self.measured
+    }
+
     /// As dropping it, for those who know what time it is.
     pub fn end(mut self, now: Ticks) {
         if let Some(permit) = self.permit.take() {

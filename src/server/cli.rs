@@ -125,6 +125,7 @@ fn question(matches: &ArgMatches) -> explain::Options {
         at: text(matches, "at"),
         headers: all("header"),
         all: matches.get_flag("all"),
+        admin: text(matches, "admin"),
     }
 }
 
@@ -285,6 +286,7 @@ fn explain() -> clap::Command {
         .arg(word("source", "ADDRESS", "The client's address [default: none, as over a Unix socket]"))
         .arg(word("at", "TIME", "When, as in 2026-01-05T09:00:00Z [default: now]"))
         .arg(word("header", "NAME: VALUE", "A header line; repeatable").action(ArgAction::Append))
+        .arg(word("admin", "ADDRESS", "Ask the gateway whose admin listener this is what is left of the limits"))
         .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).help("Tell of every rule why it does or does not match"))
 }
 

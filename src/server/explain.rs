@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value as Json;
 
+use super::limits;
 use crate::base::Ticks;
 use crate::config::check::{self, expectations};
 use crate::config::moment;
@@ -45,6 +46,8 @@ pub struct Options {
     pub headers: Vec<String>,
     /// Tell of every rule.
     pub all: bool,
+    /// The admin listener of a running gateway, to ask what is left.
+    pub admin: Option<String>,
 }
 
 /// Exit code of a request that would be denied.
@@ -68,7 +71,16 @@ pub fn run(options: &Options, out: &mut dyn Write) -> io::Result<u8> {
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     match question(options, &snapshot, now) {
-        Ok(question) => answer(&question, &snapshot, options.all, out),
+        Ok(question) => {
+            let live = match options.admin.as_deref().map(limits::ask).transpose() {
+                Ok(live) => live,
+                Err(what) => {
+                    writeln!(out, "ringgate explain: {what}")?;
+                    return Ok(USAGE);
+                }
+            };
+            answer(&question, &snapshot, options.all, live.as_ref(), out)
+        }
         Err(what) => {
             writeln!(out, "ringgate explain: {what}")?;
             Ok(USAGE)
@@ -76,7 +88,13 @@ pub fn run(options: &Options, out: &mut dyn Write) -> io::Result<u8> {
     }
 }
 
-fn answer(question: &Question, snapshot: &Snapshot, all: bool, out: &mut dyn Write) -> io::Result<u8> {
+fn answer(
+    question: &Question,
+    snapshot: &Snapshot,
+    all: bool,
+    live: Option<&Json>,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
     let decision = question.decide(snapshot);
     let (verdict, code) = match &decision.verdict {
         Verdict::Allow => ("allow".to_owned(), 0),
@@ -88,7 +106,7 @@ fn answer(question: &Question, snapshot: &Snapshot, all: bool, out: &mut dyn Wri
     if question.thing != Thing::Nothing {
         writeln!(out, "  lists    {} it", if question.is_shown(snapshot) { "show" } else { "hide" })?;
     }
-    limits(question, snapshot, out)?;
+    touched(question, snapshot, live, out)?;
     let Some(rules) = &snapshot.access.rules else { return Ok(code) };
     if let Some((index, rule)) = decision.reported.and_then(|at| Some((at, rules.list().get(at as usize)?))) {
         let would = if rule.effect == Effect::Allow { "allow" } else { "deny" };
@@ -105,21 +123,31 @@ fn answer(question: &Question, snapshot: &Snapshot, all: bool, out: &mut dyn Wri
 }
 
 /// The limits that the request would touch. What is left of them only a running gateway knows.
-fn limits(question: &Question, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
-    let Some(limits) = &snapshot.rate_limits else { return Ok(()) };
+fn touched(
+    question: &Question,
+    snapshot: &Snapshot,
+    live: Option<&Json>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Some(configured) = &snapshot.rate_limits else { return Ok(()) };
     let now = Now { ticks: Ticks::default(), wall: question.now };
     let nothing_used = Book::new(1, 1).clerk(0);
-    let lines = question.limits(limits, &Secret::default(), &nothing_used, now);
+    let lines = question.limits(configured, &Secret::default(), &nothing_used, now);
     if lines.is_empty() {
         return writeln!(out, "  limits   none is about it");
     }
     writeln!(out, "  limits")?;
     for line in lines {
+        let left = match live.map(|page| limits::left(page, &line)) {
+            None => String::new(),
+            Some(None) => "; not among the busiest, see `ringgate limits`".to_owned(),
+            Some(Some(left)) => format!("; {left} left now"),
+        };
         let key: Vec<String> = line.key.iter().map(|(part, value)| format!("{part}={value}")).collect();
         let key = if key.is_empty() { "one bucket for all".to_owned() } else { key.join(" ") };
         let which = line.exception.map_or_else(String::new, |at| format!(" (overrides[{at}])"));
         let mode = if line.is_report { ", only reports" } else { "" };
-        writeln!(out, "    {}: {}{which}{mode}; {key}", line.limit, line.rate)?;
+        writeln!(out, "    {}: {}{which}{mode}; {key}{left}", line.limit, line.rate)?;
     }
     Ok(())
 }

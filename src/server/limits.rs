@@ -6,9 +6,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use crate::config::check;
+use crate::policy::rate_limit::Line;
 
 /// What to ask, and whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,15 +35,34 @@ const PAGE_BYTES_MAX: u64 = 64 << 20;
 /// What went wrong, and what to do, in words.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), String> {
     let address = address(options)?;
-    let page = get(address, "/limits")?;
-    let text = if options.json {
-        page
-    } else {
-        let json: Json = serde_json::from_str(&page)
-            .map_err(|error| format!("what answers at {address} is no ringgate of this version: {error}"))?;
-        table(&json)
-    };
+    let text = get(address, "/limits")?;
+    let text = if options.json { text } else { table(&read(address, &text)?) };
     out.write_all(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+/// The page of the gateway whose admin listener has this address.
+///
+/// # Errors
+/// As [`run`].
+pub fn ask(admin: &str) -> Result<Json, String> {
+    let options = Options { admin: Some(admin.to_owned()), ..Options::default() };
+    let address = address(&options)?;
+    read(address, &get(address, "/limits")?)
+}
+
+/// What is left of a bucket, if it is among those that the page shows.
+pub fn left(page: &Json, line: &Line) -> Option<i64> {
+    let key: Map<String, Json> =
+        line.key.iter().map(|(part, value)| (part.clone(), Json::from(&**value))).collect();
+    let limits = page["limits"].as_array()?;
+    let limit = limits.iter().find(|limit| limit["name"] == *line.limit)?;
+    let is_it = |row: &&Json| row["key"].as_object() == Some(&key) && row["rate"] == *line.rate;
+    limit["hottest"].as_array()?.iter().find(is_it)?["available"].as_i64()
+}
+
+fn read(address: SocketAddr, text: &str) -> Result<Json, String> {
+    serde_json::from_str(text)
+        .map_err(|error| format!("what answers at {address} is no ringgate of this version: {error}"))
 }
 
 fn address(options: &Options) -> Result<SocketAddr, String> {

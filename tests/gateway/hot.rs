@@ -68,6 +68,20 @@ fn who_is_refused_most_is_shown_first_with_what_is_left() {
 }
 
 #[test]
+fn explain_says_what_is_left_on_a_running_gateway() {
+    let upstream = Upstream::echo();
+    let limits = "rate_limits:\n  limits:\n  - {name: few, unit: calls, key: [tool], rate: 5/h}";
+    let gateway = Gateway::before(upstream.address, limits);
+    for _ in 0..6 {
+        gateway.connect().ask(&call("query", "a"));
+    }
+    let (config, admin) = (gateway.config.to_str().unwrap(), gateway.admin.to_string());
+    let (text, code) = ringgate(&["explain", "-c", config, "--tool", "query", "--admin", &admin]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("few: 5 calls in 1h; tool=query; 0 left now\n"), "{text}");
+}
+
+#[test]
 fn what_a_limit_in_report_mode_would_refuse_is_shown_as_such() {
     let upstream = Upstream::echo();
     let limits =

@@ -165,3 +165,18 @@ fn an_event_without_its_end_does_not_pass() {
     let got = stream(framing, Version::Http11, &[format!("data: {LIST}\n").as_bytes()]);
     assert_eq!(got, Ok((String::new(), true)));
 }
+
+#[test]
+fn a_stream_that_only_opens_says_nothing_of_how_busy_its_server_is() {
+    for (part, says) in [
+        (&b": hello\n\n"[..], false),
+        (b"id: 1\ndata: \n\n", false),
+        (b"id: 1\r\ndata:\r\n\r\n", false),
+        (b"10\r\nid: 1\ndata: \n\n\r\n", false),
+        (b"data: \n\ndata: {}\n\n", true),
+        (b"event: message\ndata:{}\n\n", true),
+        (b"id: 1\ndata:", true),
+    ] {
+        assert_eq!(super::says_something(part), says, "{}", String::from_utf8_lossy(part));
+    }
+}

@@ -25,7 +25,7 @@ rate_limits:
 fn asked(line: &str) -> (u8, String) {
     let context = Context { world: &System, directory: std::path::Path::new("") };
     let snapshot = check::check(FILE, 1, &context, Findings::of("f")).unwrap();
-    let mut options = Options::default();
+    let (mut options, mut live) = (Options::default(), None::<Json>);
     for word in line.split(' ') {
         let (key, value) = word.split_once(':').unwrap_or((word, ""));
         let value = value.to_owned();
@@ -40,12 +40,13 @@ fn asked(line: &str) -> (u8, String) {
             "at" => options.at = Some(value),
             "header" => options.headers.push(value),
             "all" => options.all = true,
+            "live" => live = serde_json::from_str(&value).ok(),
             other => panic!("{other}"),
         }
     }
     let mut out = Vec::new();
     let code = match question(&options, &snapshot, 0) {
-        Ok(question) => answer(&question, &snapshot, options.all, &mut out).unwrap(),
+        Ok(question) => answer(&question, &snapshot, options.all, live.as_ref(), &mut out).unwrap(),
         Err(what) => {
             out.extend(what.bytes());
             USAGE
@@ -115,6 +116,16 @@ fn the_limits_that_a_request_would_touch_are_named_with_their_keys() {
          per_tool: 100 calls in 1m (overrides[0]); agent=a tool=note_add\n    \
          notes: 3 calls in 1h, only reports; one bucket for all\n"
     );
+    let row = r#"{"key":{"agent":"a","tool":"customer_get"},"rate":"RATE","available":-3}"#;
+    let page = |rate: &str| {
+        format!(r#"{{"limits":[{{"name":"per_tool","hottest":[{}]}}]}}"#, row.replace("RATE", rate))
+    };
+    for (rate, part) in
+        [("10_calls", "not among the busiest"), ("10\\u0020calls\\u0020in\\u00201m", "; -3 left now\n")]
+    {
+        let text = limits(&format!("server:crm tool:customer_get as:agent=a live:{}", page(rate)));
+        assert!(text.contains(part), "{text}");
+    }
     for line in ["server:crm method:ping as:agent=a", "server:db tool:x as:agent=a"] {
         assert_eq!(limits(line), "  limits   none is about it\n", "{line}");
     }
