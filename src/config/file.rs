@@ -35,7 +35,8 @@ section! {
     /// are errors, and `ringgate check FILE` names all of them at once. Sizes are written `16KiB`,
     /// `4MiB`, `1GiB` or as plain bytes; durations `250ms`, `5s`, `2m`, `1h`. A reference is a file name
     /// (relative to the directory of this file), `file:NAME` or `env:NAME`. Send SIGHUP to reload:
-    /// all or nothing. Files that references name are read again when they change. Only `listeners[].address`, `workers`, `placement`, `driver` and `admin` need a
+    /// all or nothing. Files that references name are read again when they change. Only `listeners[].address`, `workers`,
+    /// `placement`, `driver`, `admin` and `rate_limits.keys_max` need a
     /// restart.
     File {
         /// Where clients connect.

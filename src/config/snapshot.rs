@@ -468,7 +468,11 @@ pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
     let addresses = |snapshot: &Snapshot| -> Vec<ListenAddress> {
         snapshot.listeners.iter().map(|listener| listener.address.clone()).collect()
     };
+    let keys = |snapshot: &Snapshot| {
+        snapshot.rate_limits.as_ref().map_or(rate_limit::KEYS_MAX_DEFAULT, |limits| limits.keys_max)
+    };
     let changed = [
+        ("rate_limits.keys_max", keys(old) != keys(new)),
         ("listeners", addresses(old) != addresses(new)),
         ("workers", old.workers != new.workers),
         ("placement", old.placement != new.placement),
