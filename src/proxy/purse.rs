@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use super::hot::Hot;
 use super::worker::Worker;
@@ -92,9 +91,4 @@ pub fn note_alerts(limits: &Limits, leases: &mut Leases) {
 /// The present moment of a worker, on both clocks.
 pub fn now(worker: &Worker, ticks: Ticks) -> Now {
     Now { ticks, wall: worker.wall() }
-}
-
-/// From admission to the end.
-pub fn time(started: Ticks, ended: Ticks) -> Duration {
-    ended.since(started)
 }

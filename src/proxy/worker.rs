@@ -177,6 +177,7 @@ impl Worker {
         }
         let before = new.deployment.snapshot.servers.iter().map(|server| index_of(&server.name, &old));
         self.stats.borrow_mut().rearrange(before);
+        self.stats.borrow_mut().credentials_known += old.callers.take_hits();
         let (was, is) = (&old.deployment.snapshot, &new.deployment.snapshot);
         let others_may = was.authn != is.authn || was.access != is.access;
         *self.live.borrow_mut() = Rc::new(new);

@@ -21,7 +21,7 @@ fn status(gateway: &Gateway, request: &[u8]) -> u16 {
 #[test]
 fn a_limit_is_exact_over_all_workers_and_says_when_to_come_again() {
     let upstream = Upstream::echo();
-    let gateway = gateway(&upstream, "  limits:\n  - {name: few, unit: calls, rate: 50/h}");
+    let gateway = gateway(&upstream, "  headers: true\n  limits:\n  - {name: few, unit: calls, rate: 50/h}");
     let answers: Vec<Message> = (0..120).map(|_| gateway.connect().ask(&call("x", &json!({})))).collect();
     let admitted = answers.iter().filter(|answer| answer.status() == 200).count();
     assert_eq!(admitted, 50, "never one more, whoever is asked");

@@ -31,8 +31,8 @@ section! {
         /// How tokens are counted.
         tokens: TokensSection = sub::<TokensSection>(), default "{}";
         /// Tell clients what is left, in the fields `RateLimit-Policy` and `RateLimit` of answers that some limit
-        /// concerns. `Retry-After` is always sent with a refusal.
-        headers: bool = Flag, default "true";
+        /// concerns. Writing them costs more than most limits do. `Retry-After` is always sent with a refusal.
+        headers: bool = Flag, default "false";
     }
 }
 

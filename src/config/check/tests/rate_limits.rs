@@ -46,7 +46,7 @@ fn rates_become_buckets() {
 fn everything_that_is_written_counts() {
     let text = "servers:\n- {name: a, url: 'http://a'}\n- {name: b, url: 'http://b'}\n\
         rate_limits:\n\
-        \x20 keys_max: 5000\n  headers: false\n\
+        \x20 keys_max: 5000\n  headers: true\n\
         \x20 loop_breaker: {calls: 7, within: 2m, except: [wait_*]}\n\
         \x20 tokens: {count: reported, from: /_meta/usage}\n\
         \x20 prices: [{servers: [b], tools: [gpu_*], per_call: 0.002, per_second: 0.01, per_1k_tokens: 1}]\n\
@@ -56,7 +56,7 @@ fn everything_that_is_written_counts() {
         \x20   key: [agent, source/24, 'claim:team.id', 'header:X-Team', 'cel: tool + server']\n\
         \x20   overrides: [{roles: [gold], rate: 10/day}, {tenants: [inside], rate: unlimited}]\n";
     let limits = good(text).rate_limits.unwrap();
-    assert_eq!((limits.keys_max, limits.headers), (5000, false));
+    assert_eq!((limits.keys_max, limits.headers), (5000, true));
     assert_eq!(limits.tokens, Tokens::Reported("/_meta/usage".into()));
     let [breaker, day] = limits.list() else { panic!("two limits") };
     assert_eq!(
@@ -81,7 +81,7 @@ fn everything_that_is_written_counts() {
 fn without_the_section_there_is_no_limit() {
     assert!(good(&with("")).rate_limits.is_none());
     let empty = good(&with("rate_limits: {}\n")).rate_limits.unwrap();
-    assert!(empty.is_empty() && empty.headers && empty.keys_max == 1_000_000);
+    assert!(empty.is_empty() && !empty.headers && empty.keys_max == 1_000_000);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn the_examples_of_the_document_compile() {
         let servers =
             if example.contains("servers:\n") { "" } else { "servers:\n- {name: a, url: 'http://a'}\n" };
         let limits = good(&format!("{servers}{example}")).rate_limits.unwrap();
-        assert!(!limits.is_empty() || !limits.headers, "{example}");
+        assert!(!limits.is_empty() || limits.headers, "{example}");
         count += 1;
     }
     assert!(count >= 5, "{count} examples");
