@@ -107,7 +107,7 @@ fn call(bencher: Bencher<'_, '_>, (count, callers): (usize, usize)) {
             source: Some([10, 1, 2, 3].into()),
             body: b"",
             arguments: None,
-            header: &|_| None,
+            header: &|_| Ok(None),
         };
         now.ticks = now.ticks + Duration::from_micros(1);
         let mut ticket = Ticket::new();

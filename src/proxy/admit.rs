@@ -96,6 +96,12 @@ pub struct Forward {
     pub tokens: u64,
     /// Stands for the tool that is called, or the method.
     pub tool: ToolKey,
+    /// It is no tool's work, see [`message::Verdict::beside`].
+    pub beside: bool,
+    /// It is the call of a tool: the gateway can answer it with a result.
+    pub is_call: bool,
+    /// It is of revision 2026-07-28 or later.
+    pub modern: bool,
     /// Bytes of its body.
     pub body_len: usize,
     /// What of lists the caller may see, where the answer may hold one.

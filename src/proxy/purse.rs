@@ -9,6 +9,7 @@ use crate::base::Ticks;
 use crate::link::Shared;
 use crate::policy::rate_limit::{Leases, Limits, Now, Outcome, Ticket};
 use crate::shared::ledger::Clerk;
+use crate::telemetry::WorkerStats;
 
 /// Buckets of which one worker holds something at a time. What was used the longest time ago goes back first.
 const BUCKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
@@ -55,13 +56,20 @@ impl Purse {
     }
 
     /// Charges what an exchange used, and gives back what it held.
-    pub fn settle(&self, limits: &Limits, mut ticket: Box<Ticket>, outcome: &Outcome, now: Now) {
+    pub fn settle(
+        &self,
+        limits: &Limits,
+        mut ticket: Box<Ticket>,
+        outcome: &Outcome,
+        now: Now,
+        stats: &RefCell<WorkerStats>,
+    ) {
         let mut leases = self.leases.borrow_mut();
         let settled = limits.settle(&mut leases, &self.clerk, &mut ticket, outcome, now);
         if settled.lost > 0 {
             tracing::warn!(buckets = settled.lost, "no room in the ledger: raise rate_limits.keys_max");
         }
-        note_alerts(limits, &mut leases);
+        note_alerts(limits, &mut leases, stats);
         drop(leases);
         self.give_back(ticket);
     }
@@ -81,9 +89,10 @@ impl Purse {
 }
 
 /// Tells the operator of budgets that run out.
-pub fn note_alerts(limits: &Limits, leases: &mut Leases) {
+pub fn note_alerts(limits: &Limits, leases: &mut Leases, stats: &RefCell<WorkerStats>) {
     leases.take_alerts(|alert| {
         let limit = limits.list().get(usize::from(alert.limit)).map_or("", |limit| &limit.name);
+        stats.borrow_mut().note_budget(limit, alert.percent, 1);
         tracing::warn!(limit, percent = alert.percent, "a budget is used up so far");
     });
 }

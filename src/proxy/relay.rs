@@ -239,8 +239,13 @@ fn write_limit_fields(exchange: &Exchange<'_>, out: &mut Vec<u8>) {
 fn tap_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
     let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
     exchange.forward.ticket.as_ref()?;
-    let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
-        && exchange.forward.version == crate::wire::http1::Version::Http11;
+    // As the client gets it: what is filtered as a whole has a length then, events that are filtered never have one.
+    let unframed = match facts.filtering {
+        Filtering::No => matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose),
+        Filtering::Whole { .. } => false,
+        Filtering::Events => true,
+    };
+    let chunked = unframed && exchange.forward.version == crate::wire::http1::Version::Http11;
     limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream)))
 }
 

@@ -7,11 +7,12 @@ use super::refuser::Refuser;
 use crate::base::Ticks;
 use crate::policy::authz::Target;
 use crate::policy::rate_limit::{
-    self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Verdict as Charged,
+    self, Answer, CallerKeys, Denial, END, Estimator, Facts, Limits, Message as Form, STREAM, Ticket,
+    Verdict as Charged,
 };
 use crate::proxy::hot::Fate;
 use crate::proxy::purse;
-use crate::wire::http1::{Header, Method};
+use crate::wire::http1::Method;
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
 use crate::wire::mcp;
@@ -54,7 +55,7 @@ pub fn charge(
     };
     match message {
         None => {
-            let method = if request.head.method == Method::Get { "(stream)" } else { "(delete)" };
+            let method = if request.head.method == Method::Get { STREAM } else { END };
             charging.bodiless(method, refuser);
         }
         Some((Message::Single(envelope), _)) => charging.one(envelope, refuser),
@@ -112,10 +113,7 @@ impl Charging<'_, '_, '_> {
         id: Option<&[u8]>,
         refuser: &Refuser<'_>,
     ) {
-        let header = |name: &str| {
-            let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
-            self.ask.head.headers().find(named).map(|field| field.value)
-        };
+        let header = |name: &str| self.ask.header(name);
         let facts = Facts {
             message,
             method,
@@ -147,7 +145,7 @@ impl Charging<'_, '_, '_> {
                 if self.ticket.wants().tokens {
                     self.tokens.feed(arguments.unwrap_or_default());
                 }
-                purse::note_alerts(self.limits, &mut leases);
+                purse::note_alerts(self.limits, &mut leases, &self.ask.worker.stats);
             }
             Charged::Deny(denial) => {
                 self.limits.refund(&mut leases, &purse.clerk, &mut self.ticket, self.now);

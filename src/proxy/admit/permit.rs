@@ -104,7 +104,7 @@ pub fn check_message(
     }
 }
 
-impl Ask<'_, '_> {
+impl<'a> Ask<'a, '_> {
     fn access(&self) -> &Access {
         &self.live.deployment.snapshot.access
     }
@@ -190,9 +190,9 @@ impl Ask<'_, '_> {
         rules.authorize(grants, &self.caller.principal, operation, &facts)
     }
 
-    /// The value of a header that rules may look at. What `Connection` names does not reach the server, and counts as
+    /// The value of a header that rules and limits may look at. What `Connection` names does not reach the server, and counts as
     /// not there.
-    fn header(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
+    pub(super) fn header(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
         let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
         let mut lines = self.head.headers().filter(named);
         let Some(first) = lines.next() else { return Ok(None) };
