@@ -46,7 +46,7 @@ pub(super) fn json_server() -> Upstream {
 }
 
 /// A server that answers by a stream, as most SDKs do; a GET replays a list.
-fn sse_server() -> Upstream {
+pub(super) fn sse_server() -> Upstream {
     Upstream::new(|request, client| {
         let list = match request.start.starts_with("GET") {
             true => json!({"jsonrpc": "2.0", "id": 3, "result": offered("tools/list")}).to_string(),
@@ -105,27 +105,7 @@ fn names(answer: &Message) -> Vec<String> {
     list.iter().map(|item| name(item).unwrap()).collect()
 }
 
-#[test]
-fn what_is_left_of_a_list_counts_for_limits() {
-    let limits = "rate_limits:\n  headers: true\n  limits: [{name: volume, unit: bytes, rate: 100_000/week}]";
-    let left = |answer: &Message| -> usize {
-        let field = answer.header("ratelimit").unwrap();
-        field.strip_prefix("\"volume\";r=").and_then(|rest| rest.split(';').next()).unwrap().parse().unwrap()
-    };
-    for (upstream, framing) in [(json_server(), 0..1), (sse_server(), 4..60)] {
-        let scene = Scene::new(upstream, &format!("{RULES}{limits}"));
-        let headers = scene.who("support");
-        let mut client = scene.gateway.connect();
-        let request = list("tools/list", &headers);
-        let body = request.len() - request.windows(4).position(|four| four == b"\r\n\r\n").unwrap() - 4;
-        let (first, second) = (client.ask(&request), client.ask(&request));
-        let used = left(&first) - left(&second);
-        // Chunks count as they are sent.
-        assert!(framing.contains(&(used - body - first.body.len())), "{used} {body} {first:?}");
-    }
-}
-
-fn list(method: &str, headers: &str) -> Vec<u8> {
+pub(super) fn list(method: &str, headers: &str) -> Vec<u8> {
     post(&json!({"jsonrpc": "2.0", "id": 3, "method": method}).to_string(), headers)
 }
 
