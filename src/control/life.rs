@@ -194,7 +194,11 @@ impl Control {
             }
             Err(findings) => {
                 self.reloads_failed.set(self.reloads_failed.get() + 1);
-                tracing::error!(%findings, "configuration refused; the old one stays in force");
+                let findings = findings.to_string();
+                tracing::error!(
+                    findings = %findings.trim_end(),
+                    "configuration refused; the old one stays in force"
+                );
             }
         }
     }

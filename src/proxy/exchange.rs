@@ -117,7 +117,7 @@ impl<'w> Exchange<'w> {
         let live = &self.forward.live;
         let Some(limits) = &live.deployment.snapshot.rate_limits else { return };
         let whole = self.record.outcome == Outcome::Answered && self.record.status < 400;
-        let mut outcome = match &self.tap {
+        let mut outcome = match &mut self.tap {
             Some(tap) => tap.finish(limits, self.forward.tokens, whole),
             None => rate_limit::Outcome { success: whole, tokens: self.forward.tokens, ..Default::default() },
         };
@@ -179,7 +179,7 @@ impl<'w> Exchange<'w> {
                 self.record.outcome = Outcome::ClientGone;
                 return Next::Drop;
             }
-            Failure::Dial(error) => dial_failure(error),
+            Failure::Dial(error) => dial_failure(error, &self.server().name),
             Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy: try again in a moment".into()),
             Failure::Closed => {
                 (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
@@ -226,7 +226,7 @@ impl<'w> Exchange<'w> {
     }
 }
 
-fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
+fn dial_failure(error: &DialError, server: &str) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
     match error {
         DialError::Full => (
             Outcome::Unreachable,
@@ -242,7 +242,7 @@ fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, s
         }
         // The system's words go to the log only: they may name addresses that are none of the client's business.
         DialError::Io(error) => {
-            tracing::warn!(%error, "dial failed");
+            tracing::warn!(server, %error, "dial failed");
             (Outcome::Unreachable, 502, "no connection to the server".into())
         }
     }
