@@ -42,6 +42,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
     let (origins, hosts) = origins::compile(file, &listeners, findings);
     let authn = authentication::compile(file, context, findings);
     let access = access::compile(file, &servers, context, findings);
+    protection::check_names(file, &servers, &access, findings);
     adaptive::check_workers(file, findings);
     protection::publish(&mut servers, authn.as_ref(), &access, origin.as_deref());
     Snapshot {

@@ -206,7 +206,7 @@ fn challenge(refuser: &Refuser<'_>, protection: &Protection, refused: &Refused) 
     }
     // A request that shows nothing is not told of an error (RFC 6750 section 3.1).
     let error = (!refused.shows_nothing()).then_some(("invalid_token", refused.message));
-    let headers = www_authenticate(protection, error, &scope(&protection.scopes, ""));
+    let headers = www_authenticate(protection, error, &scope(protection, ""));
     refuser.refuse(Reply::status(401, refused.message).with_headers(&headers))
 }
 
@@ -220,15 +220,14 @@ pub fn needs_scope(
 ) -> Refusal {
     let message = "the token has not the scopes that this needs; the challenge names them";
     let error = Some(("insufficient_scope", message));
-    let headers = www_authenticate(protection, error, &scope(&protection.scopes, further));
+    let headers = www_authenticate(protection, error, &scope(protection, further));
     refuser.refuse(Reply::status(403, message).with_headers(&headers).with_id(id))
 }
 
-/// The scopes of a server and `further` ones, separated by spaces, none twice.
-fn scope(base: &[Box<str>], further: &str) -> String {
-    let further =
-        further.split(' ').filter(|scope| !scope.is_empty() && !base.iter().any(|own| **own == **scope));
-    base.iter().map(|scope| &**scope).chain(further).collect::<Vec<_>>().join(" ")
+/// The scopes of a server and `further` ones by the names that clients ask for them, separated by spaces, none twice.
+fn scope(protection: &Protection, further: &str) -> String {
+    let further = further.split(' ').filter(|scope| !scope.is_empty());
+    protection.asked_scopes.all(protection.scopes.iter().map(|scope| &**scope).chain(further))
 }
 
 fn www_authenticate(protection: &Protection, error: Option<(&str, &str)>, scope: &str) -> String {

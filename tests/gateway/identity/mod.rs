@@ -8,6 +8,7 @@ mod floods;
 mod introspection;
 mod keys;
 mod sessions;
+mod step_up;
 mod tasks;
 mod tokens;
 mod upstream;
