@@ -254,6 +254,9 @@ section! {
         /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
         /// (502 past it). An event stream is filtered event by event instead.
         list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
+        /// Bytes of verified credentials that one worker remembers (16,384 of them at the most), with what they say and what was
+        /// exchanged for them. Past it the ones that were used longest ago are verified again when they are next shown.
+        credentials_bytes_max: usize = size(1 << 20, 1 << 30), default "64MiB";
     }
 }
 

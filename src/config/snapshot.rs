@@ -289,6 +289,8 @@ pub struct Limits {
     pub sse_event_bytes_max: usize,
     /// Bytes of an answer that is gathered to be filtered.
     pub list_bytes_max: usize,
+    /// Bytes of verified credentials that a worker remembers, and of what they say.
+    pub credentials_bytes_max: usize,
 }
 
 /// Bounds of times. `None` is no bound.

@@ -300,7 +300,9 @@ impl Live {
             Arc::ptr_eq(&before.deployment.snapshot, &deployment.snapshot)
                 && before.deployment.keys == deployment.keys
         };
-        let callers = before.filter(same).map(|before| before.callers.clone()).unwrap_or_default();
+        let callers = before.filter(same).map(|before| before.callers.clone());
+        let remembered = deployment.snapshot.limits.credentials_bytes_max;
+        let callers = callers.unwrap_or_else(|| Rc::new(Callers::new(remembered)));
         let session_key = deployment.snapshot.authn.is_some().then(|| {
             let configured = deployment.snapshot.session_key.as_ref();
             configured.map_or_else(|| session_key.clone(), |key| SessionKey::new(key.reveal()))

@@ -125,6 +125,7 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         response_head_bytes_max: section.response_head_bytes_max.value,
         sse_event_bytes_max: section.sse_event_bytes_max.value,
         list_bytes_max: section.list_bytes_max.value,
+        credentials_bytes_max: section.credentials_bytes_max.value,
     }
 }
 
