@@ -169,8 +169,11 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.close = last || head.framing != BodyFraming::None;
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
+    if !client.trust.holds(live, worker.wall()) {
+        return Err(identify::untrusted(worker, &mut refuser, &route.server.protection));
+    }
     client.brought.keep_only(&live.deployment.snapshot);
-    let certificate = client.certificate.as_deref();
+    let certificate = client.trust.certificate();
     let caller = if head.method == Method::Options {
         // A preflight shows no credential (Fetch, CORS protocol), and nothing else is served here by OPTIONS.
         None
@@ -236,6 +239,9 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
         .map_err(|reply| refuser.refuse(reply))?;
     forward.close = last;
+    if verdict.endless {
+        forward.ends = forward.ends.min(client.trust.end(worker, now));
+    }
     if let Some(ask) = &ask {
         let message = message.as_ref().map(|(message, body)| (message, *body));
         let taken = charge::charge(ask, &request, &verdict, message, now, &refuser)?;

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::trust::Trust;
 use super::watch::Guard;
 use super::worker::Worker;
 use crate::base::buffer::CLASSES;
@@ -31,8 +32,8 @@ pub struct Client {
     pub hangup: Rc<dyn Hangup>,
     /// Who it is: the peer, or whom the PROXY header names.
     pub peer: Peer,
-    /// The certificate that TLS has verified, in DER.
-    pub certificate: Option<Box<[u8]>>,
+    /// What TLS has made sure of.
+    pub trust: Trust,
     /// What errands have brought for the request in the inbox.
     pub brought: super::admit::Brought,
     /// The request being read or served, from its first byte, and what came behind it.
@@ -60,7 +61,7 @@ impl Client {
             watch,
             hangup: conn.hangup,
             peer,
-            certificate: None,
+            trust: Trust::none(),
             brought: Default::default(),
             inbox: already_read,
             scan: HeadScan::new(),

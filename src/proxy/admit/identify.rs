@@ -79,6 +79,14 @@ pub fn expired(refuser: &Refuser<'_>, protection: &Protection) -> Refusal {
     challenge(refuser, protection, &refused::EXPIRED)
 }
 
+/// What a client is told whose connection is not served any more: its certificate has ended, or its authority is none
+/// now.
+pub fn untrusted(worker: &Worker, refuser: &mut Refuser<'_>, protection: &Protection) -> Refusal {
+    refuser.close = true;
+    worker.stats.borrow_mut().note_unauthenticated(refused::UNTRUSTED_CERTIFICATE.reason);
+    challenge(refuser, protection, &refused::UNTRUSTED_CERTIFICATE)
+}
+
 /// Who calls `server`; `None` where nobody asks.
 pub fn identify(
     worker: &Worker,
