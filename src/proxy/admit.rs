@@ -200,6 +200,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let body_len = match body_len(&head, client, limits.body_bytes_max, &refuser)? {
         BodyLen::Known(length) => length,
         BodyLen::Unwrap => {
+            client.brought.bind(live, caller.as_ref());
             if head.expect_continue && !client.continued {
                 return Ok(Judged::Admission(Admission::More {
                     total: 0,
@@ -212,6 +213,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     };
     let total = head.head_len + body_len;
     if client.inbox.len() < total {
+        client.brought.bind(live, caller.as_ref());
         let send_continue = head.expect_continue && !client.continued;
         return Ok(Judged::Admission(Admission::More { total, in_body: true, send_continue }));
     }
@@ -232,7 +234,10 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let shown =
         match shown::to_server(worker, live, &head, caller.as_deref(), &mut client.brought, route.server) {
             Ok(shown) => shown,
-            Err(shown::Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
+            Err(shown::Stop::Wait(errand)) => {
+                client.brought.bind(live, caller.as_ref());
+                return Ok(Judged::Admission(Admission::Wait(errand)));
+            }
             Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
             Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
         };
