@@ -3,6 +3,7 @@
 mod access;
 mod advisories;
 mod api_keys;
+mod bypass;
 mod certificates;
 mod floods;
 mod introspection;
