@@ -7,7 +7,7 @@ use crate::compare::{record, turn};
 use crate::load::{Load, Order, Scenario, Whole};
 use crate::mock::{self, Style};
 use crate::process::Session;
-use crate::{host, noise};
+use crate::{host, metrics, noise};
 use count::Row;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -178,9 +178,9 @@ impl Gateway {
     fn counts(&self, seen: &Whole) -> Result<Whole, String> {
         let deadline = Instant::now() + Duration::from_secs(2);
         loop {
-            let page = admin_page(self.admin, "/metrics")?;
-            let refused = sum(&page, "ringgate_limited_total", "mode=\"enforce\"");
-            let ended = sum(&page, "ringgate_exchanges_total", "kind=\"request\"");
+            let page = metrics::page(self.admin)?;
+            let refused = metrics::sum(&page, "ringgate_limited_total", "mode=\"enforce\"");
+            let ended = metrics::sum(&page, "ringgate_exchanges_total", "kind=\"request\"");
             let counts = Whole { answered: ended.saturating_sub(refused), refused, ..*seen };
             if counts == *seen || Instant::now() > deadline {
                 return Ok(counts);
@@ -190,35 +190,5 @@ impl Gateway {
     }
 }
 
-fn admin_page(admin: SocketAddr, path: &str) -> Result<String, String> {
-    use std::io::{Read, Write};
-    let read = || {
-        let mut stream = std::net::TcpStream::connect(admin)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-        let mut page = String::new();
-        stream.read_to_string(&mut page)?;
-        Ok(page)
-    };
-    read().map_err(|error: std::io::Error| format!("{admin}{path}: {error}"))
-}
-
-/// The sum of a metric over the labels that contain `label`.
-fn sum(page: &str, name: &str, label: &str) -> u64 {
-    let values = page.lines().filter(|line| line.starts_with(name) && line.contains(label));
-    values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
-}
-
 /// Where the server is behind the gateway.
 const PATH: &str = "/up/mcp";
-
-#[cfg(test)]
-mod tests {
-    use super::sum;
-
-    #[test]
-    fn a_metric_is_summed_over_its_labels() {
-        let page = "# HELP x y\nx{limit=\"a\",mode=\"enforce\"} 3\nx{limit=\"b\",mode=\"enforce\"} 4\nx{limit=\"a\",mode=\"report\"} 9\n";
-        assert_eq!((sum(page, "x", "mode=\"enforce\""), sum(page, "z", "")), (7, 0));
-    }
-}

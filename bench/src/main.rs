@@ -14,6 +14,7 @@ mod footprint;
 mod host;
 mod limits;
 mod load;
+mod metrics;
 mod mock;
 mod noise;
 mod overload;
