@@ -10,7 +10,7 @@ mod config;
 pub mod handshake;
 mod identity;
 pub mod peer;
-mod record;
+pub mod record;
 mod report;
 mod sample;
 mod targets;
