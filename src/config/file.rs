@@ -115,14 +115,28 @@ section! {
 }
 
 section! {
-    /// TLS of a listener (1.2 and 1.3). Renewed files are taken over by a reload.
+    /// TLS of a listener (1.2 and 1.3). Give it `certificate` and `key`, or `certificates` when it has several names. Renewed
+    /// files are taken over.
     ListenerTlsSection {
         /// Certificate chain in PEM, the server's own first: a reference.
+        certificate: Reference = REFERENCE, optional;
+        /// Private key in PEM: a reference.
+        key: Reference = REFERENCE, optional;
+        /// Certificates to choose from by the server name that a client asks for (SNI): the first that has this name, else
+        /// the first that has `*.` and the rest of it, else the first of all.
+        certificates: Vec<At<CertificateSection>> = list(sub::<CertificateSection>(), 1, 256), optional;
+        /// Ask for client certificates, and serve only those that chain to these (PEM): a reference.
+        client_ca: Reference = REFERENCE, optional;
+    }
+}
+
+section! {
+    /// A certificate and its key.
+    CertificateSection {
+        /// Certificate chain in PEM, the server's own first: a reference. It is shown for its alternative names (DNS).
         certificate: Reference = REFERENCE, required;
         /// Private key in PEM: a reference.
         key: Reference = REFERENCE, required;
-        /// Ask for client certificates, and serve only those that chain to these (PEM): a reference.
-        client_ca: Reference = REFERENCE, optional;
     }
 }
 
@@ -269,7 +283,8 @@ section! {
         body: Duration = time(Ms(100), Minutes(60)), default "30s";
         /// How long a client connection may wait for its next request.
         keep_alive: Duration = time(Ms(100), Minutes(1440)), default "75s";
-        /// How long a client may take no byte of an answer that waits for it.
+        /// How long a peer may take no byte of what waits for it: a client of its answer, or a server of its request (then
+        /// 504). One that takes some now and then is slow, and is not cut by this.
         write: Duration = time(Ms(100), Minutes(60)), default "30s";
         /// Opening a connection to a server, TLS included.
         connect: Duration = CONNECT, default "5s";

@@ -33,11 +33,13 @@ mod message;
 mod permit;
 mod refuser;
 mod shown;
+mod unread;
 
 pub use identify::Brought;
 use identify::Stop;
 use permit::Ask;
 use refuser::Refuser;
+pub use unread::{UNREAD_BYTES_MAX, Unread};
 
 /// What is to be done with the bytes in the inbox.
 pub enum Admission {
@@ -118,6 +120,8 @@ pub struct Refusal {
     pub close: bool,
     /// Bytes of the inbox that it answers.
     pub request_len: usize,
+    /// And what follows them of the same request, to be thrown away if the connection goes on.
+    pub unread: Option<Unread>,
     /// The server, if the path led to one.
     pub server: Option<ServerId>,
     /// What it was.
@@ -166,7 +170,10 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     };
     refuser.head_only = head.method == Method::Head;
     let last = !head.keep_alive || worker.is_draining() || client.watch.is_deaf();
-    refuser.close = last || head.framing != BodyFraming::None;
+    // Of a body that was begun to be unwrapped, the rest cannot be told.
+    let waits = head.expect_continue && !client.continued;
+    refuser.unread = Unread::of(&head, waits).filter(|_| client.chunked.is_none());
+    refuser.close = last || (head.framing != BodyFraming::None && refuser.unread.is_none());
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
     if !client.trust.holds(live, worker.wall()) {
@@ -218,6 +225,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         return Ok(Judged::Admission(Admission::More { total, in_body: true, send_continue }));
     }
     refuser.request_len = total;
+    refuser.unread = None;
     refuser.close = last;
     let source = permit::source(client.peer);
     let ask = caller.as_deref().map(|caller| Ask {
@@ -389,7 +397,7 @@ fn body_len(
 }
 
 fn too_large() -> Reply<'static> {
-    Reply::status(413, "the body is larger than limits.body_bytes_max").closing()
+    Reply::status(413, "the body is larger than limits.body_bytes_max")
 }
 
 /// Unwraps what has come of a chunked body. `true` when it is whole: then head and payload stand together

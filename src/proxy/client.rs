@@ -19,6 +19,8 @@ const READ_BYTES_BUSY_MAX: usize = 80 << 10;
 
 /// While a request waits for control no more is read than this.
 const PARKED_BYTES_MAX: usize = 64 << 10;
+/// What a client sends while its request is served is read ahead up to here, and at most one read beyond.
+const AHEAD_BYTES_MAX: usize = CLASSES[1];
 
 /// A client is busy when its requests come closer together than this.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -92,14 +94,14 @@ impl Client {
         self.take_in(worker, read)
     }
 
-    /// Keeps a read armed while an exchange runs, to see the client go. Not if the next request is here
-    /// already: a client that pipelines is there, and is read no faster than it is served.
-    pub fn watch_for_end(&mut self, worker: &Worker, request_len: usize) {
+    /// Keeps a read armed while an exchange runs, to see the client go. A client that pipelines is read ahead for
+    /// that, up to [`AHEAD_BYTES_MAX`]: what it sends beyond that is read as it is served, and hides its end.
+    pub fn watch_for_end(&mut self, worker: &Worker) {
         // The end that it would read is this side's own, made while the request was on its way.
-        if self.watch.is_deaf() {
+        if self.watch.is_deaf() || self.gone || self.reader.is_armed() {
             return;
         }
-        if !self.gone && !self.reader.is_armed() && self.ahead.is_none() && self.inbox.len() == request_len {
+        if self.ahead.as_ref().is_none_or(|ahead| ahead.len() < AHEAD_BYTES_MAX) {
             self.reader.arm(worker.take_buf(self.read_bytes));
         }
     }
@@ -125,14 +127,24 @@ impl Client {
     }
 
     /// Takes note of what the armed read brought during an exchange.
+    /// Takes note of what the armed read brought during an exchange, and reads on as far as it may.
     pub fn note_read(&mut self, worker: &Worker, (result, buf): crate::io::conn::ReadResult) {
-        match result {
-            Ok(count) if count > 0 => self.ahead = Some(buf),
-            Ok(_) | Err(_) => {
-                self.gone = true;
+        self.gone |= !matches!(result, Ok(1..));
+        match self.ahead.take() {
+            ahead if buf.is_empty() => {
+                self.ahead = ahead;
                 worker.give_buf(buf);
             }
+            None => self.ahead = Some(buf),
+            Some(ahead) => self.ahead = Some(joined(worker, ahead, buf)),
         }
+        self.watch_for_end(worker);
+    }
+
+    /// Whether bytes are here that were not served: what a client has sent before it left is served all the same,
+    /// unless it left the exchange before.
+    pub fn has_unserved(&self) -> bool {
+        !self.inbox.is_empty() || self.has_read_ahead()
     }
 
     /// Whether bytes of a next request came during the last exchange.
@@ -196,4 +208,18 @@ impl Client {
         debug_assert!(fits);
         worker.give_buf(buf);
     }
+}
+
+/// The bytes of both, in the first buffer or a larger one.
+fn joined(worker: &Worker, mut first: Buf, second: Buf) -> Buf {
+    if first.free() < second.len() {
+        let mut larger = worker.take_buf((first.len() + second.len()).max(AHEAD_BYTES_MAX));
+        let fits = larger.append(first.filled());
+        debug_assert!(fits, "the buffer was asked for by more than this length");
+        worker.give_buf(std::mem::replace(&mut first, larger));
+    }
+    let fits = first.append(second.filled());
+    debug_assert!(fits, "room was made for it");
+    worker.give_buf(second);
+    first
 }

@@ -9,6 +9,7 @@ pub mod admit;
 pub mod caller;
 pub mod client;
 pub mod connection;
+mod drain;
 pub mod errands;
 pub mod exchange;
 mod head;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Callers;
+use super::drain::Drain;
 use super::errands::Errands;
 use super::purse::Purse;
 use super::throttle::Throttle;
@@ -46,6 +47,7 @@ pub struct Worker {
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
+    drain: Cell<Option<Drain>>,
     last_tick: Cell<Ticks>,
     wall: Cell<u64>,
 }
@@ -88,6 +90,7 @@ impl Worker {
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
+            drain: Cell::new(None),
             last_tick: Cell::new(now),
             wall: Cell::new(wall),
         })
@@ -132,6 +135,11 @@ impl Worker {
     /// Whether connections are to end after their present exchange.
     pub fn is_draining(&self) -> bool {
         self.stage.get() >= Stage::Draining
+    }
+
+    /// The drain, once it has begun.
+    pub(super) fn drain(&self) -> Option<Drain> {
+        self.drain.get()
     }
 
     /// Takes the record of an ended exchange. Counters today; audit and tracing hang on the same record.
@@ -185,7 +193,7 @@ impl Worker {
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
             // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
-            self.watches.cut_endless();
+            self.watches.end_endless(self.net.now());
         }
     }
 
@@ -199,7 +207,13 @@ impl Worker {
         if stage != self.stage.replace(stage) {
             match stage {
                 Stage::Starting | Stage::Running => {}
-                Stage::Draining => self.watches.cut_idle(),
+                Stage::Draining => {
+                    let bound = self.live().deployment.snapshot.timeouts.drain;
+                    let drain = Drain::new(self.net.now(), bound);
+                    self.drain.set(Some(drain));
+                    self.watches.cut_idle();
+                    self.watches.drain_endless(&drain);
+                }
                 Stage::Stopping => self.watches.cut_all(),
             }
         }

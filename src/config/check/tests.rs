@@ -255,7 +255,7 @@ fn checked_as_an_example(text: &str) -> (u8, String) {
         ("/etc/rg/example.yaml", text.as_bytes().to_vec()),
     ]);
     let mut out = Vec::new();
-    let code = run_in(Path::new("/etc/rg/example.yaml"), &mut out, &world).unwrap();
+    let code = run_in(Path::new("/etc/rg/example.yaml"), &mut out, &world, &|_| Vec::new()).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 

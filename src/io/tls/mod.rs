@@ -23,7 +23,7 @@ use rustls::{Error, HandshakeKind};
 
 use super::Conn;
 use crate::base::Buf;
-pub use config::{TlsClient, TlsServer};
+pub use config::{Identity, TlsClient, TlsServer};
 use session::{Engine, Session, give_buf, take_buf};
 
 /// What a handshake has settled.

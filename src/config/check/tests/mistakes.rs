@@ -136,6 +136,30 @@ fn each_mistake_is_found_where_it_stands() {
             ),
             "tls.client_ca: the file `/etc/rg/no` does not exist",
         ),
+        (
+            with("listeners: [{address: '1.1.1.1:1', tls: {client_ca: cert.pem}}]\n"),
+            "listeners[0].tls: has no certificate (add `certificate` and `key`, or `certificates`)",
+        ),
+        (
+            with("listeners: [{address: '1.1.1.1:1', tls: {certificate: cert.pem}}]\n"),
+            "listeners[0].tls: has a certificate without its key",
+        ),
+        (
+            with("listeners: [{address: '1.1.1.1:1', tls: {certificates: [{certificate: cert.pem}]}}]\n"),
+            "listeners[0].tls.certificates[0].key: is missing",
+        ),
+        (
+            with(
+                "listeners: [{address: '1.1.1.1:1', tls: {certificate: cert.pem, key: key.pem, certificates: [{certificate: cert.pem, key: key.pem}]}}]\n",
+            ),
+            "listeners[0].tls.certificate: stands beside `certificates`",
+        ),
+        (
+            with(
+                "listeners: [{address: '1.1.1.1:1', tls: {certificates: [{certificate: cert.pem, key: key.pem}, {certificate: key.pem, key: no}]}}]\n",
+            ),
+            "listeners[0].tls.certificates[1].key: the file `/etc/rg/no` does not exist",
+        ),
         // Origins and hosts.
         (with("public_url: https://a/b\n"), "public_url: has a path"),
         (with("public_url: ws://a\n"), "public_url: `ws` is not a scheme of a gateway"),
