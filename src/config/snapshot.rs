@@ -18,9 +18,11 @@ use crate::policy::rate_limit;
 
 pub use origin::{HostPolicy, OriginPolicy};
 pub use route::{Route, RouteTable};
+pub use scopes::AskedScopes;
 
 mod origin;
 mod route;
+mod scopes;
 
 /// Everything that was configured, compiled. See the module.
 #[derive(Debug, PartialEq)]
@@ -134,12 +136,31 @@ impl ListenAddress {
 /// TLS of a listener: bytes that were checked to be PEM of the right kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerTls {
+    /// What it proves itself with. At least one; the first is the one for all other names.
+    pub identities: Box<[TlsIdentity]>,
+    /// Certificates in PEM that client certificates must chain to, if they are asked for.
+    pub client_ca: Option<Box<[u8]>>,
+}
+
+/// A certificate, its key, and for which names it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsIdentity {
     /// Certificate chain in PEM, leaf first.
     pub certificate: Box<[u8]>,
     /// Private key in PEM.
     pub key: Secret,
-    /// Certificates in PEM that client certificates must chain to, if they are asked for.
-    pub client_ca: Option<Box<[u8]>>,
+    /// The DNS names of the certificate in lower case, `*.` of the wildcards included.
+    pub names: Box<[Box<str>]>,
+}
+
+impl TlsIdentity {
+    /// Whether the certificate is good for this name, in lower case. A wildcard stands for one label (RFC 9525 section 6.3).
+    pub fn covers(&self, name: &str) -> bool {
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        self.names
+            .iter()
+            .any(|own| **own == *name || own.strip_prefix("*.").is_some_and(|own| Some(own) == parent))
+    }
 }
 
 /// An address block such as `10.0.0.0/8`.
@@ -287,6 +308,8 @@ pub struct Limits {
     pub sse_event_bytes_max: usize,
     /// Bytes of an answer that is gathered to be filtered.
     pub list_bytes_max: usize,
+    /// Bytes of verified credentials that a worker remembers, and of what they say.
+    pub credentials_bytes_max: usize,
 }
 
 /// Bounds of times. `None` is no bound.
@@ -306,7 +329,7 @@ pub struct Timeouts {
     pub stream_idle: Option<Duration>,
     /// A whole exchange other than a GET stream.
     pub call: Option<Duration>,
-    /// How long a client may take no bytes of its answer.
+    /// How long a peer may take no bytes of what is sent to it.
     pub write: Duration,
     /// How long an idle upstream connection is kept.
     pub upstream_idle: Duration,
@@ -364,6 +387,8 @@ pub struct Protection {
     pub audiences: Box<[Box<str>]>,
     /// Scopes that every request needs, sorted.
     pub scopes: Box<[Box<str>]>,
+    /// What clients are told to ask for, to get these and those that rules name.
+    pub asked_scopes: AskedScopes,
     /// Where clients learn how to get a token: the URL of [`Protection::metadata`].
     pub metadata_url: Option<Box<str>>,
     /// The metadata document of RFC 9728, if there is an issuer that it can name.

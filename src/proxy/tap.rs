@@ -3,6 +3,7 @@
 
 use crate::policy::rate_limit::{Estimator, Limits, Outcome, Tokens, reported_tokens};
 use crate::wire::http1::chunked::{Decoder, Step};
+use crate::wire::json::Document;
 use crate::wire::sse::{Event, Scanner};
 
 /// Bytes of a message that are kept to be read at the end. A longer one is taken for a success, its tokens estimated.
@@ -97,16 +98,17 @@ impl Tap {
     }
 
     /// What the answer came to. `sent` are the tokens of the request's arguments, `whole` says that it came to its end.
-    pub fn finish(&self, limits: &Limits, sent: u64, whole: bool) -> Outcome {
-        let message = if self.events.is_some() { &self.last } else { &self.partial };
-        let read = (!self.blind).then(|| serde_json::from_slice::<serde_json::Value>(message).ok()).flatten();
+    /// To be asked once: the message is unescaped where it stands.
+    pub fn finish(&mut self, limits: &Limits, sent: u64, whole: bool) -> Outcome {
+        let message = if self.events.is_some() { &mut self.last } else { &mut self.partial };
+        let read = if self.blind { None } else { Document::parse(message) };
         let success = whole && read.as_ref().is_none_or(succeeds);
         let unfinished = read.as_ref().is_some_and(|read| {
-            read.pointer("/result/resultType").and_then(|kind| kind.as_str()) == Some("input_required")
+            read.root().pointer("/result/resultType").and_then(|kind| kind.as_str()) == Some("input_required")
         });
         let reported = match &limits.tokens {
-            Tokens::Reported(pointer) if !self.blind => reported_tokens(message, pointer),
-            Tokens::Reported(_) | Tokens::Estimate => None,
+            Tokens::Reported(pointer) => read.as_ref().and_then(|read| reported_tokens(read, pointer)),
+            Tokens::Estimate => None,
         };
         let tokens = reported.unwrap_or_else(|| sent.saturating_add(self.tokens.tokens()));
         Outcome { success, unfinished, tokens, bytes: self.bytes, ..Outcome::default() }
@@ -120,11 +122,11 @@ fn answers(data: &[u8]) -> bool {
 }
 
 /// Whether an answer is a result, and no tool says that it failed.
-fn succeeds(message: &serde_json::Value) -> bool {
-    match message.get("result") {
-        Some(result) => result.get("isError").and_then(serde_json::Value::as_bool) != Some(true),
+fn succeeds(message: &Document<'_>) -> bool {
+    match message.root().get("result") {
+        Some(result) => result.get("isError").and_then(|flag| flag.as_bool()) != Some(true),
         // A batch has many answers; that of a message has one.
-        None => message.is_array(),
+        None => message.root().is_array(),
     }
 }
 
@@ -157,14 +159,16 @@ mod tests {
                 (chunk(&event), true, true),
             ] {
                 for cut in 0..body.len() {
-                    let mut tap = Tap::new(chunked, events);
-                    tap.feed(&body.as_bytes()[..cut]);
-                    tap.feed(&body.as_bytes()[cut..]);
-                    let outcome = tap.finish(&limits(Tokens::Estimate), 5, true);
+                    let read = |tokens| {
+                        let mut tap = Tap::new(chunked, events);
+                        tap.feed(&body.as_bytes()[..cut]);
+                        tap.feed(&body.as_bytes()[cut..]);
+                        tap.finish(&limits(tokens), 5, true)
+                    };
+                    let outcome = read(Tokens::Estimate);
                     assert_eq!((outcome.success, outcome.unfinished), (success, more), "{body} at {cut}");
                     assert!(outcome.tokens > 5 && outcome.bytes == body.len() as u64);
-                    let reported =
-                        tap.finish(&limits(Tokens::Reported("/structuredContent/usage".into())), 5, true);
+                    let reported = read(Tokens::Reported("/structuredContent/usage".into()));
                     assert_eq!(reported.tokens == 77, message != error, "{body} at {cut}");
                 }
             }
@@ -176,6 +180,14 @@ mod tests {
         let mut tap = Tap::new(false, false);
         tap.feed(GOOD.as_bytes());
         assert!(!tap.finish(&limits(Tokens::Estimate), 0, false).success);
+        // The longest message that is read, and one byte more.
+        for (longer, reported) in [(0, true), (1, false)] {
+            let mut tap = Tap::new(false, false);
+            tap.feed(GOOD.as_bytes());
+            tap.feed(&vec![b' '; MESSAGE_BYTES_MAX - GOOD.len() + longer]);
+            let outcome = tap.finish(&limits(Tokens::Reported("/structuredContent/usage".into())), 0, true);
+            assert_eq!(outcome.tokens == 77, reported);
+        }
         let mut tap = Tap::new(false, true);
         for _ in 0..3 {
             tap.feed(&vec![b'a'; MESSAGE_BYTES_MAX / 2]);
