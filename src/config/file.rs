@@ -25,7 +25,7 @@ pub mod rate_limits;
 
 use access::{AccessSection, TestSection};
 use adaptive::{AdaptiveSection, PrioritySection};
-use authentication::AuthenticationSection;
+use authentication::{AuthenticationSection, ChallengeScopesSection};
 use credentials::{AssertionSection, CredentialsSection, IdentitySection};
 use outbound::OutboundSection;
 use rate_limits::RateLimitsSection;
@@ -214,6 +214,9 @@ section! {
         /// Scopes that every request to this server needs. Clients learn of them from the challenge and the metadata. Like
         /// `anonymous` and `audiences`, a mistake without `authentication`, which would make it do nothing.
         scopes: Vec<At<String>> = list(SCOPE, 0, 64), default "[]";
+        /// What clients are told to ask for to get these scopes and those of rules, where the authorization server wants other
+        /// names than it puts into tokens.
+        challenge_scopes: ChallengeScopesSection = sub::<ChallengeScopesSection>(), optional;
         /// Times that differ from `timeouts` for this server.
         timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";
         /// Send it only as many calls at once as it can take. When this is not given, all are sent.
@@ -265,6 +268,9 @@ section! {
         /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
         /// (502 past it). An event stream is filtered event by event instead.
         list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
+        /// Bytes of verified credentials that one worker remembers (16,384 of them at the most), with what they say and what was
+        /// exchanged for them. Past it the ones that were used longest ago are verified again when they are next shown.
+        credentials_bytes_max: usize = size(1 << 20, 1 << 30), default "64MiB";
     }
 }
 

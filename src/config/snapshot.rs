@@ -18,9 +18,11 @@ use crate::policy::rate_limit;
 
 pub use origin::{HostPolicy, OriginPolicy};
 pub use route::{Route, RouteTable};
+pub use scopes::AskedScopes;
 
 mod origin;
 mod route;
+mod scopes;
 
 /// Everything that was configured, compiled. See the module.
 #[derive(Debug, PartialEq)]
@@ -306,6 +308,8 @@ pub struct Limits {
     pub sse_event_bytes_max: usize,
     /// Bytes of an answer that is gathered to be filtered.
     pub list_bytes_max: usize,
+    /// Bytes of verified credentials that a worker remembers, and of what they say.
+    pub credentials_bytes_max: usize,
 }
 
 /// Bounds of times. `None` is no bound.
@@ -383,6 +387,8 @@ pub struct Protection {
     pub audiences: Box<[Box<str>]>,
     /// Scopes that every request needs, sorted.
     pub scopes: Box<[Box<str>]>,
+    /// What clients are told to ask for, to get these and those that rules name.
+    pub asked_scopes: AskedScopes,
     /// Where clients learn how to get a token: the URL of [`Protection::metadata`].
     pub metadata_url: Option<Box<str>>,
     /// The metadata document of RFC 9728, if there is an issuer that it can name.

@@ -176,8 +176,11 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.close = last || (head.framing != BodyFraming::None && refuser.unread.is_none());
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
+    if !client.trust.holds(live, worker.wall()) {
+        return Err(identify::untrusted(worker, &mut refuser, &route.server.protection));
+    }
     client.brought.keep_only(&live.deployment.snapshot);
-    let certificate = client.certificate.as_deref();
+    let certificate = client.trust.certificate();
     let caller = if head.method == Method::Options {
         // A preflight shows no credential (Fetch, CORS protocol), and nothing else is served here by OPTIONS.
         None
@@ -204,6 +207,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let body_len = match body_len(&head, client, limits.body_bytes_max, &refuser)? {
         BodyLen::Known(length) => length,
         BodyLen::Unwrap => {
+            client.brought.bind(live, caller.as_ref());
             if head.expect_continue && !client.continued {
                 return Ok(Judged::Admission(Admission::More {
                     total: 0,
@@ -216,6 +220,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     };
     let total = head.head_len + body_len;
     if client.inbox.len() < total {
+        client.brought.bind(live, caller.as_ref());
         let send_continue = head.expect_continue && !client.continued;
         return Ok(Judged::Admission(Admission::More { total, in_body: true, send_continue }));
     }
@@ -237,13 +242,19 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let shown =
         match shown::to_server(worker, live, &head, caller.as_deref(), &mut client.brought, route.server) {
             Ok(shown) => shown,
-            Err(shown::Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
+            Err(shown::Stop::Wait(errand)) => {
+                client.brought.bind(live, caller.as_ref());
+                return Ok(Judged::Admission(Admission::Wait(errand)));
+            }
             Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
             Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
         };
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
         .map_err(|reply| refuser.refuse(reply))?;
     forward.close = last;
+    if verdict.endless {
+        forward.ends = forward.ends.min(client.trust.end(worker, now));
+    }
     if let Some(ask) = &ask {
         let message = message.as_ref().map(|(message, body)| (message, *body));
         let taken = charge::charge(ask, &request, &verdict, message, now, &refuser)?;

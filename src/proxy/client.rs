@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::trust::Trust;
 use super::watch::Guard;
 use super::worker::Worker;
 use crate::base::buffer::CLASSES;
@@ -19,6 +20,9 @@ const READ_BYTES_BUSY_MAX: usize = 80 << 10;
 /// What a client sends while its request is served is read ahead up to here, and at most one read beyond.
 const AHEAD_BYTES_MAX: usize = CLASSES[1];
 
+/// While a request waits for control no more is read than this.
+const PARKED_BYTES_MAX: usize = 64 << 10;
+
 /// A client is busy when its requests come closer together than this.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -34,8 +38,8 @@ pub struct Client {
     pub hangup: Rc<dyn Hangup>,
     /// Who it is: the peer, or whom the PROXY header names.
     pub peer: Peer,
-    /// The certificate that TLS has verified, in DER.
-    pub certificate: Option<Box<[u8]>>,
+    /// What TLS has made sure of.
+    pub trust: Trust,
     /// What errands have brought for the request in the inbox.
     pub brought: super::admit::Brought,
     /// The request being read or served, from its first byte, and what came behind it.
@@ -63,7 +67,7 @@ impl Client {
             watch,
             hangup: conn.hangup,
             peer,
-            certificate: None,
+            trust: Trust::none(),
             brought: Default::default(),
             inbox: already_read,
             scan: HeadScan::new(),
@@ -87,11 +91,8 @@ impl Client {
             self.make_room(worker, total);
             self.reader.arm(std::mem::replace(&mut self.inbox, Buf::none()));
         }
-        let (result, buf) = self.reader.read().await;
-        let more = matches!(result, Ok(count) if count > 0);
-        self.merge(worker, buf);
-        self.gone |= !more;
-        more
+        let read = self.reader.read().await;
+        self.take_in(worker, read)
     }
 
     /// Keeps a read armed while an exchange runs, to see the client go. A client that pipelines is read ahead for
@@ -104,6 +105,26 @@ impl Client {
         if self.ahead.as_ref().is_none_or(|ahead| ahead.len() < AHEAD_BYTES_MAX) {
             self.reader.arm(worker.take_buf(self.read_bytes));
         }
+    }
+
+    /// Keeps a read armed while the request in the inbox waits for control, to see the client go. What it sends meanwhile
+    /// (the rest of its request) is read up to a bound; a client that has sent so much and then goes is missed only when
+    /// the wait is over.
+    pub fn watch_while_parked(&mut self, worker: &Worker) {
+        if let Some(ahead) = self.ahead.take() {
+            self.merge(worker, ahead);
+        }
+        if !self.watch.is_deaf() && !self.reader.is_armed() && self.inbox.len() < PARKED_BYTES_MAX {
+            self.reader.arm(worker.take_buf(READ_BYTES));
+        }
+    }
+
+    /// Adds to the inbox what the armed read brought. `false` at the end of the stream, and then [`Client::gone`] is set.
+    pub fn take_in(&mut self, worker: &Worker, (result, buf): crate::io::conn::ReadResult) -> bool {
+        let more = matches!(result, Ok(count) if count > 0);
+        self.merge(worker, buf);
+        self.gone |= !more;
+        more
     }
 
     /// Takes note of what the armed read brought during an exchange, and reads on as far as it may.

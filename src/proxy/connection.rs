@@ -87,7 +87,7 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
                 Admission::Wait(errand) => {
                     // The request is here; what follows is the issuer's time, which control bounds.
                     client.watch.rest();
-                    let answer = Box::pin(errands::run(worker, &live, errand.clone(), client.peer)).await;
+                    let answer = Box::pin(errands::run(worker, &live, errand.clone(), client)).await?;
                     client.brought.note(&errand, answer, &live.deployment.snapshot);
                     continue;
                 }

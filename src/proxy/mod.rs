@@ -20,6 +20,7 @@ mod relay;
 mod reply;
 mod tap;
 pub mod throttle;
+mod trust;
 mod upstream;
 mod watch;
 pub mod worker;

@@ -13,7 +13,7 @@ use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
 use crate::base::{Buf, BufPool, Ticks};
-use crate::config::snapshot::{EndpointId, Server, ServerId};
+use crate::config::snapshot::{EndpointId, Listener, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Deployment, Shared, WorkerHandle};
 use crate::policy::adaptive::{Class, Numbers, Reason, Share};
@@ -61,6 +61,8 @@ pub struct Live {
     /// What binds session ids to callers, where callers are known.
     pub session_key: Option<SessionKey>,
     version: u64,
+    /// For each listener the version since which its authorities for client certificates are what they are.
+    trust: Box<[u64]>,
     pools: Box<[Rc<Pool>]>,
     turns: Box<[Cell<usize>]>,
     throttles: Box<[Option<Rc<Throttle>>]>,
@@ -187,7 +189,7 @@ impl Worker {
         self.stats.borrow_mut().rearrange(before);
         self.stats.borrow_mut().credentials_known += old.callers.take_hits();
         let (was, is) = (&old.deployment.snapshot, &new.deployment.snapshot);
-        let others_may = was.authn != is.authn || was.access != is.access;
+        let others_may = was.authn != is.authn || was.access != is.access || old.trust != new.trust;
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
             // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
@@ -274,6 +276,20 @@ fn throttles(
     deployment.snapshot.servers.iter().map(throttle).collect()
 }
 
+/// See [`Live::trust`]. The sockets of a process, and so the listeners, stay in their order.
+fn trust(deployment: &Deployment, before: Option<&Live>, version: u64) -> Box<[u64]> {
+    let authorities = |listener: &Listener| listener.tls.as_ref().and_then(|tls| tls.client_ca.clone());
+    let listeners = deployment.snapshot.listeners.iter().enumerate();
+    let since = |(index, listener): (usize, &Listener)| match before {
+        Some(before) => match before.deployment.snapshot.listeners.get(index) {
+            Some(old) if authorities(old) == authorities(listener) => before.trust(index),
+            _ => version,
+        },
+        None => version,
+    };
+    listeners.map(since).collect()
+}
+
 fn index_of(name: &str, live: &Live) -> Option<usize> {
     live.deployment.snapshot.servers.iter().position(|server| *server.name == *name)
 }
@@ -314,13 +330,22 @@ impl Live {
             Arc::ptr_eq(&before.deployment.snapshot, &deployment.snapshot)
                 && before.deployment.keys == deployment.keys
         };
-        let callers = before.filter(same).map(|before| before.callers.clone()).unwrap_or_default();
+        let callers = before.filter(same).map(|before| before.callers.clone());
+        let remembered = deployment.snapshot.limits.credentials_bytes_max;
+        let callers = callers.unwrap_or_else(|| Rc::new(Callers::new(remembered)));
         let session_key = deployment.snapshot.authn.is_some().then(|| {
             let configured = deployment.snapshot.session_key.as_ref();
             configured.map_or_else(|| session_key.clone(), |key| SessionKey::new(key.reveal()))
         });
         let throttles = throttles(&deployment, before, surroundings);
-        Self { deployment, throttles, callers, session_key, version, pools: pools.into(), turns }
+        let trust = trust(&deployment, before, version);
+        Self { deployment, throttles, callers, session_key, version, trust, pools: pools.into(), turns }
+    }
+
+    /// Stands for the authorities whose client certificates a listener accepts: another number, other authorities.
+    #[inline]
+    pub fn trust(&self, listener: usize) -> u64 {
+        self.trust.get(listener).copied().unwrap_or_default()
     }
 
     /// What stands before a server, if anything does.

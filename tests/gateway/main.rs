@@ -15,6 +15,7 @@ mod life;
 mod limits;
 mod probe;
 mod rates;
+mod rates_load;
 mod scenes;
 mod smoke;
 mod sockets;

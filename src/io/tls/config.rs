@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring as crypto};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier,
 };
@@ -20,7 +22,11 @@ const ALPN: &[u8] = b"http/1.1";
 
 /// How a listener speaks TLS: TLS 1.2 and 1.3, resumption by tickets, ALPN `http/1.1`. Cheap to clone.
 #[derive(Clone)]
-pub struct TlsServer(pub(super) Arc<ServerConfig>);
+pub struct TlsServer {
+    pub(super) config: Arc<ServerConfig>,
+    /// Verifies the certificates of clients, where these are asked for.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
 
 /// How connections to upstreams speak TLS. Cheap to clone; clones share the sessions to resume.
 #[derive(Clone)]
@@ -39,15 +45,19 @@ impl TlsServer {
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let builder = match client_ca_pem {
-            None => builder.with_no_client_auth(),
+        let verifier: Option<Arc<dyn ClientCertVerifier>> = match client_ca_pem {
+            None => None,
             Some(pem) => {
                 let roots = Arc::new(roots(pem, "the client CA file")?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
                     .build()
                     .map_err(|error| format!("the client CA file cannot be used: {error}"))?;
-                builder.with_client_cert_verifier(verifier)
+                Some(verifier)
             }
+        };
+        let builder = match &verifier {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(verifier.clone()),
         };
         let mut config = builder.with_cert_resolver(Arc::new(choice));
         config.alpn_protocols = vec![ALPN.to_vec()];
@@ -56,7 +66,22 @@ impl TlsServer {
         config.ticketer =
             crypto::Ticketer::new().map_err(|error| format!("no key for session tickets: {error}"))?;
         config.send_tls13_tickets = 1;
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), verifier })
+    }
+
+    /// Whether clients must show a certificate.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.verifier.is_some()
+    }
+
+    /// Whether a handshake at `now`, in seconds since 1970 (UTC), would accept a client with these certificates in DER,
+    /// its own first. Of no use where none is asked for: then everybody is accepted.
+    pub fn trusts(&self, chain: &[Vec<u8>], now: u64) -> bool {
+        let Some(verifier) = &self.verifier else { return true };
+        let Some((own, others)) = chain.split_first() else { return false };
+        let others: Vec<_> = others.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        verifier.verify_client_cert(&CertificateDer::from(own.as_slice()), &others, now).is_ok()
     }
 }
 

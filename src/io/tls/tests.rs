@@ -225,7 +225,7 @@ fn both_sides_know_what_was_agreed() {
     assert_eq!(far.alpn.as_deref(), Some(&b"http/1.1"[..]));
     assert_eq!((far.version, far.resumed), ("TLSv1_3", false));
     assert!(far.cipher.starts_with("TLS13_"), "{}", far.cipher);
-    assert_eq!(far.client_cert_der, None);
+    assert!(far.client_chain_der.is_empty());
 }
 
 #[test]
@@ -299,7 +299,7 @@ fn only_certified_clients_get_in_where_certificates_are_asked_for() {
     let client = TlsClient::new(Some(ca.as_bytes()), identity).unwrap();
     let (near, far) = shake(&sim, &client, &server, "gate.test");
     assert!(near.is_ok());
-    let der = far.unwrap().1.client_cert_der.unwrap();
+    let der = far.unwrap().1.client_chain_der.remove(0);
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     assert_eq!(der, CertificateDer::from_pem_slice(own.0.as_bytes()).unwrap().to_vec());
 
@@ -509,7 +509,7 @@ fn an_idle_session_holds_no_buffer() {
     let authority = Authority::new();
     let name = "gate.test".try_into().unwrap();
     let near = UnbufferedClientConnection::new(authority.client().0.clone(), name).unwrap();
-    let far = UnbufferedServerConnection::new(authority.server().0.clone()).unwrap();
+    let far = UnbufferedServerConnection::new(authority.server().config.clone()).unwrap();
     let mut near = Session::new(Engine::Client(near), Buf::none());
     let mut far = Session::new(Engine::Server(far), Buf::none());
     while !(near.shake().unwrap() & far.shake().unwrap()) {
@@ -537,7 +537,7 @@ fn a_key_update_is_answered_with_the_next_write() {
     let authority = Authority::new();
     let name = "gate.test".try_into().unwrap();
     let mut near = rustls::ClientConnection::new(authority.client().0.clone(), name).unwrap();
-    let far = UnbufferedServerConnection::new(authority.server().0.clone()).unwrap();
+    let far = UnbufferedServerConnection::new(authority.server().config.clone()).unwrap();
     let mut far = Session::new(Engine::Server(far), Buf::none());
     while !far.shake().unwrap() {
         exchange(&mut near, &mut far);

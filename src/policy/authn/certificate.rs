@@ -65,6 +65,12 @@ pub struct Entry {
     pub scopes: Box<[Box<str>]>,
 }
 
+/// The last second at which a certificate in DER is valid, since 1970 (UTC). `None` if it cannot be read.
+pub fn ends(certificate: &[u8]) -> Option<u64> {
+    let Ok((&[], certificate)) = X509Certificate::from_der(certificate) else { return None };
+    u64::try_from(certificate.validity().not_after.timestamp()).ok()
+}
+
 impl Certificates {
     /// Whose this certificate is, in DER.
     ///
