@@ -17,10 +17,11 @@ const READ_BYTES: usize = CLASSES[0];
 /// A client that sends large requests gets reads up to this size, while it is busy.
 const READ_BYTES_BUSY_MAX: usize = 80 << 10;
 
-/// While a request waits for control no more is read than this.
-const PARKED_BYTES_MAX: usize = 64 << 10;
 /// What a client sends while its request is served is read ahead up to here, and at most one read beyond.
 const AHEAD_BYTES_MAX: usize = CLASSES[1];
+
+/// While a request waits for control no more is read than this.
+const PARKED_BYTES_MAX: usize = 64 << 10;
 
 /// A client is busy when its requests come closer together than this.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -126,7 +127,6 @@ impl Client {
         more
     }
 
-    /// Takes note of what the armed read brought during an exchange.
     /// Takes note of what the armed read brought during an exchange, and reads on as far as it may.
     pub fn note_read(&mut self, worker: &Worker, (result, buf): crate::io::conn::ReadResult) {
         self.gone |= !matches!(result, Ok(1..));
