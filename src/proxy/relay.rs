@@ -236,12 +236,13 @@ fn write_limit_fields(exchange: &Exchange<'_>, out: &mut Vec<u8>) {
 }
 
 /// Reads along with the answer, where a limit must know what it says.
-fn tap_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
+fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
     let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
     exchange.forward.ticket.as_ref()?;
     let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
         && exchange.forward.version == crate::wire::http1::Version::Http11;
-    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream)))
+    let transcript = exchange.forward.transcript.take();
+    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream, transcript)))
 }
 
 /// Passes an answer on to its end, and gives the connection back if it can serve another exchange.

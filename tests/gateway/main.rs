@@ -18,4 +18,5 @@ mod smoke;
 mod sockets;
 mod streams;
 mod tls;
+mod tokens;
 mod vectors;
