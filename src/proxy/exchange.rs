@@ -142,7 +142,15 @@ impl<'w> Exchange<'w> {
         outcome.bytes += self.forward.body_len as u64;
         outcome.time = self.record.ended.since(self.record.started);
         let now = purse::now(self.worker, self.record.ended);
-        self.worker.purse.settle(limits, ticket, &outcome, now);
+        let counts_tokens = ticket.wants().tokens;
+        let transcript = self.tap.as_mut().and_then(|tap| tap.take_transcript());
+        let mut transcript = transcript.or_else(|| self.forward.transcript.take());
+        let bill = transcript.as_mut().map(|transcript| &mut transcript.bill).filter(|_| !outcome.reported);
+        self.worker.purse.settle(limits, ticket, &outcome, bill, now);
+        if counts_tokens {
+            let deployment = &self.forward.live.deployment;
+            self.worker.note_tokens(&outcome, limits.tokens.o200k.is_some(), transcript, deployment);
+        }
     }
 
     /// Its server.

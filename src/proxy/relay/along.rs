@@ -6,12 +6,13 @@ use crate::proxy::tap::Tap;
 use crate::wire::http1::{ResponseFraming, Version};
 
 /// Reads along with the answer, where a limit must know what it says.
-pub fn tap_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
+pub fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
     let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
     exchange.forward.ticket.as_ref()?;
     let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
         && exchange.forward.version == Version::Http11;
-    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream)))
+    let transcript = exchange.forward.transcript.take();
+    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream, transcript)))
 }
 
 /// Takes note of what passes of the body: that it has begun, and what it says where a limit must know.
