@@ -7,7 +7,7 @@ use super::index::{rest_fits, uses};
 use super::key::{NOT_CONCERNED, Values};
 use super::leases::{Leases, Taken};
 use super::limit::{Limit, Mode, Unit, Window};
-use super::ticket::{Item, State, Ticket};
+use super::ticket::{Item, NO_PRICE, State, Ticket, Wants};
 use super::{BucketKey, Ledger, Limits};
 
 /// Whether a message may go on.
@@ -106,6 +106,7 @@ impl Limits {
         leases.advance(now);
         Charging { leases, ledger, now, ticket, denial: None, reported: None, ends: false }
             .give_back(self, 0);
+        (ticket.price, ticket.wants) = (NO_PRICE, Wants::default());
     }
 }
 
