@@ -1,7 +1,7 @@
 //! Whether there is enough left for the request: every message against the limits, all of them or none.
 
 use super::Refusal;
-use super::message::{Request, Verdict};
+use super::message::{Read, Request, Verdict};
 use super::permit::{Ask, plain, target_of, whole};
 use super::refuser::Refuser;
 use crate::base::Ticks;
@@ -14,7 +14,6 @@ use crate::policy::rate_limit::{
 use crate::proxy::hot::Fate;
 use crate::proxy::purse;
 use crate::wire::http1::Method;
-use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
 use crate::wire::mcp;
 
@@ -34,7 +33,7 @@ pub fn charge(
     ask: &Ask<'_, '_>,
     request: &Request<'_, '_>,
     verdict: &Verdict,
-    message: Option<(&Message<'_>, Padded<'_>)>,
+    read: Option<&Read<'_>>,
     now: Ticks,
     refuser: &Refuser<'_>,
 ) -> Result<Taken, Refusal> {
@@ -57,7 +56,7 @@ pub fn charge(
         is_first: true,
         modern: verdict.modern,
     };
-    match message {
+    match read {
         None => {
             let method = if request.head.method == Method::Get { STREAM } else { END };
             charging.bodiless(method, refuser);
@@ -65,7 +64,7 @@ pub fn charge(
         Some((Message::Single(envelope), _)) => charging.one(envelope, refuser),
         Some((Message::Batch(_), body)) => {
             // It was read before, so it can be read again.
-            let _ = jsonrpc::for_each_envelope(body, &super::json_limits(request.limits), |envelope| {
+            let _ = jsonrpc::for_each_envelope(*body, &super::json_limits(request.limits), |envelope| {
                 charging.one(&envelope, refuser);
             });
         }

@@ -53,27 +53,49 @@ pub struct Verdict {
     pub id: Option<Range<usize>>,
 }
 
-/// What the request says, and that it may. GET and DELETE have no body.
-pub fn judge<'i>(
+/// A message, and the body that it was found in.
+pub type Read<'i> = (Message<'i>, Padded<'i>);
+
+/// Reads the message of a request into `read`, since a message is large, and each copy of it shows. GET and DELETE have
+/// no body.
+pub fn read<'i>(
+    read: &mut Option<Read<'i>>,
     inbox: &'i Buf,
     request: &Request<'_, '_>,
-    ask: Option<Ask<'_, '_>>,
-    refuser: &mut Refuser<'_>,
-) -> Result<(Verdict, Option<(Message<'i>, Padded<'i>)>), Refusal> {
-    match request.head.method {
-        // A resumed stream may bring the answer to an earlier request for a list.
-        Method::Get => return Ok((bodiless(Kind::Stream, "(stream)", true, ask, refuser)?, None)),
-        Method::Delete => return Ok((bodiless(Kind::Delete, "(delete)", false, ask, refuser)?, None)),
-        _ => {}
+    refuser: &Refuser<'_>,
+) -> Result<(), Refusal> {
+    if matches!(request.head.method, Method::Get | Method::Delete) {
+        return Ok(());
     }
     let start = request.head.head_len;
     let (all, length) = inbox.padded(start..start + request.body_len);
-    let body =
-        Padded::new(all, length).ok_or_else(|| refuser.refuse(Reply::status(500, "internal error")))?;
-    let message = jsonrpc::extract_envelope(body, &json_limits(request.limits))
-        .map_err(|fault| refuser.fault(&McpFault::from(fault)))?;
-    refuser.kind = kind_of(&message);
-    if calls_unseen(&message, body, request.limits) {
+    let Some(body) = Padded::new(all, length) else {
+        return Err(refuser.refuse(Reply::status(500, "internal error")));
+    };
+    match jsonrpc::extract_envelope(body, &json_limits(request.limits)) {
+        Ok(message) => *read = Some((message, body)),
+        Err(fault) => return Err(refuser.fault(&McpFault::from(fault))),
+    }
+    Ok(())
+}
+
+/// What the request says, and that it may.
+pub fn judge(
+    read: Option<&Read<'_>>,
+    request: &Request<'_, '_>,
+    ask: Option<&Ask<'_, '_>>,
+    refuser: &mut Refuser<'_>,
+) -> Result<Verdict, Refusal> {
+    let Some((message, body)) = read else {
+        return match request.head.method {
+            // A resumed stream may bring the answer to an earlier request for a list.
+            Method::Get => bodiless(Kind::Stream, "(stream)", true, ask, refuser),
+            _ => bodiless(Kind::Delete, "(delete)", false, ask, refuser),
+        };
+    };
+    let body = *body;
+    refuser.kind = kind_of(message);
+    if calls_unseen(message, body, request.limits) {
         let what = "a request without an id: nobody would see its answer";
         return Err(refuser.refuse(Reply { code: -32600, ..Reply::status(400, what) }));
     }
@@ -81,49 +103,48 @@ pub fn judge<'i>(
         // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
         Verdict {
             kind: refuser.kind,
-            lists: permit::lists(&message),
+            lists: permit::lists(message, method_of(message)),
             mirror: Mirror::Unverified,
             modern: false,
             endless: false,
             safe: false,
-            tool: tool_of(&message),
-            beside: is_beside(&message),
-            is_call: is_call(&message),
-            id: id_range(&message),
+            tool: tool_of(message),
+            beside: is_beside(message),
+            is_call: is_call(message),
+            id: id_range(message),
         }
     } else {
-        let post = mcp::check_post(request.facts, &message, &PostRules::default())
+        let post = mcp::check_post(request.facts, message, &PostRules::default())
             .map_err(|fault| refuser.fault(&fault))?;
         Verdict {
             kind: refuser.kind,
-            lists: permit::lists(&message),
+            lists: permit::lists(message, post.method),
             mirror: post.mirror,
             modern: matches!(post.era, Era::Modern(_)),
             endless: post.method.is_some_and(|method| method.endless),
-            safe: post.method.is_some_and(|method| method.safe)
-                || is_idempotent_tool(&message, request.route),
-            tool: tool_of(&message),
-            beside: is_beside(&message),
-            is_call: is_call(&message),
-            id: id_range(&message),
+            safe: post.method.is_some_and(|method| method.safe) || is_idempotent_tool(message, request.route),
+            tool: tool_of(message),
+            beside: is_beside(message),
+            is_call: is_call(message),
+            id: id_range(message),
         }
     };
     if let Some(ask) = ask {
-        let ask = Ask { modern: verdict.modern, ..ask };
-        permit::check_message(&ask, &message, body, request.limits, refuser)?;
+        let ask = Ask { modern: verdict.modern, ..*ask };
+        permit::check_message(&ask, message, body, request.limits, refuser)?;
     }
-    Ok((verdict, Some((message, body))))
+    Ok(verdict)
 }
 
 fn bodiless(
     kind: Kind,
     method: &str,
     lists: bool,
-    ask: Option<Ask<'_, '_>>,
+    ask: Option<&Ask<'_, '_>>,
     refuser: &Refuser<'_>,
 ) -> Result<Verdict, Refusal> {
     if let Some(ask) = ask {
-        permit::check_bodiless(&ask, method, refuser)?;
+        permit::check_bodiless(ask, method, refuser)?;
     }
     let endless = kind == Kind::Stream;
     Ok(Verdict {
@@ -194,6 +215,11 @@ fn kind_of(message: &Message<'_>) -> Kind {
         Message::Batch(facts) => facts.requests > 0,
     };
     if asks { Kind::Request } else { Kind::Message }
+}
+
+fn method_of(message: &Message<'_>) -> Option<&'static mcp::Method> {
+    let Message::Single(envelope) = message else { return None };
+    envelope.method().and_then(mcp::find_method)
 }
 
 fn id_range(message: &Message<'_>) -> Option<Range<usize>> {

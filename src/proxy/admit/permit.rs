@@ -348,13 +348,12 @@ impl Keep for Keeper {
     }
 }
 
-/// Whether the answer to this message can hold a list, now or when its stream is resumed.
-pub fn lists(message: &Message<'_>) -> bool {
+/// Whether the answer to this message, of this method, can hold a list, now or when its stream is resumed.
+pub fn lists(message: &Message<'_>, known: Option<&Method>) -> bool {
+    use MethodId::{PromptsList, ResourcesList, ResourcesTemplatesList, ToolsList};
     match message {
-        Message::Single(envelope) => envelope.method().is_some_and(|name| {
-            [&b"tools/list"[..], b"prompts/list", b"resources/list", b"resources/templates/list"]
-                .iter()
-                .any(|list| name.eq(list))
+        Message::Single(_) => known.is_some_and(|known| {
+            matches!(known.id, ToolsList | PromptsList | ResourcesList | ResourcesTemplatesList)
         }),
         Message::Batch(facts) => facts.requests > 0,
     }
