@@ -122,7 +122,7 @@ fn names_without_a_certificate_and_certificates_without_a_turn_are_warned_of() {
         let pairs: Vec<_> =
             files.iter().map(|file| format!("{{certificate: {file}.pem, key: key.pem}}")).collect();
         let text = format!(
-            "{ONE}{more}listeners: [{{address: '0.0.0.0:443', tls: {{certificates: [{}]}}}}]\n",
+            "servers: [{{name: a, url: 'http://up.example'}}]\n{more}listeners: [{{address: '0.0.0.0:443', tls: {{certificates: [{}]}}}}]\n",
             pairs.join(", ")
         );
         let context = Context { world: &world, directory: std::path::Path::new("/rg") };
