@@ -145,7 +145,7 @@ fn each_mistake_is_found_where_it_stands() {
         ),
         (
             with(
-                "listeners: [{address: '1.1.1.1:1', tls: {certificates: [{certificate: cert.pem, key: key.pem}, {certificate: key.pem, key: no}]}}]\n",
+                "listeners: [{address: '1.1.1.1:1', tls: {certificates: [{certificate: cert.pem, key: key.pem}, {certificate: cert.pem, key: no}]}}]\n",
             ),
             "listeners[0].tls.certificates[1].key: the file `/etc/rg/no` does not exist",
         ),
