@@ -89,7 +89,7 @@ pub fn main(mut args: Args) -> Result<(), String> {
     }
     if keep {
         for run in &runs {
-            let notes = [notes.as_slice(), &[run.title.clone()]].concat();
+            let notes = [notes.as_slice(), std::slice::from_ref(&run.title)].concat();
             let path = record::append_rows(&root, "overload", &point::as_csv(&run.points), &notes)?;
             eprintln!("recorded in {}", path.display());
         }

@@ -258,9 +258,13 @@ pub fn summary(snapshot: &Snapshot) -> String {
         .iter()
         .take(SHOWN_MAX)
         .map(|server| {
-            let place = server.endpoints.first().map(|endpoint| match &endpoint.address {
-                Address::Tcp { host, port } => format!("{host}:{port}"),
-                Address::Unix(path) => format!("unix:{}", path.display()),
+            // With the path, since one that was not written means `/mcp`, and a query may hold a secret.
+            let place = server.endpoints.first().map(|endpoint| {
+                let path = endpoint.target.split('?').next().unwrap_or_default();
+                match &endpoint.address {
+                    Address::Tcp { host, port } => format!("{host}:{port}{path}"),
+                    Address::Unix(socket) => format!("unix:{}:{path}", socket.display()),
+                }
             });
             let more = match server.endpoints.len() {
                 0 | 1 => String::new(),

@@ -17,7 +17,7 @@ use crate::config::snapshot::{Limits, Route, ServerId, Transport};
 use crate::link::Errand;
 use crate::policy::adaptive::ToolKey;
 use crate::policy::listing::Keep;
-use crate::policy::rate_limit::Ticket;
+use crate::policy::rate_limit::{Ticket, Transcript};
 use crate::telemetry::Kind;
 use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
@@ -96,8 +96,16 @@ pub struct Forward {
     pub ticket: Option<Box<Ticket>>,
     /// Tokens of its arguments, where they are counted.
     pub tokens: u64,
+    /// Its arguments, where a tokenizer is to count them.
+    pub transcript: Option<Box<Transcript>>,
     /// Stands for the tool that is called, or the method.
     pub tool: ToolKey,
+    /// It is no tool's work, see [`message::Verdict::beside`].
+    pub beside: bool,
+    /// It is the call of a tool: the gateway can answer it with a result.
+    pub is_call: bool,
+    /// It is of revision 2026-07-28 or later.
+    pub modern: bool,
     /// Bytes of its body.
     pub body_len: usize,
     /// What of lists the caller may see, where the answer may hold one.
@@ -258,7 +266,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     if let Some(ask) = &ask {
         let message = message.as_ref().map(|(message, body)| (message, *body));
         let taken = charge::charge(ask, &request, &verdict, message, now, &refuser)?;
-        (forward.ticket, forward.tokens) = (taken.ticket, taken.tokens);
+        (forward.ticket, forward.tokens, forward.transcript) = (taken.ticket, taken.tokens, taken.transcript);
     }
     if let Some(caller) = caller.as_ref().filter(|_| verdict.lists) {
         forward.filter = permit::keeper(worker, live, caller, route.server, source);

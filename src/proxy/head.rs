@@ -147,7 +147,7 @@ pub fn write_request_fields(
 
 /// Whether a server may take a field called `name` for `configured`: letter case does not count, and servers in the
 /// manner of CGI read `_` as `-`. A client must not stand in for a header that the configuration sets.
-fn reads_as(name: &[u8], configured: &[u8]) -> bool {
+pub fn reads_as(name: &[u8], configured: &[u8]) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     name.len() == configured.len() && name.iter().zip(configured).all(|(&a, &b)| plain(a) == plain(b))
 }

@@ -15,8 +15,9 @@ use super::watch::Watches;
 use crate::base::{Buf, BufPool, Ticks};
 use crate::config::snapshot::{EndpointId, Listener, Server, ServerId};
 use crate::io::Net;
-use crate::link::{Deployment, Shared, WorkerHandle};
+use crate::link::{Count, Deployment, Shared, WorkerHandle};
 use crate::policy::adaptive::{Class, Numbers, Reason, Share};
+use crate::policy::rate_limit::{self, Transcript};
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
 use crate::telemetry::{Adaptive, ExchangeRecord, WorkerStats};
@@ -145,6 +146,34 @@ impl Worker {
     /// Takes the record of an ended exchange. Counters today; audit and tracing hang on the same record.
     pub fn settle(&self, record: &ExchangeRecord) {
         self.stats.borrow_mut().record(record);
+    }
+
+    /// Counts the tokens of an ended exchange by who counted them. What the tokenizer is to count is handed over; where that
+    /// cannot be, the estimate stays.
+    pub fn note_tokens(
+        &self,
+        outcome: &rate_limit::Outcome,
+        exact: bool,
+        transcript: Option<Box<Transcript>>,
+        deployment: &Arc<Deployment>,
+    ) {
+        let mut stats = self.stats.borrow_mut();
+        let counting = &self.shared.counting;
+        match transcript {
+            Some(transcript) if outcome.reported || transcript.bill.is_empty() => {
+                counting.put_back(transcript);
+            }
+            Some(transcript) => {
+                if counting.hand_over(Count { deployment: deployment.clone(), transcript }) {
+                    return;
+                }
+                stats.tokens.missed += 1;
+            }
+            None => stats.tokens.missed += u64::from(exact && !outcome.reported),
+        }
+        let by = if outcome.reported { &mut stats.tokens.reported } else { &mut stats.tokens.estimated };
+        by.exchanges += 1;
+        by.tokens = by.tokens.saturating_add(outcome.tokens);
     }
 
     /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.

@@ -21,4 +21,5 @@ mod smoke;
 mod sockets;
 mod streams;
 mod tls;
+mod tokens;
 mod vectors;

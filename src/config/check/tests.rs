@@ -285,7 +285,7 @@ fn check_writes_one_line_of_praise_or_all_findings() {
         let code = run(&path, &mut out, |_| Vec::new()).unwrap();
         (code, String::from_utf8(out).unwrap().replace(&path.display().to_string(), "F"))
     };
-    let good = (0, "F: good. 1 server on http://127.0.0.1:8080: /a/mcp -> up.example:1\n".to_owned());
+    let good = (0, "F: good. 1 server on http://127.0.0.1:8080: /a/mcp -> up.example:1/mcp\n".to_owned());
     assert_eq!(run_on(&with("")), good);
     let (code, out) = run_on("servers: []\nx: 1\n");
     assert_eq!((code, out.lines().count()), (1, 3), "{out}");

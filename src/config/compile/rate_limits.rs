@@ -15,7 +15,7 @@ use crate::config::units::show_duration;
 use crate::policy::authz::Pattern;
 use crate::policy::expr::Expression;
 use crate::policy::rate_limit::{
-    Charge, Fill, KeyPart, Limit, Limits, Override, Price, Tokens, Unit, VARIABLES, Who, Window,
+    Charge, Fill, KeyPart, Limit, Limits, Marks, Override, Price, Tokens, Unit, VARIABLES, Who, Window,
 };
 
 mod key;
@@ -92,9 +92,13 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
         findings.add(&section.window.place, "has no effect on `in_flight`", "remove it");
     }
     let numbers = Numbers { rates: &section.rate, burst: &section.burst, max: &section.max, place };
-    let windows = windows(unit, &numbers, calendar, findings);
-    let overrides =
+    let mut windows = windows(unit, &numbers, calendar, findings);
+    let mut overrides: Box<[Override]> =
         section.overrides.value.iter().map(|one| exception(one, unit, calendar, findings)).collect();
+    if let Some(marks) = marks(section, findings) {
+        let others = overrides.iter_mut().flat_map(|other| &mut other.windows);
+        windows.iter_mut().chain(others).for_each(|window| window.alerts = marks);
+    }
     let when = section.when.as_ref().and_then(|when| expression(&when.value, &when.place, findings));
     Some(Limit {
         name: section.name.as_ref()?.value.as_str().into(),
@@ -113,6 +117,18 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
         who: Who { agents: patterns(&section.agents), roles: patterns(&section.roles), ..Who::default() },
         when,
     })
+}
+
+/// Of what use of the limit the operator is told, where that is not what every such window has.
+fn marks(section: &RateLimitSection, findings: &mut Findings) -> Option<Marks> {
+    let Some(alerts) = &section.alerts else {
+        return (section.unit.value == Unit::Cost).then_some(Marks::USUAL);
+    };
+    if section.unit.value == Unit::InFlight {
+        findings.add(&alerts.place, "has no effect on `in_flight`", "remove it");
+        return None;
+    }
+    Some(Marks::of(alerts.value.iter().map(|percent| u8::try_from(percent.value).unwrap_or(100))))
 }
 
 fn exception(
@@ -343,21 +359,39 @@ fn price(
     price
 }
 
+/// Bytes of an exchange that a tokenizer counts, when the configuration does not say.
+const COUNTED_BYTES_MAX: usize = 1 << 20;
+
 fn tokens(section: &TokensSection, findings: &mut Findings) -> Tokens {
+    let is_reported = section.count.value == CountWord::Reported;
+    if let (false, Some(otherwise)) = (is_reported, &section.otherwise) {
+        let fix = "add that, or remove this";
+        findings.add(&otherwise.place, "has no effect without `count: reported`", fix);
+    }
+    let otherwise = section.otherwise.as_ref().map(|otherwise| otherwise.value);
+    let by = otherwise.filter(|_| is_reported).unwrap_or(section.count.value);
+    let bytes_max = section.max_bytes.as_ref().map_or(COUNTED_BYTES_MAX, |size| size.value);
+    if let (true, Some(size)) = (by != CountWord::O200k, &section.max_bytes) {
+        findings.add(&size.place, "has no effect without `o200k`", "add `count: o200k`, or remove this");
+    }
+    Tokens { reported: reported(section, findings), o200k: (by == CountWord::O200k).then_some(bytes_max) }
+}
+
+/// Where the server says how many.
+fn reported(section: &TokensSection, findings: &mut Findings) -> Option<Box<str>> {
     match (section.count.value, &section.from) {
-        (CountWord::Estimate, None) => Tokens::Estimate,
-        (CountWord::Estimate, Some(from)) => {
-            findings.add(&from.place, "has no effect without `count: reported`", "add that, or remove this");
-            Tokens::Estimate
-        }
-        (CountWord::Reported, Some(from)) => Tokens::Reported(from.value.as_str().into()),
-        (CountWord::Reported, None) if is_wrong(&section.place, "from", findings) => Tokens::Estimate,
+        (CountWord::Reported, Some(from)) => return Some(from.value.as_str().into()),
+        (CountWord::Reported, None) if is_wrong(&section.place, "from", findings) => {}
         (CountWord::Reported, None) => {
             let fix = "add `from: /structuredContent/usage/total_tokens`, or where it stands";
             findings.add(&section.count.place, "does not say where the number stands", fix);
-            Tokens::Estimate
         }
+        (CountWord::Estimate | CountWord::O200k, Some(from)) => {
+            findings.add(&from.place, "has no effect without `count: reported`", "add that, or remove this");
+        }
+        (CountWord::Estimate | CountWord::O200k, None) => {}
     }
+    None
 }
 
 fn expression(text: &str, place: &Place, findings: &mut Findings) -> Option<Expression> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::{SERVER_NAME, TOOL_NAME, Text, count, list, sub};
+use super::{SERVER_NAME, TOOL_NAME, Text, count, list, size, sub};
 use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::rate::{self, Rate};
 use crate::config::rule::{Choice, Flag, List, Rule, Time};
@@ -12,7 +12,9 @@ use crate::config::section::section;
 use crate::config::units::shorten;
 use crate::config::yaml::{Node, Value};
 use crate::policy::authz::Pattern;
-use crate::policy::rate_limit::{Charge, DenyAs, LIMITS_MAX, Mode, OVERRIDES_MAX, Unit, WINDOWS_MAX};
+use crate::policy::rate_limit::{
+    Charge, DenyAs, LIMITS_MAX, MARKS_MAX, Mode, OVERRIDES_MAX, Unit, WINDOWS_MAX,
+};
 
 section! {
     /// How often, how much and at what cost callers may. A request passes if every limit that concerns it has something
@@ -81,13 +83,18 @@ section! {
         /// For `calendar`: when days begin, with the offset from UTC: `"00:00+02:00"`. Weeks begin on Mondays, months on
         /// the first.
         resets_at: i32 = Text { wanted: "a time such as `\"00:00+02:00\"`", pattern: Some("^[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$"), parse: rate::resets_at }, optional;
+        /// Of how many percent of each rate the operator is told when they are used, in the log and in the metric
+        /// `ringgate_budget_alerts_total`; at most 4 numbers. When not given: 80 and 100 for `calendar` and for `cost`, of
+        /// others none. Rates of less than 10 units give no alerts.
+        alerts: Vec<At<usize>> = list(count(1, 100), 0, MARKS_MAX), optional;
         /// `report` refuses nothing; it is logged and counted where it would.
         mode: Mode = MODE, default "enforce";
         /// `on_success` gives back what failed: JSON-RPC errors, results with `isError`, and servers that do not answer.
         charge: Charge = Choice(&[("always", Charge::Always), ("on_success", Charge::OnSuccess)]), default "always";
-        /// How a refusal looks: `error`, a JSON-RPC error with status 429; `result`, for calls of tools: a result with
-        /// `isError`, which the model reads.
-        deny_as: DenyAs = DENY_AS, default "error";
+        /// How a refused call of a tool looks: `result`, a result with `isError` and status 200, which the model reads;
+        /// `error`, a JSON-RPC error with status 429, which ends some clients and which models hardly ever see. What is
+        /// no call of a tool gets the error. `Retry-After` comes with both.
+        deny_as: DenyAs = DENY_AS, default "result";
         /// What differs for some callers: the first that fits.
         overrides: Vec<At<OverrideSection>> = list(sub::<OverrideSection>(), 0, OVERRIDES_MAX), default "[]";
     }
@@ -150,9 +157,16 @@ section! {
 section! {
     /// How tokens are counted.
     TokensSection {
-        /// `estimate` over arguments and result (`docs/limits.md` says how good that is), or as `reported` by the server;
-        /// where it reports nothing, the estimate counts.
-        count: CountWord = Choice(&[("estimate", CountWord::Estimate), ("reported", CountWord::Reported)]), default "estimate";
+        /// `estimate` over arguments and result (`docs/limits.md` says how good that is); `o200k`, as this tokenizer of
+        /// OpenAI's models counts them: a thread beside the workers does it, and the estimate counts until it has; or as
+        /// `reported` by the server.
+        count: CountWord = Choice(&[
+            ("estimate", CountWord::Estimate), ("o200k", CountWord::O200k), ("reported", CountWord::Reported),
+        ]), default "estimate";
+        /// For `reported`: what counts where the server reports nothing, `estimate` or `o200k`. When not given: the estimate.
+        otherwise: CountWord = Choice(&[("estimate", CountWord::Estimate), ("o200k", CountWord::O200k)]), optional;
+        /// For `o200k`: so much of the texts of an exchange is kept to be counted; the rest is estimated. When not given: 1 MiB.
+        max_bytes: usize = size(1 << 10, 8 << 20), optional;
         /// Where in the result the server reports it: a JSON pointer, such as `/structuredContent/usage/total_tokens`.
         from: String = Text { wanted: "a JSON pointer such as `/_meta/usage`", pattern: Some("^/"), parse: pointer }, optional;
     }
@@ -172,12 +186,14 @@ pub enum WindowWord {
 pub enum CountWord {
     /// By the estimator.
     Estimate,
+    /// By the tokenizer o200k.
+    O200k,
     /// By the server.
     Reported,
 }
 
 const MODE: Choice<Mode> = Choice(&[("enforce", Mode::Enforce), ("report", Mode::Report)]);
-const DENY_AS: Choice<DenyAs> = Choice(&[("error", DenyAs::Error), ("result", DenyAs::Result)]);
+pub(super) const DENY_AS: Choice<DenyAs> = Choice(&[("error", DenyAs::Error), ("result", DenyAs::Result)]);
 const NAMES: List<Text<Pattern>> = list(PATTERN, 1, 1024);
 const PATTERN: Text<Pattern> =
     Text { wanted: "a name, `*` for any part of it", pattern: None, parse: pattern };

@@ -110,7 +110,7 @@ pub struct Facts<'a> {
 /// Finds the value of a header.
 pub type Lookup<'a> = dyn Fn(&str) -> Result<Option<&'a [u8]>, Repeated> + 'a;
 
-/// A header is there more than once.
+/// A header is there more than once, or by a name that only some servers read as its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
 

@@ -7,22 +7,27 @@
 
 pub use crate::base::ledger::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 
-pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show};
+pub use alerts::{Alert, MARKS_MAX, Marks};
+pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show, write_failure};
 pub use charge::{Denial, Verdict, Why};
+pub use correct::Bill;
 pub use estimate::Estimator;
 pub use explain::{Line, Touched};
-pub use facts::{Facts, Message, Now, VARIABLES};
+pub use facts::{END, Facts, Message, Now, STREAM, VARIABLES};
 pub use fill::{Fill, Period};
 pub use key::{CallerKeys, KeyPart};
-pub use leases::{Alert, Leases};
+pub use leases::Leases;
 pub use limit::{Charge, DenyAs, Limit, Mode, Override, Price, Unit, Who, Window};
 pub use settle::{Outcome, Settled};
 pub use sip::Secret;
 pub use ticket::{Ticket, Wants};
+pub use transcript::Transcript;
 pub use usage::reported_tokens;
 
+mod alerts;
 mod answer;
 mod charge;
+mod correct;
 mod estimate;
 mod explain;
 mod facts;
@@ -32,10 +37,12 @@ mod index;
 mod key;
 mod leases;
 mod limit;
+pub mod o200k;
 mod settle;
 mod sip;
 mod table;
 mod ticket;
+mod transcript;
 mod usage;
 
 use index::Index;
@@ -57,14 +64,13 @@ pub struct Limits {
     pub keys_max: usize,
 }
 
-/// How tokens are counted.
+/// How tokens are counted: by [`Estimator`], over arguments and result, unless one of these knows better.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Tokens {
-    /// By [`Estimator`], over arguments and result.
-    #[default]
-    Estimate,
-    /// By the server, which says it at this JSON pointer in its result; estimated where it says nothing.
-    Reported(Box<str>),
+pub struct Tokens {
+    /// The server says it, at this JSON pointer in its result.
+    pub reported: Option<Box<str>>,
+    /// [`o200k`] counts afterwards, of up to so many bytes of an exchange.
+    pub o200k: Option<usize>,
 }
 
 /// Limits of one configuration.
@@ -113,6 +119,13 @@ impl Limits {
     pub fn wants_answers(&self) -> bool {
         self.limits.iter().any(|limit| limit.unit.is_late() || limit.charge == Charge::OnSuccess)
     }
+
+    /// Whether anything is to be counted by the tokenizer.
+    pub fn wants_tokenizer(&self) -> bool {
+        let by_price = self.prices.iter().any(|price| price.per_1k_tokens > 0);
+        let counts = |limit: &Limit| limit.unit == Unit::Tokens || (limit.unit == Unit::Cost && by_price);
+        self.tokens.o200k.is_some() && self.limits.iter().any(counts)
+    }
 }
 
 impl PartialEq for Limits {
@@ -126,6 +139,11 @@ impl PartialEq for Limits {
 }
 
 impl Limit {
+    /// Whether it is about the ends of sessions by their name, and refuses them.
+    fn names_ends(&self) -> bool {
+        self.methods.iter().any(|method| method.literal() == Some(END))
+    }
+
     /// The windows of a plan: 0 is the limit's own, n that of override n - 1.
     #[inline]
     fn windows_of(&self, plan: u8) -> &[Window] {

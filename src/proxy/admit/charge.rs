@@ -5,13 +5,15 @@ use super::message::{Request, Verdict};
 use super::permit::{Ask, plain, target_of, whole};
 use super::refuser::Refuser;
 use crate::base::Ticks;
+use crate::link::note_alerts;
 use crate::policy::authz::Target;
 use crate::policy::rate_limit::{
-    self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Verdict as Charged,
+    self, Answer, CallerKeys, Denial, END, Estimator, Facts, Limits, Message as Form, STREAM, Ticket,
+    Transcript, Verdict as Charged,
 };
 use crate::proxy::hot::Fate;
 use crate::proxy::purse;
-use crate::wire::http1::{Header, Method};
+use crate::wire::http1::Method;
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
 use crate::wire::mcp;
@@ -23,6 +25,8 @@ pub struct Taken {
     pub ticket: Option<Box<Ticket>>,
     /// Tokens of its arguments, where they are counted.
     pub tokens: u64,
+    /// Its arguments, where a tokenizer is to count them.
+    pub transcript: Option<Box<Transcript>>,
 }
 
 /// Takes what the request uses.
@@ -48,13 +52,14 @@ pub fn charge(
         ticket: ask.worker.purse.ticket(),
         now: purse::now(ask.worker, now),
         tokens: Estimator::default(),
+        transcript: None,
         refused: None,
         is_first: true,
         modern: verdict.modern,
     };
     match message {
         None => {
-            let method = if request.head.method == Method::Get { "(stream)" } else { "(delete)" };
+            let method = if request.head.method == Method::Get { STREAM } else { END };
             charging.bodiless(method, refuser);
         }
         Some((Message::Single(envelope), _)) => charging.one(envelope, refuser),
@@ -75,6 +80,7 @@ struct Charging<'a, 'h, 'b> {
     ticket: Box<Ticket>,
     now: rate_limit::Now,
     tokens: Estimator,
+    transcript: Option<Box<Transcript>>,
     refused: Option<Refusal>,
     is_first: bool,
     modern: bool,
@@ -112,10 +118,7 @@ impl Charging<'_, '_, '_> {
         id: Option<&[u8]>,
         refuser: &Refuser<'_>,
     ) {
-        let header = |name: &str| {
-            let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
-            self.ask.head.headers().find(named).map(|field| field.value)
-        };
+        let header = |name: &str| self.ask.header(name);
         let facts = Facts {
             message,
             method,
@@ -145,15 +148,30 @@ impl Charging<'_, '_, '_> {
                         .note_limit(&self.limits.list()[usize::from(limit)].name, true);
                 }
                 if self.ticket.wants().tokens {
-                    self.tokens.feed(arguments.unwrap_or_default());
+                    self.note(arguments.unwrap_or_default());
                 }
-                purse::note_alerts(self.limits, &mut leases);
+                note_alerts(self.limits, &mut leases, |limit, percent| {
+                    self.ask.worker.stats.borrow_mut().note_budget(limit, percent, 1);
+                });
             }
             Charged::Deny(denial) => {
                 self.limits.refund(&mut leases, &purse.clerk, &mut self.ticket, self.now);
                 drop(leases);
                 self.refused = Some(self.refuse(&denial, &facts, id, refuser));
             }
+        }
+    }
+
+    /// Notes arguments whose tokens count.
+    fn note(&mut self, arguments: &[u8]) {
+        self.tokens.feed(arguments);
+        let Some(bytes_max) = self.limits.tokens.o200k else { return };
+        if self.transcript.is_none() {
+            self.transcript = self.ask.worker.shared.counting.transcript(bytes_max);
+        }
+        if let Some(transcript) = &mut self.transcript {
+            transcript.feed(arguments);
+            transcript.end_text();
         }
     }
 
@@ -194,12 +212,16 @@ impl Charging<'_, '_, '_> {
         let purse = &self.ask.worker.purse;
         if let Some(refusal) = self.refused {
             purse.give_back(self.ticket);
+            if let Some(transcript) = self.transcript {
+                self.ask.worker.shared.counting.put_back(transcript);
+            }
             return Err(refusal);
         }
         if self.ticket.is_empty() {
             purse.give_back(self.ticket);
             return Ok(Taken::default());
         }
-        Ok(Taken { tokens: self.tokens.tokens(), ticket: Some(self.ticket) })
+        let (tokens, ticket) = (self.tokens.tokens(), Some(self.ticket));
+        Ok(Taken { ticket, tokens, transcript: self.transcript })
     }
 }

@@ -13,7 +13,7 @@ use crate::telemetry::Kind;
 use crate::wire::http1::{Method, RequestHead};
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Field, Message};
-use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, Mirror, PostRules};
+use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, MethodId, Mirror, PostRules};
 
 /// A whole request, and where it goes.
 pub struct Request<'a, 'b> {
@@ -45,6 +45,10 @@ pub struct Verdict {
     pub safe: bool,
     /// Stands for the tool that is called, or the method.
     pub tool: ToolKey,
+    /// It is no tool's work: what begins a session, keeps it, or lists what there is.
+    pub beside: bool,
+    /// It is the call of a tool, and nothing else.
+    pub is_call: bool,
     /// The raw id, as offsets into the body.
     pub id: Option<Range<usize>>,
 }
@@ -83,6 +87,8 @@ pub fn judge<'i>(
             endless: false,
             safe: false,
             tool: tool_of(&message),
+            beside: is_beside(&message),
+            is_call: is_call(&message),
             id: id_range(&message),
         }
     } else {
@@ -97,6 +103,8 @@ pub fn judge<'i>(
             safe: post.method.is_some_and(|method| method.safe)
                 || is_idempotent_tool(&message, request.route),
             tool: tool_of(&message),
+            beside: is_beside(&message),
+            is_call: is_call(&message),
             id: id_range(&message),
         }
     };
@@ -126,6 +134,8 @@ fn bodiless(
         endless,
         safe: true,
         tool: ToolKey(0),
+        beside: false,
+        is_call: false,
         id: None,
     })
 }
@@ -154,6 +164,28 @@ fn tool_of(message: &Message<'_>) -> ToolKey {
     let name = envelope.text(Field::Name).or_else(|| envelope.method());
     let fold = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     ToolKey(name.map_or(0, |name| name.raw().iter().fold(0xcbf2_9ce4_8422_2325, fold)))
+}
+
+fn is_beside(message: &Message<'_>) -> bool {
+    let Message::Single(envelope) = message else { return false };
+    let known = envelope.method().and_then(|name| mcp::method(name.raw()));
+    known.is_some_and(|known| {
+        matches!(
+            known.id,
+            MethodId::Initialize
+                | MethodId::ServerDiscover
+                | MethodId::Ping
+                | MethodId::ToolsList
+                | MethodId::PromptsList
+                | MethodId::ResourcesList
+                | MethodId::ResourcesTemplatesList
+        )
+    })
+}
+
+fn is_call(message: &Message<'_>) -> bool {
+    let Message::Single(envelope) = message else { return false };
+    envelope.kind() == jsonrpc::Kind::Request && envelope.method().is_some_and(|name| name.eq(b"tools/call"))
 }
 
 fn kind_of(message: &Message<'_>) -> Kind {

@@ -1,17 +1,24 @@
 //! What is learnt of an answer while it passes.
 
 use super::Facts;
+use super::filter::Filtering;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::tap::Tap;
 use crate::wire::http1::{ResponseFraming, Version};
 
 /// Reads along with the answer, where a limit must know what it says.
-pub fn tap_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
+pub fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
     let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
     exchange.forward.ticket.as_ref()?;
-    let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
-        && exchange.forward.version == Version::Http11;
-    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream)))
+    // As the client gets it: what is filtered as a whole has a length then, events that are filtered never have one.
+    let unframed = match facts.filtering {
+        Filtering::No => matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose),
+        Filtering::Whole { .. } => false,
+        Filtering::Events => true,
+    };
+    let chunked = unframed && exchange.forward.version == Version::Http11;
+    let transcript = exchange.forward.transcript.take();
+    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream, transcript)))
 }
 
 /// Takes note of what passes of the body: that it has begun, and what it says where a limit must know.

@@ -46,7 +46,7 @@ pub(super) fn json_server() -> Upstream {
 }
 
 /// A server that answers by a stream, as most SDKs do; a GET replays a list.
-fn sse_server() -> Upstream {
+pub(super) fn sse_server() -> Upstream {
     Upstream::new(|request, client| {
         let list = match request.start.starts_with("GET") {
             true => json!({"jsonrpc": "2.0", "id": 3, "result": offered("tools/list")}).to_string(),
@@ -456,7 +456,7 @@ fn rules_see_a_header_only_if_the_server_sees_the_same() {
     let twice = "X-Team: blue\r\nX-Team: red\r\n";
     assert!(!passes("team", twice) && !passes("any", twice));
     assert!(!passes("team", "X-Team: blue\r\nConnection: x-team\r\n"), "the server would not see it");
-    assert!(!passes("any", "x-team: red\r\n"));
+    assert!(!passes("any", "x-team: red\r\n") && !passes("any", "X_Team: red\r\n"));
 }
 
 /// A second issuer, a partner's, that is believed as the first is, and says of its callers what it likes.

@@ -8,6 +8,7 @@ mod certificates;
 mod floods;
 mod introspection;
 mod keys;
+mod metered;
 mod sessions;
 mod step_up;
 mod tasks;
