@@ -199,7 +199,11 @@ impl Control {
             }
             Err(findings) => {
                 self.reloads_failed.set(self.reloads_failed.get() + 1);
-                tracing::error!(%findings, "configuration refused; the old one stays in force");
+                let findings = findings.to_string();
+                tracing::error!(
+                    findings = %findings.trim_end(),
+                    "configuration refused; the old one stays in force"
+                );
             }
         }
     }
@@ -393,8 +397,12 @@ mod tests {
         renewed.servers[0].headers = crate::base::Secret::new(*b"authorization: Bearer new\r\n");
         let mut broken = plain();
         broken.listeners[0].tls = Some(crate::config::snapshot::ListenerTls {
-            certificate: Box::default(),
-            key: crate::base::Secret::new(*b""),
+            identities: [crate::config::snapshot::TlsIdentity {
+                certificate: Box::default(),
+                key: crate::base::Secret::new(*b""),
+                names: Box::default(),
+            }]
+            .into(),
             client_ca: None,
         });
         Scene::play(plain(), vec![plain(), renewed, broken], async |scene| {

@@ -10,14 +10,15 @@ use super::client::Client;
 use super::connection::{Next, send};
 use super::head;
 use super::purse;
-use super::relay::{self, Answer};
+use super::relay::{self, Answer, Border};
 use super::reply::Reply;
 use super::tap::Tap;
 use super::throttle::{Entry, Pass};
 use super::upstream::{DialError, Pool, UpstreamConn};
+use super::watch::Endless;
 use super::worker::Worker;
 use crate::base::{Buf, Ticks};
-use crate::config::snapshot::{Limits, Server, Timeouts};
+use crate::config::snapshot::{Limits, Server, Timeouts, Transport};
 use crate::io::Direction;
 use crate::io::conn::ReadResult;
 use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
@@ -42,6 +43,8 @@ pub struct Exchange<'w> {
     pub pass: Option<Pass>,
     /// Reads along, where a limit must know what the answer says.
     pub tap: Option<Box<Tap>>,
+    /// Knows where a stream without an end of its own may end.
+    pub border: Option<Box<Border>>,
 }
 
 /// Why there is no answer to pass on.
@@ -52,6 +55,8 @@ pub enum Failure {
     Closed,
     /// A time bound passed.
     Timeout,
+    /// The server took no byte of the request for too long.
+    Stalled,
     /// The answer is not HTTP as it should be.
     Malformed(&'static str),
     /// The client is gone, and that cancels the exchange.
@@ -60,12 +65,25 @@ pub enum Failure {
     Shed(Shed),
 }
 
+/// How the sending of a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// All of it was sent.
+    Whole,
+    /// The connection broke. The server may have answered before.
+    Broken,
+    /// The server took no byte for too long, and was cut.
+    Stalled,
+}
+
 /// What happened first.
 pub enum Event {
     /// A read from the server ended.
     Upstream(ReadResult),
     /// The armed read from the client ended.
     Client(ReadResult),
+    /// The stream is asked to end.
+    Asked,
 }
 
 /// Sends an admitted request to its server and the answer to the client.
@@ -99,7 +117,7 @@ impl<'w> Exchange<'w> {
             attempts: 0,
         };
         let answered_at = forward.started;
-        Self { worker, forward, record, answered_at, pass: None, tap: None }
+        Self { worker, forward, record, answered_at, pass: None, tap: None, border: None }
     }
 
     /// The server has begun to answer, or has failed to: what it took tells how busy it is.
@@ -117,7 +135,7 @@ impl<'w> Exchange<'w> {
         let live = &self.forward.live;
         let Some(limits) = &live.deployment.snapshot.rate_limits else { return };
         let whole = self.record.outcome == Outcome::Answered && self.record.status < 400;
-        let mut outcome = match &self.tap {
+        let mut outcome = match &mut self.tap {
             Some(tap) => tap.finish(limits, self.forward.tokens, whole),
             None => rate_limit::Outcome { success: whole, tokens: self.forward.tokens, ..Default::default() },
         };
@@ -172,6 +190,24 @@ impl<'w> Exchange<'w> {
             || (self.forward.endless && self.worker.is_superseded(&self.forward.live))
     }
 
+    /// Why a stream that was asked to end was.
+    pub fn why_asked(&self) -> Outcome {
+        match () {
+            () if self.is_expired() => Outcome::Expired,
+            () if self.worker.is_draining() => Outcome::Stopped,
+            () => Outcome::UpstreamTimeout,
+        }
+    }
+
+    /// What its connection to the server carries while its answer comes.
+    pub fn endless(&self) -> Endless {
+        match self.server().transport {
+            _ if !self.forward.endless => Endless::No,
+            Transport::Sse { .. } => Endless::Answers,
+            Transport::StreamableHttp => Endless::Aside,
+        }
+    }
+
     /// Whether the answer still goes anywhere.
     pub fn is_cancelled_by(&self, client: &Client) -> bool {
         client.gone && self.forward.cancel_on_close
@@ -187,12 +223,15 @@ impl<'w> Exchange<'w> {
                 self.record.outcome = Outcome::ClientGone;
                 return Next::Drop;
             }
-            Failure::Dial(error) => dial_failure(error),
+            Failure::Dial(error) => dial_failure(error, &self.server().name),
             Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy: try again in a moment".into()),
             Failure::Closed => {
                 (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
             }
             Failure::Timeout => (Outcome::UpstreamTimeout, 504, "the server did not answer in time".into()),
+            Failure::Stalled => {
+                (Outcome::UpstreamTimeout, 504, "the server did not take the request in time".into())
+            }
             Failure::Malformed(what) => (
                 Outcome::UpstreamFailed,
                 502,
@@ -234,7 +273,7 @@ impl<'w> Exchange<'w> {
     }
 }
 
-fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
+fn dial_failure(error: &DialError, server: &str) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
     match error {
         DialError::Full => (
             Outcome::Unreachable,
@@ -250,7 +289,7 @@ fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, s
         }
         // The system's words go to the log only: they may name addresses that are none of the client's business.
         DialError::Io(error) => {
-            tracing::warn!(%error, "dial failed");
+            tracing::warn!(server, %error, "dial failed");
             (Outcome::Unreachable, 502, "no connection to the server".into())
         }
     }
@@ -381,22 +420,27 @@ async fn send_request(
     client: &mut Client,
     conn: &mut UpstreamConn,
     now: Ticks,
-) -> bool {
+) -> Sent {
     let len = exchange.forward.request_len;
-    conn.watch.until(now + exchange.timeouts().write, Direction::Both);
+    conn.watch.while_taken(now, exchange.timeouts().write);
     let inbox = std::mem::replace(&mut client.inbox, Buf::none());
     let (result, inbox) = conn.writer.send_first(inbox, len).await;
     client.inbox = inbox;
     exchange.record.attempts += 1;
     exchange.record.bytes_up += len as u64;
-    client.watch_for_end(exchange.worker, len);
+    client.watch_for_end(exchange.worker);
     let deadline = match &result {
         // From now, or from the last tick: the request itself may have taken longer than the answer may.
         Ok(()) => exchange.deadline(now.max(exchange.worker.recently()), exchange.timeouts().first_byte),
         Err(_) => now + LAST_WORDS,
     };
+    let sent = match &result {
+        Ok(()) => Sent::Whole,
+        Err(_) if conn.watch.fired() => Sent::Stalled,
+        Err(_) => Sent::Broken,
+    };
     conn.watch.until(deadline, Direction::Both);
-    result.is_ok()
+    sent
 }
 
 /// Waits for the server's next bytes, and keeps an eye on the client meanwhile.
@@ -405,10 +449,12 @@ pub async fn next_event(conn: &mut UpstreamConn, client: &mut Client) -> Event {
         if let Poll::Ready(result) = conn.reader.poll_read(cx) {
             return Poll::Ready(Event::Upstream(result));
         }
-        if client.reader.is_armed() {
-            return client.reader.poll_read(cx).map(Event::Client);
+        if client.reader.is_armed()
+            && let Poll::Ready(result) = client.reader.poll_read(cx)
+        {
+            return Poll::Ready(Event::Client(result));
         }
-        Poll::Pending
+        conn.watch.poll_asked(cx).map(|()| Event::Asked)
     })
     .await
 }

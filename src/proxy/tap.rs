@@ -3,6 +3,7 @@
 
 use crate::policy::rate_limit::{Estimator, Limits, Outcome, Transcript, reported_tokens};
 use crate::wire::http1::chunked::{Decoder, Step};
+use crate::wire::json::Document;
 use crate::wire::sse::{Event, Scanner};
 
 /// Bytes of a message that are kept to be read at the end. A longer one is taken for a success, its tokens estimated.
@@ -133,15 +134,16 @@ impl Tap {
     }
 
     /// What the answer came to. `sent` are the tokens of the request's arguments, `whole` says that it came to its end.
-    pub fn finish(&self, limits: &Limits, sent: u64, whole: bool) -> Outcome {
-        let message = if self.events.is_some() { &self.last } else { &self.partial };
-        let read = (!self.blind).then(|| serde_json::from_slice::<serde_json::Value>(message).ok()).flatten();
+    /// To be asked once: the message is unescaped where it stands.
+    pub fn finish(&mut self, limits: &Limits, sent: u64, whole: bool) -> Outcome {
+        let message = if self.events.is_some() { &mut self.last } else { &mut self.partial };
+        let read = if self.blind { None } else { Document::parse(message) };
         let success = whole && read.as_ref().is_none_or(succeeds);
         let unfinished = read.as_ref().is_some_and(|read| {
-            read.pointer("/result/resultType").and_then(|kind| kind.as_str()) == Some("input_required")
+            read.root().pointer("/result/resultType").and_then(|kind| kind.as_str()) == Some("input_required")
         });
-        let pointer = limits.tokens.reported.as_ref().filter(|_| !self.blind);
-        let reported = pointer.and_then(|pointer| reported_tokens(message, pointer));
+        let pointer = limits.tokens.reported.as_ref();
+        let reported = pointer.zip(read.as_ref()).and_then(|(pointer, read)| reported_tokens(read, pointer));
         let tokens = reported.unwrap_or_else(|| sent.saturating_add(self.tokens.tokens()));
         let reported = reported.is_some();
         Outcome { success, unfinished, tokens, reported, bytes: self.bytes, ..Outcome::default() }
@@ -155,11 +157,11 @@ fn answers(data: &[u8]) -> bool {
 }
 
 /// Whether an answer is a result, and no tool says that it failed.
-fn succeeds(message: &serde_json::Value) -> bool {
-    match message.get("result") {
-        Some(result) => result.get("isError").and_then(serde_json::Value::as_bool) != Some(true),
+fn succeeds(message: &Document<'_>) -> bool {
+    match message.root().get("result") {
+        Some(result) => result.get("isError").and_then(|flag| flag.as_bool()) != Some(true),
         // A batch has many answers; that of a message has one.
-        None => message.is_array(),
+        None => message.root().is_array(),
     }
 }
 
@@ -172,6 +174,10 @@ mod tests {
         let mut limits = Limits::new(Vec::new(), Vec::new(), Vec::new());
         limits.tokens = tokens;
         limits
+    }
+
+    fn told() -> Tokens {
+        Tokens { reported: Some("/structuredContent/usage".into()), ..Tokens::default() }
     }
 
     const GOOD: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"four words are here"}],"structuredContent":{"usage":77}}}"#;
@@ -193,20 +199,18 @@ mod tests {
                 (chunk(&event), true, true),
             ] {
                 for cut in 0..body.len() {
-                    let mut tap = Tap::new(chunked, events, None);
-                    tap.feed(&body.as_bytes()[..cut]);
-                    tap.feed(&body.as_bytes()[cut..]);
-                    let outcome = tap.finish(&limits(Tokens::default()), 5, true);
+                    let read = |tokens| {
+                        let mut tap = Tap::new(chunked, events, None);
+                        tap.feed(&body.as_bytes()[..cut]);
+                        tap.feed(&body.as_bytes()[cut..]);
+                        tap.finish(&limits(tokens), 5, true)
+                    };
+                    let outcome = read(Tokens::default());
                     assert_eq!((outcome.success, outcome.unfinished), (success, more), "{body} at {cut}");
                     assert!(outcome.tokens > 5 && outcome.bytes == body.len() as u64);
-                    let told =
-                        Tokens { reported: Some("/structuredContent/usage".into()), ..Tokens::default() };
-                    let told = tap.finish(&limits(told), 5, true);
-                    assert_eq!(
-                        (told.tokens == 77, told.reported),
-                        (message != error, message != error),
-                        "{body} at {cut}"
-                    );
+                    let told = read(told());
+                    let tells = message != error;
+                    assert_eq!((told.tokens == 77, told.reported), (tells, tells), "{body} at {cut}");
                 }
             }
         }
@@ -217,6 +221,14 @@ mod tests {
         let mut tap = Tap::new(false, false, None);
         tap.feed(GOOD.as_bytes());
         assert!(!tap.finish(&limits(Tokens::default()), 0, false).success);
+        // The longest message that is read, and one byte more.
+        for (longer, reported) in [(0, true), (1, false)] {
+            let mut tap = Tap::new(false, false, None);
+            tap.feed(GOOD.as_bytes());
+            tap.feed(&vec![b' '; MESSAGE_BYTES_MAX - GOOD.len() + longer]);
+            let outcome = tap.finish(&limits(told()), 0, true);
+            assert_eq!(outcome.tokens == 77, reported);
+        }
         let mut tap = Tap::new(false, true, None);
         for _ in 0..3 {
             tap.feed(&vec![b'a'; MESSAGE_BYTES_MAX / 2]);

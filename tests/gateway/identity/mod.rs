@@ -3,11 +3,13 @@
 mod access;
 mod advisories;
 mod api_keys;
+mod bypass;
 mod certificates;
 mod floods;
 mod introspection;
 mod keys;
 mod sessions;
+mod step_up;
 mod tasks;
 mod tokens;
 mod upstream;
