@@ -19,6 +19,8 @@ use crate::io::bell::Sleeper;
 use crate::link::{Answer, Errand, Message, Order};
 use crate::policy::propagate::Credentials;
 
+mod assertions;
+
 /// After a failure, a token of the gateway's own is not asked for again within this time.
 const REST: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -28,6 +30,8 @@ pub struct Errands {
     open: RefCell<HashMap<Key, Vec<Waiter>>>,
     /// The gateway's own tokens, by generation and server.
     own: RefCell<HashMap<(u64, u16), Own>>,
+    /// What assertions were traded for.
+    traded: RefCell<assertions::Traded>,
     restraint: Restraint,
 }
 
@@ -57,6 +61,7 @@ impl Hash for Key {
         match &self.errand {
             Errand::Keys(issuer) => (0, issuer).hash(state),
             Errand::Introspect(token) => (1, token.reveal()).hash(state),
+            Errand::Trade(server, assertion) => (3, server, assertion.reveal()).hash(state),
             Errand::Token(server, subject) => {
                 (2, server, subject.as_ref().map(crate::base::Secret::reveal)).hash(state);
             }
@@ -108,6 +113,7 @@ async fn obey(control: &Control, order: &Order) -> Answer {
     match &order.errand {
         Errand::Keys(issuer) => keys::on_demand(control, &order.deployment, *issuer).await,
         Errand::Introspect(_) => introspect(control, order).await,
+        Errand::Trade(server, assertion) => assertions::trade(control, order, *server, assertion).await,
         Errand::Token(server, _) => token(control, order, *server).await,
     }
 }
@@ -141,8 +147,11 @@ async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
         }
         (Credentials::Exchange(grant, _), Errand::Token(_, Some(subject))) => {
             let (theirs, subject) = (snapshot.clone(), subject.clone());
+            let now = control.net.wall();
             let job = move |fetcher: &Fetcher| match &theirs.server(id).credentials {
-                Credentials::Exchange(grant, wish) => tokens::exchange(fetcher, grant, wish, &subject),
+                Credentials::Exchange(grant, wish) => {
+                    tokens::exchange(fetcher, grant, wish, &subject, None, now)
+                }
                 _ => Err(Fault::Url),
             };
             let kind = Kind::TokenExchange;
@@ -168,8 +177,9 @@ async fn own_token(control: &Control, order: &Order, server: &Server) -> Answer 
     }
     let Credentials::ClientCredentials(grant) = &server.credentials else { return Answer::Failed };
     let theirs = snapshot.clone();
+    let now = control.net.wall();
     let job = move |fetcher: &Fetcher| match &theirs.server(id).credentials {
-        Credentials::ClientCredentials(grant) => tokens::client_credentials(fetcher, grant),
+        Credentials::ClientCredentials(grant) => tokens::client_credentials(fetcher, grant, now),
         _ => Err(Fault::Url),
     };
     let kind = Kind::ClientCredentials;

@@ -49,8 +49,8 @@ pub struct Ask<'a> {
     pub author: Author,
     /// Bytes that the body of the answer may have.
     pub bytes_max: usize,
-    /// For a POST: the form, and the value of `Authorization`.
-    pub form: Option<(Secret, Secret)>,
+    /// For a POST: the form, and the value of `Authorization` where the form does not prove who asks.
+    pub form: Option<(Secret, Option<Secret>)>,
 }
 
 /// An answer that is no redirect. Its status may be any other.
@@ -170,12 +170,14 @@ impl Fetcher {
         let agent = self.agent(ask.author);
         let answer = match ask.form {
             None => agent.get(ask.url).header("accept", "application/json").call(),
-            Some((form, authorization)) => agent
-                .post(ask.url)
-                .header("accept", "application/json")
-                .header("authorization", authorization.reveal())
-                .content_type("application/x-www-form-urlencoded")
-                .send(form.reveal()),
+            Some((form, authorization)) => {
+                let request = agent.post(ask.url).header("accept", "application/json");
+                let request = match &authorization {
+                    Some(authorization) => request.header("authorization", authorization.reveal()),
+                    None => request,
+                };
+                request.content_type("application/x-www-form-urlencoded").send(form.reveal())
+            }
         };
         let answer = answer.map_err(fault)?;
         let status = answer.status().as_u16();

@@ -226,13 +226,12 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     });
     let request = message::Request { head: &head, body_len, route: &route, facts: &facts, limits };
     let (verdict, message) = message::judge(&client.inbox, &request, ask, &mut refuser)?;
-    let shown =
-        match shown::to_server(worker, live, &head, caller.as_deref(), &mut client.brought, route.server) {
-            Ok(shown) => shown,
-            Err(shown::Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
-            Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
-            Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
-        };
+    let shown = match shown::to_server(worker, live, caller.as_deref(), &mut client.brought, route.server) {
+        Ok(shown) => shown,
+        Err(shown::Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
+        Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
+        Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
+    };
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
         .map_err(|reply| refuser.refuse(reply))?;
     forward.close = last;

@@ -44,6 +44,8 @@ pub struct Caller {
     pub class: Class,
     /// The rules that it can meet; `None` where there are no rules.
     pub grants: Option<Rc<Grants>>,
+    /// What is exchanged for a token for the server, where one is: what it showed, or what that was traded for.
+    pub subject: Option<Secret>,
     /// The token that the server is shown on its behalf.
     pub token: RefCell<Option<Granted>>,
     /// The assertion that tells the server who it is, as a header line, and when another is made.
@@ -186,7 +188,13 @@ impl Callers {
     }
 
     /// A caller made of a principal that was just verified.
-    pub fn caller(&self, snapshot: &Snapshot, secret: &KeySecret, principal: Principal) -> Rc<Caller> {
+    pub fn caller(
+        &self,
+        snapshot: &Snapshot,
+        secret: &KeySecret,
+        principal: Principal,
+        subject: Option<Secret>,
+    ) -> Rc<Caller> {
         let grants = snapshot.access.rules.as_ref().map(|rules| self.shared(rules.grants(&principal)));
         let keys = snapshot.rate_limits.as_ref().map(|limits| limits.caller(secret, &principal));
         Rc::new(Caller {
@@ -195,6 +203,7 @@ impl Callers {
             identity: principal.identity().into(),
             principal: Rc::new(principal),
             grants,
+            subject,
             token: RefCell::default(),
             assertion: RefCell::default(),
         })
@@ -206,7 +215,7 @@ impl Callers {
             return caller.clone();
         }
         let roles = snapshot.authn.as_ref().map(|authn| authn.anonymous_roles.to_vec()).unwrap_or_default();
-        let caller = self.caller(snapshot, secret, Principal::anonymous(roles));
+        let caller = self.caller(snapshot, secret, Principal::anonymous(roles), None);
         self.anonymous.borrow_mut().insert(server.0, caller.clone());
         caller
     }
@@ -257,6 +266,7 @@ mod tests {
             keys: None,
             class: Class::Normal,
             grants: None,
+            subject: None,
             token: RefCell::default(),
             assertion: RefCell::default(),
         })

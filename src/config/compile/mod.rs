@@ -14,6 +14,7 @@ mod access;
 mod adaptive;
 mod authentication;
 mod credentials;
+mod grant;
 mod listeners;
 mod material;
 mod origins;

@@ -11,7 +11,7 @@ use crate::control::fetch::scripted::{Say, Scripted};
 use crate::control::life::Reload;
 use crate::control::scene::{Scene, UP, grant, introspection, snapshot};
 use crate::policy::authn::Authn;
-use crate::policy::propagate::ExchangeWish;
+use crate::policy::propagate::{ExchangeWish, Trade};
 
 const TOKEN: &str = r#"{"access_token":"t0ken","token_type":"Bearer","expires_in":100}"#;
 
@@ -20,7 +20,12 @@ fn opaque(token: &str) -> Errand {
 }
 
 fn exchange(server: &Scripted) -> Credentials {
-    let wish = ExchangeWish { subject_token_type: "urn:x".into(), requested_token_type: None };
+    let wish = ExchangeWish {
+        trade: Trade::TokenExchange,
+        subject_token_type: "urn:x".into(),
+        requested_token_type: None,
+        header: None,
+    };
     Credentials::Exchange(grant(server.url("/token")), wish)
 }
 

@@ -60,6 +60,8 @@ reasons! {
     UNKNOWN_API_KEY = 401, "unknown_api_key", "the API key is not valid";
     UNKNOWN_CERTIFICATE = 401, "unknown_certificate", "the client certificate belongs to nobody known here";
     INACTIVE = 401, "inactive", "the token is not active";
+    REFUSED_ASSERTION = 401, "refused_assertion", "the issuer does not accept the assertion";
+    MALFORMED_ASSERTION = 401, "malformed_assertion", "the assertion is none that is sent to the issuer";
     MALFORMED_ANSWER = 503, "malformed_answer", "the token could not be checked";
 }
 
