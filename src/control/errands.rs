@@ -13,7 +13,7 @@ use super::fetch::{Fault, Fetcher};
 use super::keys;
 use super::life::Control;
 use super::tokens::{self, Granted};
-use crate::base::Ticks;
+use crate::base::{Secret, Ticks};
 use crate::config::snapshot::{Server, ServerId};
 use crate::io::bell::Sleeper;
 use crate::link::{Answer, Errand, Message, Order};
@@ -61,9 +61,10 @@ impl Hash for Key {
         match &self.errand {
             Errand::Keys(issuer) => (0, issuer).hash(state),
             Errand::Introspect(token) => (1, token.reveal()).hash(state),
+            Errand::Renew(server, line) => (4, server, line.reveal()).hash(state),
             Errand::Trade(server, assertion) => (3, server, assertion.reveal()).hash(state),
             Errand::Token(server, subject) => {
-                (2, server, subject.as_ref().map(crate::base::Secret::reveal)).hash(state);
+                (2, server, subject.as_ref().map(Secret::reveal)).hash(state);
             }
         }
     }
@@ -114,6 +115,7 @@ async fn obey(control: &Control, order: &Order) -> Answer {
         Errand::Keys(issuer) => keys::on_demand(control, &order.deployment, *issuer).await,
         Errand::Introspect(_) => introspect(control, order).await,
         Errand::Trade(server, assertion) => assertions::trade(control, order, *server, assertion).await,
+        Errand::Renew(server, line) => renew(control, order, *server, line).await,
         Errand::Token(server, _) => token(control, order, *server).await,
     }
 }
@@ -163,6 +165,19 @@ async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
         }
         _ => Answer::Failed,
     }
+}
+
+/// Another token of the gateway's own than the one in this header line, which the server has refused. Several workers may
+/// have shown it: the first has it dropped, and the others get the new one.
+async fn renew(control: &Control, order: &Order, id: ServerId, line: &Secret) -> Answer {
+    let snapshot = &order.deployment.snapshot;
+    let Some(server) = snapshot.servers.get(usize::from(id.0)) else { return Answer::Failed };
+    let is_refused = |own: &Own| matches!(own, Own::Token(granted, _) if server.credentials.line(&granted.token).is(line.reveal()));
+    let key = (snapshot.generation, id.0);
+    if control.errands.own.borrow().get(&key).is_some_and(is_refused) {
+        control.errands.own.borrow_mut().remove(&key);
+    }
+    own_token(control, order, server).await
 }
 
 /// A token of the gateway's own. It is kept, so that each worker need not fetch one.

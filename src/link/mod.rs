@@ -56,6 +56,8 @@ pub enum Errand {
     Trade(ServerId, Secret),
     /// Get a token for a server: one of the gateway's own, or in exchange for the caller's.
     Token(ServerId, Option<Secret>),
+    /// Get another token of the gateway's own for a server that has refused the one in this header line.
+    Renew(ServerId, Secret),
 }
 
 /// Where a client comes from, as far as sharing out errands goes: its address, or the network that one client has all of

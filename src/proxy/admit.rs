@@ -72,6 +72,8 @@ pub struct Forward {
     pub request_len: usize,
     /// Of these, the request line and `Host`: what another endpoint wants otherwise.
     pub front_len: usize,
+    /// Behind these, the line with the token that was had for the server; 0 where there is none.
+    pub token_len: usize,
     /// What it is.
     pub kind: Kind,
     /// Its HTTP method.

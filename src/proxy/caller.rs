@@ -57,6 +57,8 @@ pub struct Caller {
 pub struct Granted {
     /// The header line, with its end.
     pub line: Secret,
+    /// When it was had, in the same seconds.
+    pub since: u64,
     /// Not shown any more from here on, in seconds since 1970 (UTC).
     pub until: u64,
 }
@@ -243,6 +245,11 @@ impl Callers {
     /// Keeps such a token.
     pub fn keep_server_token(&self, server: ServerId, granted: Granted) {
         self.server_tokens.borrow_mut().insert(server.0, granted);
+    }
+
+    /// Forgets such a token.
+    pub fn forget_server_token(&self, server: ServerId) {
+        self.server_tokens.borrow_mut().remove(&server.0);
     }
 
     /// Credentials that were known already, since the last time this was asked.

@@ -54,7 +54,7 @@ impl Brought {
             }
             Errand::Introspect(_) => self.introspected = Some(answer),
             Errand::Trade(..) => self.traded = Some(answer),
-            Errand::Token(..) => self.token = Some(answer),
+            Errand::Token(..) | Errand::Renew(..) => self.token = Some(answer),
         }
     }
 

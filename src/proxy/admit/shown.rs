@@ -73,7 +73,7 @@ fn token(
     };
     match brought.token.take() {
         Some(Answer::Token { token, expires }) => {
-            let granted = Granted { line: server.credentials.line(&token), until: expires };
+            let granted = Granted { line: server.credentials.line(&token), since: now, until: expires };
             let line = granted.line.clone();
             match caller.filter(|_| subject.is_some()) {
                 Some(caller) => *caller.token.borrow_mut() = Some(granted),
@@ -118,7 +118,7 @@ fn assertion(worker: &Worker, live: &Live, caller: &Caller, server: &Server) -> 
     // A line that is taken from here has half of its life before it at least.
     let until = now + u64::from(assertion.lifetime / 2).max(1);
     let until = caller.principal.expires.map_or(until, |expires| until.min(expires));
-    let granted = Granted { line: Secret::new(line), until };
+    let granted = Granted { line: Secret::new(line), since: now, until };
     let line = granted.line.clone();
     *caller.assertion.borrow_mut() = Some(granted);
     Ok(Some(line))

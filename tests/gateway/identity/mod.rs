@@ -10,6 +10,7 @@ mod keys;
 mod sessions;
 mod tasks;
 mod tokens;
+mod trades;
 mod upstream;
 mod warnings;
 
