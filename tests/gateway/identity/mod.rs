@@ -7,6 +7,7 @@ mod certificates;
 mod floods;
 mod introspection;
 mod keys;
+mod keys_tls;
 mod sessions;
 mod tasks;
 mod tokens;

@@ -28,8 +28,11 @@ fn field(request: &Message, name: &str) -> Option<String> {
 
 fn refusal() -> Vec<u8> {
     let body = r#"{"error":"invalid_grant"}"#;
-    format!("HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .into_bytes()
+    format!(
+        "HTTP/1.1 400 Bad\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
 }
 
 /// An authorization server that takes each assertion once, and gives a token of `issuer` for those of `alice`.
@@ -238,7 +241,8 @@ fn a_token_is_had_on_behalf_of_the_user_as_entra_wants_it_asked_for() {
         true
     });
     let upstream = Upstream::echo();
-    let options = "grant: on_behalf_of, client_authentication: client_secret_post, scopes: ['api://crm/.default']";
+    let options =
+        "grant: on_behalf_of, client_authentication: client_secret_post, scopes: ['api://crm/.default']";
     let (gateway, issuer, _dir) = exchanging(&upstream, &idp, options);
     let token = issuer.token(json!({"sub": "alice"}));
     assert_eq!(gateway.connect().ask(&call("x", &bearer(&token))).status(), 200);
