@@ -1,23 +1,26 @@
-//! What limits cost a call, besides the ledger itself: `cargo bench -p bench --bench limits`.
+//! What limits cost a call, without the ledger and with it: `cargo bench -p bench --bench limits`.
 //!
-//! The ledger here gives whatever is asked for, so that what is measured is looking up which limits concern a call,
+//! `call` has a ledger that gives whatever is asked for, so that what is measured is looking up which limits concern a call,
 //! hashing their keys, and spending what the core holds.
 
 #![allow(missing_docs, clippy::expect_used)]
+
+mod charging;
 
 use std::cell::Cell;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
+use charging::{charge_and_settle, limit};
 use divan::Bencher;
 use divan::counter::BytesCount;
 use ringgate::base::Ticks;
 use ringgate::policy::Principal;
-use ringgate::policy::authz::Target;
 use ringgate::policy::rate_limit::{
-    Ask, BucketKey, Charge, DenyAs, Drawn, Estimator, Facts, KeyPart, Leases, Ledger, Level, Limit, Limits,
-    Message, Mode, Now, Outcome, Refill, Secret, Ticket, Unit, Who, Window,
+    Ask, BucketKey, Drawn, Estimator, KeyPart, Leases, Ledger, Level, Limit, Limits, Now, Refill, Secret,
+    Unit, Window,
 };
+use ringgate::shared::ledger::Book;
 
 fn main() {
     divan::main();
@@ -46,30 +49,21 @@ impl Ledger for Endless {
     }
 }
 
-fn limit(name: &str, unit: Unit, key: Vec<KeyPart>) -> Limit {
-    let many = NonZeroU64::new(100_000).expect("not 0");
-    Limit {
-        name: name.into(),
-        unit,
-        key: key.into(),
-        windows: [Window::steady(many, Duration::from_secs(1), many)].into(),
-        overrides: Box::default(),
-        mode: Mode::Enforce,
-        charge: Charge::Always,
-        deny_as: DenyAs::Error,
-        advice: None,
-        servers: Box::default(),
-        methods: Box::default(),
-        tools: Box::default(),
-        except: Box::default(),
-        who: Who::default(),
-        when: None,
-    }
-}
-
 /// A call that concerns `limits` limits of different keys, of `callers` callers in turn.
 #[divan::bench(args = [(0, 1), (1, 1), (5, 1), (5, 10_000)], sample_count = 100, sample_size = 2000)]
 fn call(bencher: Bencher<'_, '_>, (count, callers): (usize, usize)) {
+    turn(bencher, count, callers, &Endless { draws: Cell::new(0) });
+}
+
+/// The same with the ledger that all cores share.
+#[divan::bench(args = [(0, 1), (1, 1), (5, 1), (5, 10_000)], sample_count = 100, sample_size = 2000)]
+fn call_with_ledger(bencher: Bencher<'_, '_>, (count, callers): (usize, usize)) {
+    turn(bencher, count, callers, &Book::new(1_000_000, 1).clerk(0));
+}
+
+fn turn(bencher: Bencher<'_, '_>, count: usize, callers: usize, ledger: &impl Ledger) {
+    let rate = NonZeroU64::new(1_000_000).expect("not 0");
+    let limit = |name, unit, key| limit(name, unit, key, Window::steady(rate, Duration::from_secs(1), rate));
     let five = vec![
         limit("agent", Unit::Calls, vec![KeyPart::Agent]),
         limit("tool", Unit::Calls, vec![KeyPart::Agent, KeyPart::Tool]),
@@ -81,7 +75,6 @@ fn call(bencher: Bencher<'_, '_>, (count, callers): (usize, usize)) {
     let limits = Limits::new(limits, Vec::new(), vec!["one".into()]);
     let room = NonZeroUsize::new(100_000).expect("not 0");
     let mut leases = Leases::new(Secret::new([7; 16]), NonZeroUsize::MIN, room);
-    let ledger = Endless { draws: Cell::new(0) };
     let callers: Vec<_> = (0..callers)
         .map(|number| {
             let mut principal = Principal::anonymous([]);
@@ -96,24 +89,9 @@ fn call(bencher: Bencher<'_, '_>, (count, callers): (usize, usize)) {
     bencher.bench_local(|| {
         let (principal, keys) = &callers[turn];
         turn = (turn + 1) % callers.len();
-        let facts = Facts {
-            message: Message::Request,
-            method: "tools/call",
-            target: Target::Tool("run_sql_query"),
-            is_first: true,
-            server: 0,
-            principal,
-            keys,
-            source: Some([10, 1, 2, 3].into()),
-            body: b"",
-            arguments: None,
-            header: &|_| None,
-        };
-        now.ticks = now.ticks + Duration::from_micros(1);
-        let mut ticket = Ticket::new();
-        let verdict = limits.charge(&mut leases, &ledger, &facts, now, &mut ticket);
-        let outcome = Outcome { success: true, tokens: 9, ..Outcome::default() };
-        (verdict, limits.settle(&mut leases, &ledger, &mut ticket, &outcome, now))
+        now.ticks = now.ticks + Duration::from_micros(10);
+        let source = [10, 1, 2, 3].into();
+        charge_and_settle(&limits, &mut leases, ledger, (principal, keys), source, now)
     });
 }
 

@@ -15,12 +15,16 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::rc::Rc;
 
+mod pipelined;
+
 const HELP: &str = "\
 bench bare-proxy: a reverse proxy without checks, one thread, SINGLE_ISSUER + DEFER_TASKRUN
 
   --listen ADDR     address to listen on (127.0.0.1:18081)
   --upstream ADDR   address to pass requests to (127.0.0.1:18080)
   --core N          pin to core N
+  --pipelined N     send the requests of all clients over N connections, several in one send
+                    (0: each on a connection of its own)
 ";
 
 /// Runs the command until it is killed.
@@ -31,6 +35,7 @@ pub fn main(mut args: Args) -> Result<(), String> {
     }
     let listen: SocketAddr = args.value("--listen", SocketAddr::from(([127, 0, 0, 1], 18081)))?;
     let upstream: SocketAddr = args.value("--upstream", SocketAddr::from(([127, 0, 0, 1], 18080)))?;
+    let lines: usize = args.value("--pipelined", 0)?;
     if let Some(core) = args.text("--core")? {
         let core = core.parse().map_err(|_| format!("--core: cannot read `{core}`"))?;
         sys::pin_to_core(core).map_err(|error| format!("cannot pin: {error}"))?;
@@ -45,16 +50,27 @@ pub fn main(mut args: Args) -> Result<(), String> {
         .uring_builder(ring)
         .build()
         .map_err(|error| format!("cannot set up io_uring: {error}"))?;
-    runtime.block_on(serve(listen, upstream)).map_err(|error| error.to_string())
+    runtime.block_on(serve(listen, upstream, lines)).map_err(|error| error.to_string())
 }
 
-async fn serve(listen: SocketAddr, upstream: SocketAddr) -> std::io::Result<()> {
+async fn serve(listen: SocketAddr, upstream: SocketAddr, lines: usize) -> std::io::Result<()> {
     let listener = TcpListener::bind_with_config(listen, &ListenerOpts::default().backlog(4096))?;
     let pool: Pool = Pool::default();
+    let mut shared = Vec::with_capacity(lines);
+    for _ in 0..lines {
+        let line = pipelined::open(upstream).await;
+        shared.push(line.ok_or(std::io::ErrorKind::ConnectionRefused)?);
+    }
+    let mut turn = 0;
     println!("bare-proxy: listening on {listen}");
     loop {
         let (client, _) = listener.accept().await?;
         client.set_nodelay(true)?;
+        if lines > 0 {
+            turn = (turn + 1) % lines;
+            monoio::spawn(pipelined::serve_client(client, shared[turn].clone()));
+            continue;
+        }
         let pool = pool.clone();
         monoio::spawn(async move {
             // Any end of a connection is a good end here.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub struct Load {
     binary: PathBuf,
-    core: usize,
+    core: Option<usize>,
     realtime: i32,
 }
 
@@ -35,6 +35,8 @@ pub struct Order {
     pub tool: String,
     /// Header lines to add, each `Name: value`.
     pub headers: Vec<String>,
+    /// Status 429 counts as refused, not as an error.
+    pub refusals: bool,
     /// Processes whose CPU time and memory to watch.
     pub watch: Vec<u32>,
 }
@@ -57,6 +59,10 @@ pub struct Outcome {
     pub requests: u64,
     /// Everything else.
     pub errors: u64,
+    /// Of these, requests that were due and could not be sent any more.
+    pub unsent: u64,
+    /// What came of all requests, warm-up included.
+    pub whole: Whole,
     /// The most frequent kind of error, with an example.
     pub fault: Option<String>,
     /// Right answers per second.
@@ -68,6 +74,17 @@ pub struct Outcome {
     /// CPU time of the load generator per request, in microseconds.
     pub own_us: f64,
     watched: Vec<Watched>,
+}
+
+/// What came of all requests that were ever sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Whole {
+    /// Right answers.
+    pub answered: u64,
+    /// Refusals, where they are expected.
+    pub refused: u64,
+    /// From the first request to the last answer, in seconds.
+    pub elapsed: f64,
 }
 
 /// What a watched process used while the requests were counted.
@@ -105,8 +122,9 @@ impl Outcome {
 }
 
 impl Load {
-    /// The load generator beside this program, to run on `core`.
-    pub fn find(core: usize) -> Result<Self, String> {
+    /// The load generator beside this program, to run on `core`, or wherever the system puts it.
+    pub fn find(core: impl Into<Option<usize>>) -> Result<Self, String> {
+        let core = core.into();
         let own = std::env::current_exe().map_err(|error| error.to_string())?;
         let binary = own.with_file_name("loadgen");
         match binary.is_file() {
@@ -189,6 +207,9 @@ fn arguments(order: &Order) -> Vec<String> {
     if let Some(rate) = order.rate {
         put("--rate", rate.to_string());
     }
+    if order.refusals {
+        put("--refusals", "status".to_string());
+    }
     for header in &order.headers {
         put("--header", header.clone());
     }
@@ -204,6 +225,12 @@ fn read_report(report: &str) -> Option<Outcome> {
     Some(Outcome {
         requests: report.get("requests")?.as_u64()?,
         errors: report.get("errors")?.as_u64()?,
+        unsent: count_of(&report, "unsent"),
+        whole: Whole {
+            answered: report.pointer("/whole/answered")?.as_u64()?,
+            refused: report.pointer("/whole/refused")?.as_u64()?,
+            elapsed: number("/whole/elapsed_s")?,
+        },
         fault: read_fault(&report),
         rps: number("/requests_per_s")?,
         // No latency and no cost per request when there was no right answer.
@@ -212,6 +239,13 @@ fn read_report(report: &str) -> Option<Outcome> {
         own_us: number("/loadgen/cpu_us_per_request").unwrap_or(0.0),
         watched: report.get("processes")?.as_array()?.iter().filter_map(read_watched).collect(),
     })
+}
+
+/// How many errors of a kind there were.
+fn count_of(report: &Value, kind: &str) -> u64 {
+    let kinds = report.get("error_kinds").and_then(Value::as_array);
+    let found = kinds.into_iter().flatten().find(|entry| entry.get("kind").is_some_and(|name| name == kind));
+    found.and_then(|entry| entry.get("count")?.as_u64()).unwrap_or(0)
 }
 
 fn read_fault(report: &Value) -> Option<String> {
@@ -237,12 +271,13 @@ const OVERTIME: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::read_report;
+    use super::{Whole, read_report};
 
     #[test]
     fn a_report_is_read_and_its_sum_of_processes_left_out() {
         let report = r#"{"requests":10,"errors":1,"requests_per_s":5.0,
-            "error_kinds":[{"kind":"rare","count":1,"example":"x"},{"kind":"often","count":9,"example":"y"}],
+            "whole":{"answered":12,"refused":3,"elapsed_s":2.5},
+            "error_kinds":[{"kind":"unsent","count":1,"example":"x"},{"kind":"often","count":9,"example":"y"}],
             "latency":{"p50_us":3.5,"p99_us":9.0},"loadgen":{"cpu_us_per_request":4.0},
             "processes":[
                 {"pid":7,"cpu_us_per_request":10.0,"memory_end":{"rss_peak_bytes":1048576}},
@@ -254,6 +289,7 @@ mod tests {
             (outcome.cpu_us(&[7]), outcome.cpu_us(&[7, 8]), outcome.rss_peak_mib(&[7, 8])),
             (10.0, 12.0, 2.0)
         );
+        assert_eq!((outcome.unsent, outcome.whole), (1, Whole { answered: 12, refused: 3, elapsed: 2.5 }));
         assert_eq!(outcome.fault.as_deref(), Some("often: y"));
         assert!(read_report("loadgen: no such server").is_none());
     }

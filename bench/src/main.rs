@@ -12,7 +12,9 @@ mod build;
 mod compare;
 mod footprint;
 mod host;
+mod limits;
 mod load;
+mod metrics;
 mod mock;
 mod noise;
 mod overload;
@@ -35,6 +37,7 @@ Usage: bench COMMAND [OPTIONS]
   compare      ringgate beside nginx, HAProxy, Envoy and others under the same load
   footprint    memory of an idle connection and of a held SSE stream
   syscalls     system calls, ring and socket operations per request
+  limits       three times what a limit lets through, and how much was let through
   overload     a server that becomes slow under load, drawn as a plot
   mock         a fast MCP Streamable HTTP upstream
   bare-proxy   the least a proxy can do on io_uring: the floor to compare with
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         "compare" => compare::main(args),
         "footprint" => footprint::main(args),
         "syscalls" => syscalls::main(args),
+        "limits" => limits::main(args),
         "overload" => overload::main(args),
         "spin" => noise::spin(),
         "mock" => mock::main(args),

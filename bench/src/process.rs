@@ -15,14 +15,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts `command` pinned to `core`; what it prints goes to `<directory>/<name>.log`.
-    pub fn start(name: &str, mut command: Command, core: usize, directory: &Path) -> Result<Self, String> {
+    /// Starts `command` pinned to `core`, if there is one; what it prints goes to `<directory>/<name>.log`.
+    pub fn start(
+        name: &str,
+        mut command: Command,
+        core: impl Into<Option<usize>>,
+        directory: &Path,
+    ) -> Result<Self, String> {
         let log = directory.join(format!("{name}.log"));
         let fail = |error: std::io::Error| format!("cannot start {name}: {error}");
         let output = File::create(&log).map_err(fail)?;
         let errors = output.try_clone().map_err(fail)?;
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
-        sys::own_session(&mut command, core).map_err(fail)?;
+        sys::own_session(&mut command, core.into()).map_err(fail)?;
         let child = command.spawn().map_err(fail)?;
         Ok(Self { name: name.to_string(), child, log })
     }

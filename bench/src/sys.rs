@@ -110,16 +110,19 @@ fn core_set(core: usize) -> io::Result<libc::cpu_set_t> {
 }
 
 /// Lets `command` start in a session of its own (so that all its processes can be found and
-/// weighed together), pinned to `core`, and end when the thread that starts it ends.
-pub fn own_session(command: &mut Command, core: usize) -> io::Result<()> {
-    let cores = core_set(core)?;
+/// weighed together), pinned to `core` if there is one, and end when the thread that starts it ends.
+pub fn own_session(command: &mut Command, core: Option<usize>) -> io::Result<()> {
+    let cores = core.map(core_set).transpose()?;
     // SAFETY: between fork and exec only setsid, prctl and sched_setaffinity are called, plain
     // system calls that touch no lock or heap, and `cores` was copied into the closure.
     unsafe {
         command.pre_exec(move || {
             check(libc::setsid())?;
             check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
-            check(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &cores))
+            match &cores {
+                Some(cores) => check(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), cores)),
+                None => Ok(()),
+            }
         });
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::connection::RefusalName;
 use crate::scenario::{HoldName, ScenarioName, WeightedSize};
 
 /// Load generator for MCP over HTTP/1.1. Every answer is checked to be the right one.
@@ -83,6 +84,10 @@ pub struct Args {
     #[arg(long, value_name = "TEXT")]
     pub expect_text: Option<String>,
 
+    /// Answers that say a limit was reached: counted apart, as refused, and neither right nor errors
+    #[arg(long, value_enum, value_name = "HOW", value_delimiter = ',')]
+    pub refusals: Vec<RefusalName>,
+
     /// A process to watch: its CPU time per request and its memory. Repeatable; counted together too
     #[arg(long = "pid", value_name = "PID")]
     pub pids: Vec<u32>,
@@ -124,6 +129,9 @@ Examples:
     loadgen --url http://127.0.0.1:8080/demo/mcp --scenario sse-hold -c 5000 --pid 4711
     loadgen --url http://127.0.0.1:8080/demo/mcp --scenario idle -c 5000 --pid 4711
   (The figure is growth since before the first connection, so give a fresh process some load first.)
+
+  Three times what a limit of 100/s lets through, and how much of it was let through:
+    loadgen --url http://127.0.0.1:8080/demo/mcp --rate 300 --duration 60s -w 0 --refusals status
 
   A quick check in a script: exits with 1 unless all of 1,000 answers are right:
     loadgen --url http://127.0.0.1:8080/demo/mcp -n 1000 -w 0 --expect-text hello \\

@@ -5,7 +5,7 @@ use crate::http::{Media, Piece, ResponseReader};
 use crate::requests::{Act, ID_DIGITS, PLAIN_TAIL, id_digits};
 use crate::sse::EventSplitter;
 use crate::sys::Socket;
-use crate::verify::{Message, check_message};
+use crate::verify::{Message, check_message, is_error_result};
 
 /// The longest answer (or single event) kept, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -60,13 +60,14 @@ pub struct Connection {
     reader: ResponseReader,
     events: EventSplitter,
     body_use: BodyUse,
-    outcome: Option<Result<(), Fault>>,
+    outcome: Option<Result<Judged, Fault>>,
 }
 
 /// What to do with a body, decided by its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyUse {
     Answer,
+    Refusal,
     Events,
     Held,
     Discard,
@@ -83,7 +84,7 @@ pub enum Taken {
         /// Whether the connection may carry another request.
         keep_alive: bool,
         /// Whether the answer is the right one.
-        outcome: Result<(), Fault>,
+        outcome: Result<Judged, Fault>,
     },
     /// The stream to be held has been opened.
     Opened,
@@ -98,6 +99,41 @@ pub struct Expectation<'a> {
     pub act: Act,
     /// Text that a right answer to a call contains.
     pub text: Option<&'a [u8]>,
+    /// Which answers to a call are refusals.
+    pub refusals: Refusals,
+}
+
+/// An answer without fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// What was asked for.
+    Right,
+    /// That a limit was reached.
+    Refused,
+}
+
+/// How a server says that a limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum RefusalName {
+    /// status 429 with a JSON-RPC error for the request's own id
+    Status,
+    /// a result whose isError is true
+    Result,
+}
+
+/// Which answers are refusals rather than errors, or right.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusals {
+    status: bool,
+    result: bool,
+}
+
+impl Refusals {
+    /// Those that are named.
+    pub fn named(names: &[RefusalName]) -> Self {
+        let named = |name| names.contains(&name);
+        Self { status: named(RefusalName::Status), result: named(RefusalName::Result) }
+    }
 }
 
 impl Connection {
@@ -204,7 +240,9 @@ impl Connection {
             Act::Initialized => head.status == 202,
             Act::Delete => (200..300).contains(&head.status),
         };
+        let refused = head.status == TOO_MANY_REQUESTS && expectation.refusals.status;
         self.body_use = match (expectation.act, head.media) {
+            (Act::Call, Media::Json) if refused => BodyUse::Refusal,
             _ if !right_status => BodyUse::Refused(Fault::Status(head.status)),
             (Act::Initialize | Act::Call, Media::Json) => BodyUse::Answer,
             (Act::Initialize | Act::Call, Media::EventStream) => BodyUse::Events,
@@ -231,15 +269,17 @@ impl Connection {
     ) -> Result<(), Fault> {
         match self.body_use {
             BodyUse::Discard => Ok(()),
-            BodyUse::Answer if self.reader.head().length == Some(piece.len() as u64) => {
+            BodyUse::Answer | BodyUse::Refusal if self.reader.head().length == Some(piece.len() as u64) => {
                 self.judge(piece, expectation);
                 Ok(())
             }
-            BodyUse::Answer | BodyUse::Refused(_) if self.body.len() + piece.len() <= ANSWER_BYTES_MAX => {
+            BodyUse::Answer | BodyUse::Refusal | BodyUse::Refused(_) => {
+                if self.body.len() + piece.len() > ANSWER_BYTES_MAX {
+                    return Err(Fault::TooLong);
+                }
                 self.body.extend_from_slice(piece);
                 Ok(())
             }
-            BodyUse::Answer | BodyUse::Refused(_) => Err(Fault::TooLong),
             BodyUse::Events | BodyUse::Held => self.take_events(piece, expectation, on_event),
         }
     }
@@ -288,13 +328,13 @@ impl Connection {
     }
 
     /// The verdict at the end of the body.
-    fn conclude(&mut self, expectation: Expectation<'_>) -> Result<(), Fault> {
+    fn conclude(&mut self, expectation: Expectation<'_>) -> Result<Judged, Fault> {
         match self.body_use {
-            BodyUse::Discard => Ok(()),
+            BodyUse::Discard => Ok(Judged::Right),
             BodyUse::Refused(fault) => Err(fault),
             BodyUse::Held => Err(Fault::EarlyClose),
             BodyUse::Events => self.outcome.unwrap_or(Err(Fault::NoAnswer)),
-            BodyUse::Answer => {
+            BodyUse::Answer | BodyUse::Refusal => {
                 if self.outcome.is_none() {
                     let body = std::mem::take(&mut self.body);
                     self.judge(&body, expectation);
@@ -308,8 +348,11 @@ impl Connection {
     }
 
     fn judge(&mut self, message: &[u8], expectation: Expectation<'_>) {
-        let judged = judge_message(message, &id_digits(self.id), expectation);
-        let outcome = judged.unwrap_or(Err(Fault::WrongId));
+        let id = id_digits(self.id);
+        let outcome = match self.body_use {
+            BodyUse::Refusal => judge_refusal(message, &id),
+            _ => judge_message(message, &id, expectation).unwrap_or(Err(Fault::WrongId)),
+        };
         if outcome.is_err() {
             self.keep_evidence(message);
         }
@@ -334,20 +377,34 @@ fn judge_message(
     message: &[u8],
     id: &[u8; ID_DIGITS],
     expectation: Expectation<'_>,
-) -> Option<Result<(), Fault>> {
+) -> Option<Result<Judged, Fault>> {
+    let is_call = expectation.act == Act::Call;
     Some(match check_message(message, id) {
         Message::FromServer => return None,
+        Message::Answer if is_call && expectation.refusals.result && is_error_result(message) => {
+            Ok(Judged::Refused)
+        }
         Message::Answer => match expectation.text {
-            Some(text) if expectation.act == Act::Call && memchr::memmem::find(message, text).is_none() => {
-                Err(Fault::WrongText)
-            }
-            _ => Ok(()),
+            Some(text) if is_call && memchr::memmem::find(message, text).is_none() => Err(Fault::WrongText),
+            _ => Ok(Judged::Right),
         },
         Message::WrongId => Err(Fault::WrongId),
         Message::RpcError(code) => Err(Fault::RpcError(code)),
         Message::Malformed => Err(Fault::MalformedJson),
     })
 }
+
+/// Judges what came with status 429.
+fn judge_refusal(message: &[u8], id: &[u8; ID_DIGITS]) -> Result<Judged, Fault> {
+    match check_message(message, id) {
+        Message::RpcError(_) => Ok(Judged::Refused),
+        Message::Answer => Err(Fault::Status(TOO_MANY_REQUESTS)),
+        Message::WrongId | Message::FromServer => Err(Fault::WrongId),
+        Message::Malformed => Err(Fault::MalformedJson),
+    }
+}
+
+const TOO_MANY_REQUESTS: u16 = 429;
 
 #[cfg(test)]
 mod tests;

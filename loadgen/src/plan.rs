@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::address::Target;
 use crate::cli::Args;
+use crate::connection::Refusals;
 use crate::requests::RequestWriter;
 use crate::scenario::Scenario;
 
@@ -48,6 +49,8 @@ pub struct Plan {
     pub spin: bool,
     /// Text a right answer contains.
     pub expect_text: Option<Vec<u8>>,
+    /// Which answers are refusals, not errors.
+    pub refusals: Refusals,
 }
 
 impl Plan {
@@ -85,6 +88,7 @@ impl Plan {
             timeout_ns: u64::try_from(args.timeout.as_nanos()).unwrap_or(u64::MAX).max(1_000_000),
             spin: args.spin,
             expect_text: args.expect_text.as_ref().map(|text| text.as_bytes().to_vec()),
+            refusals: Refusals::named(&args.refusals),
         })
     }
 

@@ -30,6 +30,10 @@ pub struct Report {
     pub requests: u64,
     /// The same per second.
     pub requests_per_s: f64,
+    /// Answers within the window that said a limit was reached, where `--refusals` names their kind.
+    pub refused: u64,
+    /// From the first request to the last answer, warm-up included.
+    pub whole: WholeReport,
     /// Latency of all counted requests that were due in the window.
     pub latency: Option<Latency>,
     /// Latency by request class, when there is more than one.
@@ -54,6 +58,17 @@ pub struct Report {
     pub loadgen: CpuReport,
     /// The cost of the watched processes.
     pub processes: Vec<ProcessReport>,
+}
+
+/// What came of all requests that were ever sent.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct WholeReport {
+    /// Right answers.
+    pub answered: u64,
+    /// Refusals.
+    pub refused: u64,
+    /// From the first request to the last answer: no admission lies outside of it.
+    pub elapsed_s: f64,
 }
 
 /// A distribution of times, in microseconds.
@@ -149,6 +164,12 @@ impl Report {
             window_s: span.seconds,
             requests: span.requests,
             requests_per_s: ratio(span.requests as f64, span.seconds).unwrap_or(0.0),
+            refused: span.refused,
+            whole: WholeReport {
+                answered: measured.whole.answered,
+                refused: measured.whole.refused,
+                elapsed_s: measured.whole.elapsed_ns as f64 / 1e9,
+            },
             latency: Latency::of(&total),
             classes: plan
                 .scenario
@@ -187,7 +208,7 @@ impl Report {
 
     /// Whether the run counts as a success: something was measured and errors stayed within bounds.
     pub fn is_success(&self, errors_max: u64) -> bool {
-        self.errors <= errors_max && (self.requests > 0 || self.latency.is_some())
+        self.errors <= errors_max && (self.requests > 0 || self.refused > 0 || self.latency.is_some())
     }
 
     /// The report as an aligned table for people.
@@ -213,6 +234,10 @@ impl Report {
         );
         table.line("window", &format!("{:.3} s", self.window_s));
         table.line("requests", &format!("{}  ({:.0}/s)", self.requests, self.requests_per_s));
+        if self.whole.refused > 0 {
+            let rate = ratio(self.refused as f64, self.window_s).unwrap_or(0.0);
+            table.line("refused", &format!("{}  ({rate:.0}/s)", self.refused));
+        }
         let [first, last] = self.open_connections;
         table.line(
             "connections",
@@ -338,15 +363,19 @@ impl CpuReport {
 struct Span {
     seconds: f64,
     requests: u64,
+    refused: u64,
     own_cpu_ns: u64,
 }
 
 impl Span {
     fn new(window: Option<&(Meters, Meters)>) -> Self {
-        let Some((first, last)) = window else { return Self { seconds: 0.0, requests: 0, own_cpu_ns: 0 } };
+        let Some((first, last)) = window else {
+            return Self { seconds: 0.0, requests: 0, refused: 0, own_cpu_ns: 0 };
+        };
         Self {
             seconds: last.at_ns.saturating_sub(first.at_ns) as f64 / 1e9,
             requests: last.answered.saturating_sub(first.answered),
+            refused: last.refused.saturating_sub(first.refused),
             own_cpu_ns: last.own_cpu_ns.saturating_sub(first.own_cpu_ns),
         }
     }

@@ -20,12 +20,25 @@ pub struct Measurement {
     pub workers: Vec<WorkerRecord>,
     /// The meters when measuring began and ended; `None` when the load never began.
     pub window: Option<(Meters, Meters)>,
+    /// Right answers, refusals and time from the first request to the last answer.
+    pub whole: Whole,
     /// Memory of the watched processes before any connection was made.
     pub memory_before: Vec<MemoryReading>,
     /// Events received on streams from start to end.
     pub events: u64,
     /// Connections opened again after the peer closed them between requests.
     pub reconnects: u64,
+}
+
+/// A run from its first request to its last answer, warm-up and what came after the window included.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whole {
+    /// Right answers.
+    pub answered: u64,
+    /// Refusals.
+    pub refused: u64,
+    /// Nanoseconds in which all of them were asked for and came.
+    pub elapsed_ns: u64,
 }
 
 /// All meters at one moment.
@@ -35,6 +48,8 @@ pub struct Meters {
     pub at_ns: u64,
     /// Right answers so far.
     pub answered: u64,
+    /// Refusals so far.
+    pub refused: u64,
     /// Connections that live.
     pub ready: u64,
     /// CPU time of this process so far.
@@ -194,11 +209,12 @@ impl<'a> Conductor<'a> {
         let cpu_ns = read_all(pids, process::cpu_ns)?;
         let (at_ns, own_cpu_ns) = (self.clock.now_ns(), sys::process_cpu_ns());
         let answered = self.sum(|counters| counters.answered.get());
+        let refused = self.sum(|counters| counters.refused.get());
         let ready = self.sum(|counters| counters.ready.get());
         if !begins {
             memory = read_all(pids, process::memory)?;
         }
-        Ok(Meters { at_ns, answered, ready, own_cpu_ns, cpu_ns, memory })
+        Ok(Meters { at_ns, answered, refused, ready, own_cpu_ns, cpu_ns, memory })
     }
 
     fn finish(
@@ -216,7 +232,13 @@ impl<'a> Conductor<'a> {
         }
         let sum = |of: fn(&Counters) -> u64| self.counters.iter().map(|counters| of(counters)).sum();
         let (events, reconnects) = (sum(|c| c.events.get()), sum(|c| c.reconnects.get()));
-        Ok(Measurement { workers, window, memory_before, events, reconnects })
+        let last_ns = workers.iter().map(|worker| worker.last_answer_ns).max().unwrap_or(0);
+        let whole = Whole {
+            answered: sum(|c| c.answered.get()),
+            refused: sum(|c| c.refused.get()),
+            elapsed_ns: last_ns.saturating_sub(self.timeline.moments().start_ns),
+        };
+        Ok(Measurement { workers, window, whole, memory_before, events, reconnects })
     }
 
     fn all_finished(&self) -> bool {

@@ -88,6 +88,8 @@ impl Default for Timeline {
 pub struct Counters {
     /// Right answers to counted requests.
     pub answered: Counter,
+    /// Counted requests that a limit refused.
+    pub refused: Counter,
     /// Faults of every kind.
     pub faults: Counter,
     /// Faults while connecting.

@@ -60,6 +60,22 @@ pub fn check_message(bytes: &[u8], id: &[u8]) -> Message {
     }
 }
 
+/// Whether a message that [`check_message`] found to be the answer is a result with `isError`.
+pub fn is_error_result(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<WithResult>(bytes).is_ok_and(|message| message.result.is_error)
+}
+
+#[derive(Deserialize)]
+struct WithResult {
+    result: ToolResult,
+}
+
+#[derive(Deserialize)]
+struct ToolResult {
+    #[serde(rename = "isError", default)]
+    is_error: bool,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +104,14 @@ mod tests {
         check(r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32020,"message":"m"}}"#, Message::WrongId);
         check(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{}}"#, Message::FromServer);
         check(r#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#, Message::FromServer);
+    }
+
+    #[test]
+    fn a_result_may_say_that_it_is_an_error() {
+        assert!(is_error_result(br#"{"jsonrpc":"2.0","id":1,"result":{"content":[],"isError":true}}"#));
+        for text in [r#"{"result":{"isError":false}}"#, r#"{"result":{"text":"\"isError\":true"}}"#, "{}"] {
+            assert!(!is_error_result(text.as_bytes()), "{text}");
+        }
     }
 
     #[test]

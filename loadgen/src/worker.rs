@@ -28,6 +28,8 @@ pub struct WorkerRecord {
     pub lateness: Histogram<u64>,
     /// Errors by kind.
     pub faults: FaultCounts,
+    /// When the last answer came, in nanoseconds of the run's clock; 0 without any.
+    pub last_answer_ns: u64,
     /// Request bytes sent and answer bytes received, from start to end.
     pub bytes_sent: u64,
     /// See `bytes_sent`.
@@ -125,6 +127,7 @@ impl Worker {
                 latencies,
                 lateness: new_histogram(),
                 faults: FaultCounts::default(),
+                last_answer_ns: 0,
                 bytes_sent: 0,
                 bytes_received: 0,
             },

@@ -179,16 +179,21 @@ fn flag_of(path: &str, servers: &[(String, String)]) -> String {
 }
 
 /// `ringgate check FILE`: writes the findings, or the [`warnings`] and one line about what will be served. Also runs the
-/// `tests` of the file, which nothing else does. Returns the exit code: 0 if the file is good, whatever there is to warn
+/// `tests` of the file, which nothing else does. `set_up` tells what else is wrong with what the file refers to. Returns the exit code: 0 if the file is good, whatever there is to warn
 /// of, 1 if it is not.
 ///
 /// # Errors
 /// Those of writing to `out`.
-pub fn run(path: &Path, out: &mut dyn Write) -> io::Result<u8> {
-    run_in(path, out, &System)
+pub fn run(path: &Path, out: &mut dyn Write, set_up: impl Fn(&Snapshot) -> Vec<String>) -> io::Result<u8> {
+    run_in(path, out, &System, &set_up)
 }
 
-fn run_in(path: &Path, out: &mut dyn Write, world: &dyn World) -> io::Result<u8> {
+fn run_in(
+    path: &Path,
+    out: &mut dyn Write,
+    world: &dyn World,
+    set_up: &dyn Fn(&Snapshot) -> Vec<String>,
+) -> io::Result<u8> {
     let (snapshot, file) = match load_from(path, 1, world) {
         Ok(checked) => checked,
         Err(findings) => {
@@ -198,6 +203,13 @@ fn run_in(path: &Path, out: &mut dyn Write, world: &dyn World) -> io::Result<u8>
             return Ok(1);
         }
     };
+    let faults = set_up(&snapshot);
+    if !faults.is_empty() {
+        for fault in &faults {
+            writeln!(out, "{}: {fault}", path.display())?;
+        }
+        return Ok(1);
+    }
     let mut failed = Findings::of(path.display().to_string());
     expectations::run(&file, &snapshot, &mut failed);
     let tests = file.tests.value.len();
@@ -246,9 +258,13 @@ pub fn summary(snapshot: &Snapshot) -> String {
         .iter()
         .take(SHOWN_MAX)
         .map(|server| {
-            let place = server.endpoints.first().map(|endpoint| match &endpoint.address {
-                Address::Tcp { host, port } => format!("{host}:{port}"),
-                Address::Unix(path) => format!("unix:{}", path.display()),
+            // With the path, since one that was not written means `/mcp`, and a query may hold a secret.
+            let place = server.endpoints.first().map(|endpoint| {
+                let path = endpoint.target.split('?').next().unwrap_or_default();
+                match &endpoint.address {
+                    Address::Tcp { host, port } => format!("{host}:{port}{path}"),
+                    Address::Unix(socket) => format!("unix:{}:{path}", socket.display()),
+                }
             });
             let more = match server.endpoints.len() {
                 0 | 1 => String::new(),

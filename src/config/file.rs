@@ -25,7 +25,7 @@ pub mod rate_limits;
 
 use access::{AccessSection, TestSection};
 use adaptive::{AdaptiveSection, PrioritySection};
-use authentication::AuthenticationSection;
+use authentication::{AuthenticationSection, ChallengeScopesSection};
 use credentials::{AssertionSection, CredentialsSection, IdentitySection};
 use outbound::OutboundSection;
 use rate_limits::RateLimitsSection;
@@ -115,14 +115,28 @@ section! {
 }
 
 section! {
-    /// TLS of a listener (1.2 and 1.3). Renewed files are taken over by a reload.
+    /// TLS of a listener (1.2 and 1.3). Give it `certificate` and `key`, or `certificates` when it has several names. Renewed
+    /// files are taken over.
     ListenerTlsSection {
         /// Certificate chain in PEM, the server's own first: a reference.
+        certificate: Reference = REFERENCE, optional;
+        /// Private key in PEM: a reference.
+        key: Reference = REFERENCE, optional;
+        /// Certificates to choose from by the server name that a client asks for (SNI): the first that has this name, else
+        /// the first that has `*.` and the rest of it, else the first of all.
+        certificates: Vec<At<CertificateSection>> = list(sub::<CertificateSection>(), 1, 256), optional;
+        /// Ask for client certificates, and serve only those that chain to these (PEM): a reference.
+        client_ca: Reference = REFERENCE, optional;
+    }
+}
+
+section! {
+    /// A certificate and its key.
+    CertificateSection {
+        /// Certificate chain in PEM, the server's own first: a reference. It is shown for its alternative names (DNS).
         certificate: Reference = REFERENCE, required;
         /// Private key in PEM: a reference.
         key: Reference = REFERENCE, required;
-        /// Ask for client certificates, and serve only those that chain to these (PEM): a reference.
-        client_ca: Reference = REFERENCE, optional;
     }
 }
 
@@ -200,6 +214,9 @@ section! {
         /// Scopes that every request to this server needs. Clients learn of them from the challenge and the metadata. Like
         /// `anonymous` and `audiences`, a mistake without `authentication`, which would make it do nothing.
         scopes: Vec<At<String>> = list(SCOPE, 0, 64), default "[]";
+        /// What clients are told to ask for to get these scopes and those of rules, where the authorization server wants other
+        /// names than it puts into tokens.
+        challenge_scopes: ChallengeScopesSection = sub::<ChallengeScopesSection>(), optional;
         /// Times that differ from `timeouts` for this server.
         timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";
         /// Send it only as many calls at once as it can take. When this is not given, all are sent.
@@ -251,6 +268,9 @@ section! {
         /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
         /// (502 past it). An event stream is filtered event by event instead.
         list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
+        /// Bytes of verified credentials that one worker remembers (16,384 of them at the most), with what they say and what was
+        /// exchanged for them. Past it the ones that were used longest ago are verified again when they are next shown.
+        credentials_bytes_max: usize = size(1 << 20, 1 << 30), default "64MiB";
     }
 }
 
@@ -263,7 +283,8 @@ section! {
         body: Duration = time(Ms(100), Minutes(60)), default "30s";
         /// How long a client connection may wait for its next request.
         keep_alive: Duration = time(Ms(100), Minutes(1440)), default "75s";
-        /// How long a client may take no byte of an answer that waits for it.
+        /// How long a peer may take no byte of what waits for it: a client of its answer, or a server of its request (then
+        /// 504). One that takes some now and then is slow, and is not cut by this.
         write: Duration = time(Ms(100), Minutes(60)), default "30s";
         /// Opening a connection to a server, TLS included.
         connect: Duration = CONNECT, default "5s";

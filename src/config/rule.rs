@@ -281,6 +281,9 @@ impl Rule for Flag {
     }
 }
 
+const LIST_FIX: &str =
+    "write a list: `[...]` around it, with commas between elements, or each on a line of its own after `- `";
+
 /// A list of values of one rule.
 pub struct List<R> {
     pub(super) item: R,
@@ -293,8 +296,15 @@ impl<R: Rule> Rule for List<R> {
 
     fn read(&self, node: &Node, place: &Place, findings: &mut Findings) -> Option<Self::Out> {
         let Value::List(nodes) = &node.value else {
-            let what = if matches!(node.value, Value::Map(_)) { "is not a list" } else { "is one value" };
-            findings.add(place, what, "write a list: each element on a line of its own after `- `");
+            let (what, fix) = match &node.value {
+                Value::Map(_) if self.item.nested().is_some() => (
+                    "is not a list but one section",
+                    "begin each section with `- `, or write `[{...}, {...}]`",
+                ),
+                Value::Map(_) => ("is not a list but has options below it", LIST_FIX),
+                _ => ("is one value", LIST_FIX),
+            };
+            findings.add(place, what, fix);
             return None;
         };
         if nodes.len() < self.min || nodes.len() > self.max {
@@ -379,13 +389,19 @@ impl<S: Section> Rule for Sub<S> {
             return Some(S::read(entries, place, findings));
         }
         let known: Vec<_> = S::options().iter().map(|option| format!("`{}`", option.name)).collect();
-        let what = match &node.value {
+        let known = known.join(", ");
+        let (what, fix) = match &node.value {
             Value::Text { text, quoted: false } if plain_kind(text) == Plain::Null => {
-                "has no options below it"
+                ("has no options below it", format!("give it options ({known}), or remove the key"))
             }
-            Value::Text { .. } | Value::List(_) | Value::Map(_) => "is not a section",
+            Value::Text { .. } => {
+                ("is not a section but one value", format!("write it as one of its options: {known}"))
+            }
+            Value::List(_) | Value::Map(_) => {
+                ("is not a section but a list", format!("write the list under one of its options: {known}"))
+            }
         };
-        findings.add(place, what, format!("give it options ({}), or remove the key", known.join(", ")));
+        findings.add(place, what, fix);
         None
     }
 

@@ -76,7 +76,10 @@ pub fn refuse_unknown(entries: &[Entry], options: &[&'static str], place: &Place
             findings.add(place, "has a key that is not an option", "remove it");
             continue;
         }
+        // `{address:127.0.0.1:80}` is one long key to YAML.
+        let glued = entry.key.split_once(':').filter(|(name, _)| options.contains(name));
         let fix = match (closest(&entry.key, options.iter().copied()), homes_of(&entry.key).as_slice()) {
+            _ if glued.is_some() => "put a blank after the colon".to_owned(),
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, [home, ..]) => format!("`{}` is an option of {home}", entry.key),
             (None, []) => format!("known here: {}", options.join(", ")),

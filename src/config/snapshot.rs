@@ -16,11 +16,15 @@ use crate::policy::authz::Rules;
 use crate::policy::propagate::{Assertion, Credentials, Signer};
 use crate::policy::rate_limit;
 
+pub use listener::{ListenAddress, Listener, ListenerTls, Network, ProxyProtocol, TlsIdentity};
 pub use origin::{HostPolicy, OriginPolicy};
 pub use route::{Route, RouteTable};
+pub use scopes::AskedScopes;
 
+mod listener;
 mod origin;
 mod route;
+mod scopes;
 
 /// Everything that was configured, compiled. See the module.
 #[derive(Debug, PartialEq)]
@@ -93,101 +97,6 @@ pub struct ServerId(pub u16);
 /// Index of an endpoint among all endpoints of its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointId(pub u16);
-
-/// One place where connections are accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Where.
-    pub address: ListenAddress,
-    /// Certificate and key, if TLS is spoken here.
-    pub tls: Option<ListenerTls>,
-    /// Whether the client's address comes from a PROXY protocol header.
-    pub proxy_protocol: ProxyProtocol,
-    /// Peers whose PROXY header is believed, as networks. Empty: every peer.
-    pub trusted_sources: Box<[Network]>,
-}
-
-/// Where a listener listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ListenAddress {
-    /// TCP.
-    Tcp(SocketAddr),
-    /// A Unix stream socket.
-    Unix {
-        /// File system path of the socket.
-        path: PathBuf,
-        /// Permission bits given to the socket; `None` leaves them to the umask.
-        mode: Option<u32>,
-    },
-}
-
-impl ListenAddress {
-    /// Whether only this machine can connect over TCP.
-    pub fn is_loopback(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().is_loopback(),
-            Self::Unix { .. } => false,
-        }
-    }
-}
-
-/// TLS of a listener: bytes that were checked to be PEM of the right kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenerTls {
-    /// Certificate chain in PEM, leaf first.
-    pub certificate: Box<[u8]>,
-    /// Private key in PEM.
-    pub key: Secret,
-    /// Certificates in PEM that client certificates must chain to, if they are asked for.
-    pub client_ca: Option<Box<[u8]>>,
-}
-
-/// An address block such as `10.0.0.0/8`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
-    /// The first address of the block.
-    pub address: std::net::IpAddr,
-    /// How many leading bits count.
-    pub prefix_bits: u8,
-}
-
-impl Network {
-    /// The address with every bit behind the prefix cleared.
-    pub fn first(&self) -> std::net::IpAddr {
-        use std::net::IpAddr::{V4, V6};
-        let kept = |width: u32| width - u32::from(self.prefix_bits).min(width);
-        match self.address {
-            V4(address) => V4((address.to_bits() & u32::MAX.checked_shl(kept(32)).unwrap_or(0)).into()),
-            V6(address) => V6((address.to_bits() & u128::MAX.checked_shl(kept(128)).unwrap_or(0)).into()),
-        }
-    }
-
-    /// Whether `address` is in the block. An IPv4-mapped IPv6 address counts as IPv4.
-    pub fn contains(&self, address: std::net::IpAddr) -> bool {
-        use std::net::IpAddr::{V4, V6};
-        let (ours, theirs, width) = match (self.address, address.to_canonical()) {
-            (V4(ours), V4(theirs)) => (u128::from(ours.to_bits()), u128::from(theirs.to_bits()), 32),
-            (V6(ours), V6(theirs)) => (ours.to_bits(), theirs.to_bits(), 128),
-            (V4(_), V6(_)) | (V6(_), V4(_)) => return false,
-        };
-        let shift = width - u32::from(self.prefix_bits).min(width);
-        ours.checked_shr(shift).unwrap_or(0) == theirs.checked_shr(shift).unwrap_or(0)
-    }
-}
-
-/// Whether connections begin with a PROXY protocol header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProxyProtocol {
-    /// They do not.
-    #[default]
-    Off,
-    /// Version 1, the text form.
-    V1,
-    /// Version 2, the binary form.
-    V2,
-    /// Either version.
-    Any,
-}
 
 /// The data workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -287,6 +196,8 @@ pub struct Limits {
     pub sse_event_bytes_max: usize,
     /// Bytes of an answer that is gathered to be filtered.
     pub list_bytes_max: usize,
+    /// Bytes of verified credentials that a worker remembers, and of what they say.
+    pub credentials_bytes_max: usize,
 }
 
 /// Bounds of times. `None` is no bound.
@@ -306,7 +217,7 @@ pub struct Timeouts {
     pub stream_idle: Option<Duration>,
     /// A whole exchange other than a GET stream.
     pub call: Option<Duration>,
-    /// How long a client may take no bytes of its answer.
+    /// How long a peer may take no bytes of what is sent to it.
     pub write: Duration,
     /// How long an idle upstream connection is kept.
     pub upstream_idle: Duration,
@@ -364,6 +275,8 @@ pub struct Protection {
     pub audiences: Box<[Box<str>]>,
     /// Scopes that every request needs, sorted.
     pub scopes: Box<[Box<str>]>,
+    /// What clients are told to ask for, to get these and those that rules name.
+    pub asked_scopes: AskedScopes,
     /// Where clients learn how to get a token: the URL of [`Protection::metadata`].
     pub metadata_url: Option<Box<str>>,
     /// The metadata document of RFC 9728, if there is an issuer that it can name.

@@ -208,9 +208,10 @@ pub fn scope(text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
-/// `auto`, a count, or a CPU list.
+/// `auto`, a count, or a CPU list, which has a `-` or a `,` in it.
 pub fn workers(text: &str) -> Result<Workers, Problem> {
-    let fix = "write `auto`, a number, or a CPU list such as `\"0-3,6\"`";
+    let fix =
+        "write `auto`, a number of workers, or a CPU list such as `\"0-3,6\"`; CPU 3 alone is `\"3-3\"`";
     let problem = |what: String| Problem::new(what, fix);
     if text == "auto" {
         return Ok(Workers::Auto);
@@ -224,9 +225,10 @@ pub fn workers(text: &str) -> Result<Workers, Problem> {
             .ok()
             .filter(|&count| usize::from(count) <= WORKERS_MAX)
             .and_then(NonZeroU16::new);
-        return count
-            .map(Workers::Count)
-            .ok_or_else(|| problem(format!("{} is not from 1 to {WORKERS_MAX}", shorten(text))));
+        // A number alone is always how many, also in quotes: were `"0"` a CPU, `"2"` would be one too.
+        return count.map(Workers::Count).ok_or_else(|| {
+            problem(format!("{}, how many workers to run, is not from 1 to {WORKERS_MAX}", shorten(text)))
+        });
     }
     let mut cpus = Vec::new();
     for range in text.split(',') {

@@ -51,7 +51,7 @@ pub fn show_duration(time: Duration) -> String {
     whole.map_or_else(|| "0s".to_owned(), |(name, unit)| format!("{}{name}", millis / u128::from(*unit)))
 }
 
-/// A hint for spellings that other programs take.
+/// A hint for spellings that other programs take. Of digits alone it is that of a duration: a count or a size needs no unit.
 pub fn hint(text: &str) -> &'static str {
     if text.contains('_') || text.contains(',') {
         "; only digits, without separators"
@@ -61,6 +61,8 @@ pub fn hint(text: &str) -> &'static str {
         "; no fractions, use a smaller unit"
     } else if text.ends_with(|char: char| char.is_ascii_alphabetic()) {
         "; units are B, KiB, MiB, GiB for sizes and ms, s, m, h for durations"
+    } else if (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        "; with its unit, ms, s, m or h, as in `30s`"
     } else {
         ""
     }

@@ -112,7 +112,8 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
             Ok(event) => event,
             Err(error) => {
                 let place = Place { spot: spot_of_marker(error.marker()), path: builder.path() };
-                builder.findings.add(&place, format!("is not YAML: {}", error.info()), SYNTAX_FIX);
+                let fix = if error.info().starts_with("tabs") { TABS_FIX } else { SYNTAX_FIX };
+                builder.findings.add(&place, format!("is not YAML: {}", error.info()), fix);
                 return None;
             }
         };
@@ -121,6 +122,7 @@ pub fn parse(text: &str, findings: &mut Findings) -> Option<Node> {
     Some(builder.root.unwrap_or(Node { spot: Spot { line: 1, column: 1 }, value: Value::Map(Vec::new()) }))
 }
 
+const TABS_FIX: &str = "indent with blanks instead of tabs; nothing after this line was checked";
 const SYNTAX_FIX: &str = "check the indentation, and put a value that has `: ` or ` #` in it or begins with one of \
      `[ { * & ! % @` in quotes; nothing after this line was checked";
 
@@ -348,6 +350,7 @@ mod tests {
             ("a: 1\n---\nb: 1\n", "f:2:1: a second YAML document"),
             ("? [a, b]\n: 1\n", "has a key that is not text"),
             ("a: [1, 2\nb: 3\n", "is not YAML"),
+            ("a:\n\t- b\n", "indent with blanks instead of tabs"),
             ("a: *\n", "is not YAML"),
             (&"[".repeat(100), "is nested too deep"),
         ] {

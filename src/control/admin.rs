@@ -12,6 +12,7 @@ use crate::base::Buf;
 use crate::config::snapshot::HostPolicy;
 use crate::io::{Accepted, Conn, Listen, Peer, uring};
 use crate::shared::Stage;
+use crate::telemetry::Counted;
 use crate::telemetry::prometheus::{self, Facts};
 use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
 use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_head};
@@ -156,8 +157,16 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         fetches: &control.fetches.all(),
         issuers: &keys::now(control),
         turned_away: control.shared.book.turned_away() as u64,
+        tokenizer: tokenizer(control),
     });
     Answer { status: 200, content_type: prometheus::CONTENT_TYPE, body }
+}
+
+fn tokenizer(control: &Control) -> prometheus::Tokenizer {
+    let counting = &control.shared.counting;
+    let counted = Counted { exchanges: counting.exchanges.sum(), tokens: counting.tokens.sum() };
+    let (ready, waiting_bytes) = (counting.is_ready(), counting.waiting_bytes() as u64);
+    prometheus::Tokenizer { ready, counted, waiting_bytes }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::aside::{self, Aside};
 use crate::config::Snapshot;
 use crate::config::snapshot::{Address, Endpoint, ListenerTls, Roots};
-use crate::io::tls::{TlsClient, TlsServer};
+use crate::io::tls::{Identity, TlsClient, TlsServer};
 use crate::link::Deployment;
 use crate::policy::authn::{Issuer, KeySet, KeySource};
 
@@ -106,8 +106,27 @@ fn endpoints(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Endpoint)> {
 }
 
 fn listener_set_up(index: usize, tls: &ListenerTls) -> Result<TlsServer, String> {
-    TlsServer::from_pem(&tls.certificate, tls.key.reveal(), tls.client_ca.as_deref())
+    let identities: Vec<_> = tls
+        .identities
+        .iter()
+        .map(|own| Identity { chain_pem: &own.certificate, key_pem: own.key.reveal(), names: &own.names })
+        .collect();
+    TlsServer::new(&identities, tls.client_ca.as_deref())
         .map_err(|what| format!("listeners[{index}].tls: {what}"))
+}
+
+/// What is wrong with the certificates and keys of a snapshot, with the option of each: what `ringgate check` can say
+/// besides the findings.
+pub fn tls_faults(snapshot: &Snapshot) -> Vec<String> {
+    let listeners = snapshot.listeners.iter().enumerate();
+    let listeners =
+        listeners.filter_map(|(index, listener)| listener_set_up(index, listener.tls.as_ref()?).err());
+    let endpoints =
+        endpoints(snapshot).filter_map(|(server, endpoint)| endpoint_set_up(server, endpoint).err());
+    let mut faults: Vec<_> = listeners.chain(endpoints).collect();
+    // The endpoints of a server share their set-up.
+    faults.dedup();
+    faults
 }
 
 fn endpoint_set_up(server: &str, endpoint: &Endpoint) -> Result<Option<TlsClient>, String> {

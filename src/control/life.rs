@@ -14,7 +14,7 @@ use super::counters::{Counters, Kind};
 use super::errands::Errands;
 use super::fetch::{Fault, Fetcher};
 use super::keys::Keeper;
-use super::{admin, deploy, errands, keys, rotation};
+use super::{admin, counting, deploy, errands, keys, rotation};
 use crate::base::Ticks;
 use crate::config::Snapshot;
 use crate::config::check::warnings;
@@ -104,6 +104,8 @@ pub struct Control {
     pub keys: Keeper,
     /// Errands under way.
     pub errands: Errands,
+    /// The thread that counts tokens was started.
+    pub counting: Cell<bool>,
     turns: Turns,
     fetcher: RefCell<Arc<Fetcher>>,
     reloading: Gate,
@@ -134,6 +136,7 @@ impl Control {
             fetches: Counters::default(),
             keys: Keeper::new(KeySet::parse),
             errands: Errands::default(),
+            counting: Cell::new(false),
             turns: Turns::default(),
             fetcher: RefCell::new(Arc::new(Fetcher::new(outbound))),
             reloading: Gate::default(),
@@ -151,6 +154,7 @@ impl Control {
         if let Some(listen) = admin {
             self.net.spawn(Box::pin(admin::serve(self.clone(), listen)));
         }
+        counting::start(&self);
         self.shared.stage.advance(Stage::Running);
         let heard = stop.heard().await.is_ok();
         let mut drain = pin!(self.drain());
@@ -185,6 +189,7 @@ impl Control {
             Ok(None) => {}
             Ok(Some(generation)) => {
                 self.reloads.set(self.reloads.get() + 1);
+                counting::start(self);
                 tracing::info!(generation, "configuration reloaded");
                 if what == Reload::All {
                     for warning in warnings(&self.shared.deployment.load().snapshot) {
@@ -194,7 +199,11 @@ impl Control {
             }
             Err(findings) => {
                 self.reloads_failed.set(self.reloads_failed.get() + 1);
-                tracing::error!(%findings, "configuration refused; the old one stays in force");
+                let findings = findings.to_string();
+                tracing::error!(
+                    findings = %findings.trim_end(),
+                    "configuration refused; the old one stays in force"
+                );
             }
         }
     }
@@ -388,8 +397,12 @@ mod tests {
         renewed.servers[0].headers = crate::base::Secret::new(*b"authorization: Bearer new\r\n");
         let mut broken = plain();
         broken.listeners[0].tls = Some(crate::config::snapshot::ListenerTls {
-            certificate: Box::default(),
-            key: crate::base::Secret::new(*b""),
+            identities: [crate::config::snapshot::TlsIdentity {
+                certificate: Box::default(),
+                key: crate::base::Secret::new(*b""),
+                names: Box::default(),
+            }]
+            .into(),
             client_ca: None,
         });
         Scene::play(plain(), vec![plain(), renewed, broken], async |scene| {

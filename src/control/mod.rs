@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod aside;
 pub mod counters;
+mod counting;
 pub mod deploy;
 pub mod errands;
 pub mod fetch;

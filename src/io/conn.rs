@@ -55,6 +55,16 @@ pub enum Direction {
 pub trait Hangup {
     /// Cuts `direction` at once. Does nothing when the connection is gone already.
     fn hang_up(&self, direction: Direction);
+
+    /// Cuts both directions so that the peer is told of a break and not of an end, where the transport can say so: a
+    /// reset on TCP, no close_notify on TLS. A Unix socket cannot.
+    fn break_off(&self) {
+        self.hang_up(Direction::Both);
+    }
+
+    /// Counts the bytes that the peer has taken of what was sent to it; only the difference of two counts means
+    /// anything. `None` where that is not known.
+    fn taken(&self) -> Option<i64>;
 }
 
 /// A buffer, and how many of its filled bytes are to be sent.

@@ -5,6 +5,7 @@
 //! `Conn`, and [`sim`] makes them from an in-memory network driven by a seed. The data plane never
 //! sees which.
 
+pub mod background;
 pub mod bell;
 pub mod conn;
 pub mod lane;

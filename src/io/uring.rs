@@ -1,6 +1,6 @@
 //! The real network: monoio on io_uring, or on epoll where io_uring is forbidden.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, RawFd};
@@ -90,10 +90,11 @@ where
 {
     let fd = stream.as_raw_fd();
     let (read, write) = stream.into_split();
-    let hangup = Rc::new(Descriptor { fd, _keep: read.0.clone() });
+    let sent = Rc::new(Cell::new(0));
+    let hangup = Rc::new(Descriptor { fd, sent: sent.clone(), _keep: read.0.clone() });
     Conn {
         reader: Reader::new(Lane::new(|port| read_loop(read, port))),
-        writer: Writer::new(Lane::new(|port| write_loop(write, port))),
+        writer: Writer::new(Lane::new(|port| write_loop(write, port, sent))),
         hangup,
         peer,
     }
@@ -110,7 +111,11 @@ async fn read_loop<T: AsyncReadRent>(mut half: OwnedReadHalf<T>, mut port: Port<
     }
 }
 
-async fn write_loop<T: AsyncWriteRent>(mut half: OwnedWriteHalf<T>, mut port: Port<Outgoing, WriteResult>) {
+async fn write_loop<T: AsyncWriteRent>(
+    mut half: OwnedWriteHalf<T>,
+    mut port: Port<Outgoing, WriteResult>,
+    all_sent: Rc<Cell<i64>>,
+) {
     loop {
         let Outgoing { mut buf, len } = port.next().await;
         let mut sent = 0;
@@ -120,7 +125,10 @@ async fn write_loop<T: AsyncWriteRent>(mut half: OwnedWriteHalf<T>, mut port: Po
             buf = window.buf;
             match written {
                 Ok(0) => result = Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => sent += count,
+                Ok(count) => {
+                    sent += count;
+                    all_sent.set(all_sent.get().wrapping_add_unsigned(count as u64));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => result = Err(error),
             }
@@ -178,6 +186,8 @@ unsafe impl IoBuf for Window {
 /// A descriptor that cannot be closed, and so reused, while this exists.
 struct Descriptor<T> {
     fd: RawFd,
+    /// Bytes that the kernel took over.
+    sent: Rc<Cell<i64>>,
     _keep: Rc<UnsafeCell<T>>,
 }
 
@@ -192,6 +202,26 @@ impl<T> Hangup for Descriptor<T> {
         };
         // The only failure is a connection that is gone already.
         let _ = socket2::SockRef::from(&fd).shutdown(how);
+    }
+
+    /// A TCP socket that is connected to nothing (connect(2), `AF_UNSPEC`) resets its connection.
+    fn break_off(&self) {
+        let nothing = libc::sockaddr { sa_family: libc::AF_UNSPEC as libc::sa_family_t, sa_data: [0; 14] };
+        // SAFETY: `_keep` keeps the descriptor open; the call reads the one address, of the size that it is told.
+        let failed =
+            unsafe { libc::connect(self.fd, &raw const nothing, size_of::<libc::sockaddr>() as u32) };
+        if failed != 0 {
+            self.hang_up(Direction::Both);
+        }
+    }
+
+    /// What the kernel took over, less what it still holds: on TCP what the peer's kernel has not acknowledged, and it
+    /// acknowledges no more than fits its buffer.
+    fn taken(&self) -> Option<i64> {
+        let mut held: libc::c_int = 0;
+        // SAFETY: `_keep` keeps the descriptor open; the call writes one `int` to where `held` is (tcp(7), unix(7)).
+        let failed = unsafe { libc::ioctl(self.fd, libc::TIOCOUTQ, &raw mut held) } != 0;
+        (!failed).then(|| self.sent.get().wrapping_sub(i64::from(held)))
     }
 }
 

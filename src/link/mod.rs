@@ -3,6 +3,8 @@
 //! `proxy` and `control` do not know each other. They share these types, through `shared`.
 #![forbid(unsafe_code)]
 
+mod counting;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,11 +14,13 @@ use crate::io::Accepted;
 use crate::io::bell::Bell;
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::policy::authn::KeySet;
-use crate::policy::rate_limit;
+use crate::policy::rate_limit::{self, Leases, Limits};
 use crate::policy::session::SessionKey;
 use crate::shared::ledger::Book;
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
 use crate::telemetry::{HotKey, WorkerStats};
+
+pub use counting::{Count, Counting};
 
 /// A snapshot with what only control can add to it: addresses (DNS blocks) and TLS set-ups (parsing keys
 /// takes long). Replaced as a whole.
@@ -137,4 +141,14 @@ pub struct Shared {
     pub orders: Mailbox<Order>,
     /// Wakes control when there is an errand.
     pub orders_bell: Bell,
+    /// What is counted beside the workers.
+    pub counting: Counting,
+}
+
+/// Tells the operator of budgets that run out.
+pub fn note_alerts(limits: &Limits, leases: &mut Leases) {
+    leases.take_alerts(|alert| {
+        let limit = limits.list().get(usize::from(alert.limit)).map_or("", |limit| &limit.name);
+        tracing::warn!(limit, percent = alert.percent, "a budget is used up so far");
+    });
 }

@@ -92,6 +92,14 @@ impl Principal {
         bytes
     }
 
+    /// About how many bytes of memory it takes.
+    pub fn bytes(&self) -> usize {
+        let named = [&self.agent, &self.user, &self.tenant, &self.credential];
+        let texts = named.into_iter().flatten().chain(&self.roles).chain(&self.scopes);
+        let texts: usize = texts.map(|text| size_of_val(text) + text.len()).sum();
+        size_of::<Self>() + self.issuer.len() + texts + bytes_below(&self.claims)
+    }
+
     /// Whether it has this role.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.binary_search_by(|own| (**own).cmp(role)).is_ok()
@@ -100,6 +108,20 @@ impl Principal {
     /// Whether its token has this scope.
     pub fn has_scope(&self, scope: &str) -> bool {
         self.scopes.binary_search_by(|own| (**own).cmp(scope)).is_ok()
+    }
+}
+
+/// About how many bytes hang on a value.
+fn bytes_below(value: &Json) -> usize {
+    let whole = |value: &Json| size_of::<Json>() + bytes_below(value);
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        Json::String(text) => text.len(),
+        Json::Array(list) => list.iter().map(whole).sum(),
+        // Nodes of a map have room for more than is in them.
+        Json::Object(map) => {
+            map.iter().map(|(key, value)| 2 * (size_of::<String>() + whole(value)) + key.len()).sum()
+        }
     }
 }
 

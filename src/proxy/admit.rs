@@ -17,7 +17,7 @@ use crate::config::snapshot::{Limits, Route, ServerId, Transport};
 use crate::link::Errand;
 use crate::policy::adaptive::ToolKey;
 use crate::policy::listing::Keep;
-use crate::policy::rate_limit::Ticket;
+use crate::policy::rate_limit::{Ticket, Transcript};
 use crate::telemetry::Kind;
 use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
@@ -33,11 +33,13 @@ mod message;
 mod permit;
 mod refuser;
 mod shown;
+mod unread;
 
 pub use identify::Brought;
 use identify::Stop;
 use permit::Ask;
 use refuser::Refuser;
+pub use unread::{UNREAD_BYTES_MAX, Unread};
 
 /// What is to be done with the bytes in the inbox.
 pub enum Admission {
@@ -96,6 +98,8 @@ pub struct Forward {
     pub ticket: Option<Box<Ticket>>,
     /// Tokens of its arguments, where they are counted.
     pub tokens: u64,
+    /// Its arguments, where a tokenizer is to count them.
+    pub transcript: Option<Box<Transcript>>,
     /// Stands for the tool that is called, or the method.
     pub tool: ToolKey,
     /// Bytes of its body.
@@ -120,6 +124,8 @@ pub struct Refusal {
     pub close: bool,
     /// Bytes of the inbox that it answers.
     pub request_len: usize,
+    /// And what follows them of the same request, to be thrown away if the connection goes on.
+    pub unread: Option<Unread>,
     /// The server, if the path led to one.
     pub server: Option<ServerId>,
     /// What it was.
@@ -168,11 +174,17 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     };
     refuser.head_only = head.method == Method::Head;
     let last = !head.keep_alive || worker.is_draining() || client.watch.is_deaf();
-    refuser.close = last || head.framing != BodyFraming::None;
+    // Of a body that was begun to be unwrapped, the rest cannot be told.
+    let waits = head.expect_continue && !client.continued;
+    refuser.unread = Unread::of(&head, waits).filter(|_| client.chunked.is_none());
+    refuser.close = last || (head.framing != BodyFraming::None && refuser.unread.is_none());
     refuser.request_len = head.head_len;
     let route = check_target(live, &head, &mut refuser)?;
+    if !client.trust.holds(live, worker.wall()) {
+        return Err(identify::untrusted(worker, &mut refuser, &route.server.protection));
+    }
     client.brought.keep_only(&live.deployment.snapshot);
-    let certificate = client.certificate.as_deref();
+    let certificate = client.trust.certificate();
     let caller = if head.method == Method::Options {
         // A preflight shows no credential (Fetch, CORS protocol), and nothing else is served here by OPTIONS.
         None
@@ -199,6 +211,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let body_len = match body_len(&head, client, limits.body_bytes_max, &refuser)? {
         BodyLen::Known(length) => length,
         BodyLen::Unwrap => {
+            client.brought.bind(live, caller.as_ref());
             if head.expect_continue && !client.continued {
                 return Ok(Judged::Admission(Admission::More {
                     total: 0,
@@ -211,10 +224,12 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     };
     let total = head.head_len + body_len;
     if client.inbox.len() < total {
+        client.brought.bind(live, caller.as_ref());
         let send_continue = head.expect_continue && !client.continued;
         return Ok(Judged::Admission(Admission::More { total, in_body: true, send_continue }));
     }
     refuser.request_len = total;
+    refuser.unread = None;
     refuser.close = last;
     let source = permit::source(client.peer);
     let ask = caller.as_deref().map(|caller| Ask {
@@ -230,17 +245,23 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let (verdict, message) = message::judge(&client.inbox, &request, ask, &mut refuser)?;
     let shown = match shown::to_server(worker, live, caller.as_deref(), &mut client.brought, route.server) {
         Ok(shown) => shown,
-        Err(shown::Stop::Wait(errand)) => return Ok(Judged::Admission(Admission::Wait(errand))),
+        Err(shown::Stop::Wait(errand)) => {
+            client.brought.bind(live, caller.as_ref());
+            return Ok(Judged::Admission(Admission::Wait(errand)));
+        }
         Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
         Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
     };
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
         .map_err(|reply| refuser.refuse(reply))?;
     forward.close = last;
+    if verdict.endless {
+        forward.ends = forward.ends.min(client.trust.end(worker, now));
+    }
     if let Some(ask) = &ask {
         let message = message.as_ref().map(|(message, body)| (message, *body));
         let taken = charge::charge(ask, &request, &verdict, message, now, &refuser)?;
-        (forward.ticket, forward.tokens) = (taken.ticket, taken.tokens);
+        (forward.ticket, forward.tokens, forward.transcript) = (taken.ticket, taken.tokens, taken.transcript);
     }
     if let Some(caller) = caller.as_ref().filter(|_| verdict.lists) {
         forward.filter = permit::keeper(worker, live, caller, route.server, source);
@@ -379,7 +400,7 @@ fn body_len(
 }
 
 fn too_large() -> Reply<'static> {
-    Reply::status(413, "the body is larger than limits.body_bytes_max").closing()
+    Reply::status(413, "the body is larger than limits.body_bytes_max")
 }
 
 /// Unwraps what has come of a chunked body. `true` when it is whole: then head and payload stand together

@@ -88,19 +88,41 @@ struct Entry {
     credential: Secret,
     caller: Rc<Caller>,
     until: u64,
+    /// Bytes of credential and principal.
+    bytes: usize,
 }
 
 impl Entry {
     fn is(&self, place: Place, server: ServerId, credential: &[u8]) -> bool {
         self.place == place && self.server == server && same(self.credential.reveal(), credential)
     }
+
+    /// About how many bytes of memory it takes, with what was derived from it.
+    fn weight(&self) -> usize {
+        let granted = |held: &RefCell<Option<Granted>>| {
+            held.borrow().as_ref().map_or(0, |granted| granted.line.reveal().len())
+        };
+        let subject = self.caller.subject.as_ref().map_or(0, |subject| subject.reveal().len());
+        self.bytes + subject + granted(&self.caller.token) + granted(&self.caller.assertion)
+    }
+}
+
+/// A map takes up to this many bytes for an entry besides what hangs on it: it is at least 7/16 full.
+const ENTRY_BYTES: usize = (size_of::<(u64, Entry)>() + 1) * 16 / 7 + size_of::<Caller>();
+
+/// Entries that become old together, and what they weigh.
+#[derive(Default)]
+struct Generation {
+    entries: HashMap<u64, Entry>,
+    bytes: usize,
 }
 
 /// The credentials that one worker remembers.
-#[derive(Default)]
 pub struct Callers {
-    young: RefCell<HashMap<u64, Entry>>,
-    old: RefCell<HashMap<u64, Entry>>,
+    young: RefCell<Generation>,
+    old: RefCell<Generation>,
+    /// Bytes of each generation.
+    bytes_max: usize,
     refusals: Refusals,
     /// Keyed, so that nobody chooses credentials that fall on one place.
     hasher: RandomState,
@@ -113,17 +135,32 @@ pub struct Callers {
 }
 
 impl Callers {
+    /// A memory of nobody, for so many bytes of credentials and what they say.
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            young: RefCell::default(),
+            old: RefCell::default(),
+            bytes_max: bytes_max / 2,
+            refusals: Refusals::default(),
+            hasher: RandomState::new(),
+            anonymous: RefCell::default(),
+            grants: RefCell::default(),
+            server_tokens: RefCell::default(),
+            hits: Cell::default(),
+        }
+    }
+
     /// Who shows this credential to this server, if that is known.
     pub fn find(&self, place: Place, server: ServerId, credential: &[u8], now: u64) -> Option<Rc<Caller>> {
         let key = self.key(place, server, credential);
-        if let Some(entry) = self.young.borrow().get(&key) {
+        if let Some(entry) = self.young.borrow().entries.get(&key) {
             let found = entry.until > now && entry.is(place, server, credential);
             return found.then(|| {
                 self.hits.set(self.hits.get() + 1);
                 entry.caller.clone()
             });
         }
-        let old = self.old.borrow_mut().remove(&key)?;
+        let old = self.old.borrow_mut().entries.remove(&key)?;
         let found = (old.until > now && old.is(place, server, credential)).then(|| old.caller.clone());
         self.keep(key, old);
         found
@@ -136,6 +173,7 @@ impl Callers {
             place,
             server,
             credential: Secret::new(credential),
+            bytes: ENTRY_BYTES + credential.len() + caller.identity.len() + caller.principal.bytes(),
             caller,
             until: end.min(now + REMEMBERED),
         };
@@ -177,11 +215,24 @@ impl Callers {
     }
 
     fn keep(&self, key: u64, entry: Entry) {
+        let bytes = entry.weight();
+        if bytes > self.bytes_max {
+            return;
+        }
         let mut young = self.young.borrow_mut();
-        if young.len() >= GENERATION && !young.contains_key(&key) {
+        let is_full = young.entries.len() >= GENERATION && !young.entries.contains_key(&key);
+        if is_full || young.bytes + bytes > self.bytes_max {
             *self.old.borrow_mut() = std::mem::take(&mut *young);
         }
-        young.insert(key, entry);
+        young.bytes += bytes;
+        if let Some(before) = young.entries.insert(key, entry) {
+            young.bytes = young.bytes.saturating_sub(before.weight());
+        }
+    }
+
+    /// Notes that so many bytes more are kept with a caller that is remembered.
+    pub fn note_kept(&self, bytes: usize) {
+        self.young.borrow_mut().bytes += bytes;
     }
 
     fn key(&self, place: Place, server: ServerId, credential: &[u8]) -> u64 {
@@ -281,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_credential_is_known_only_as_it_was_verified() {
-        let callers = Callers::default();
+        let callers = Callers::new(64 << 20);
         let (token, server) = (b"header.claims.signature".as_slice(), ServerId(3));
         callers.remember(Place::Bearer, server, token, caller(Some(2_000)), 1_000);
         assert!(callers.find(Place::Bearer, server, token, 1_000).is_some());
@@ -293,7 +344,7 @@ mod tests {
 
     #[test]
     fn only_the_whole_credential_counts_where_its_end_is_that_of_another() {
-        let callers = Callers::default();
+        let callers = Callers::new(64 << 20);
         let one = [vec![b'a'; 100], vec![b'z'; HASHED_BYTES]].concat();
         let other = [vec![b'b'; 100], vec![b'z'; HASHED_BYTES]].concat();
         callers.remember(Place::Bearer, ServerId(0), &one, caller(None), 1_000);
@@ -303,7 +354,7 @@ mod tests {
 
     #[test]
     fn nothing_is_known_past_the_end_of_the_credential_or_of_memory() {
-        let callers = Callers::default();
+        let callers = Callers::new(64 << 20);
         let server = ServerId(0);
         callers.remember(Place::Bearer, server, b"soon over", caller(Some(1_010)), 1_000);
         callers.remember(Place::Bearer, server, b"lasting", caller(None), 1_000);
@@ -317,7 +368,7 @@ mod tests {
 
     #[test]
     fn the_number_of_remembered_credentials_is_bounded_and_those_in_use_stay() {
-        let callers = Callers::default();
+        let callers = Callers::new(64 << 20);
         let server = ServerId(0);
         callers.remember(Place::Bearer, server, b"busy", caller(None), 1_000);
         for number in 0..3 * GENERATION {
@@ -325,13 +376,48 @@ mod tests {
             callers.remember(Place::Bearer, server, token.as_bytes(), caller(None), 1_000);
             assert!(callers.find(Place::Bearer, server, b"busy", 1_000).is_some(), "after {number}");
         }
-        assert!(callers.young.borrow().len() + callers.old.borrow().len() <= 2 * GENERATION);
+        assert!(callers.young.borrow().entries.len() + callers.old.borrow().entries.len() <= 2 * GENERATION);
         assert!(callers.find(Place::Bearer, server, b"token 0", 1_000).is_none());
     }
 
     #[test]
+    fn the_bytes_of_remembered_credentials_are_bounded_and_those_in_use_stay() {
+        let (bytes_max, server) = (1 << 20, ServerId(0));
+        let callers = Callers::new(bytes_max);
+        let held = || {
+            let weigh =
+                |generation: &Generation| generation.entries.values().map(Entry::weight).sum::<usize>();
+            let (young, old) = (callers.young.borrow(), callers.old.borrow());
+            assert!(weigh(&young) <= young.bytes, "what is counted is what is there, or more");
+            weigh(&young) + weigh(&old)
+        };
+        let token = |number: usize| format!("{number:>016384}").into_bytes();
+        callers.remember(Place::Bearer, server, b"busy", caller(None), 1_000);
+        for number in 0..200 {
+            let caller = caller(None);
+            callers.remember(Place::Bearer, server, &token(number), caller.clone(), 1_000);
+            assert!(callers.find(Place::Bearer, server, &token(number), 1_000).is_some());
+            // An exchanged token is kept with its caller.
+            let granted = Granted { line: Secret::new(vec![b'x'; 4 << 10]), since: 1_000, until: 2_000 };
+            callers.note_kept(granted.line.reveal().len());
+            *caller.token.borrow_mut() = Some(granted);
+            assert!(callers.find(Place::Bearer, server, b"busy", 1_000).is_some(), "after {number}");
+            assert!(held() <= bytes_max + (4 << 10), "{} after {number}", held());
+        }
+        assert!(held() > bytes_max / 4, "the memory is used");
+        assert!(callers.find(Place::Bearer, server, &token(0), 1_000).is_none());
+        // What alone is more than may be kept is verified each time.
+        let mut large = Principal::anonymous([]);
+        large.claims = serde_json::Value::from(vec![0; bytes_max / size_of::<serde_json::Value>()]);
+        let large = Rc::new(Caller { principal: Rc::new(large), ..Rc::into_inner(caller(None)).unwrap() });
+        callers.remember(Place::Bearer, server, b"large", large, 1_000);
+        assert!(callers.find(Place::Bearer, server, b"large", 1_000).is_none());
+        assert!(callers.find(Place::Bearer, server, b"busy", 1_000).is_some());
+    }
+
+    #[test]
     fn a_refusal_is_remembered_for_what_was_shown_and_where_and_only_for_a_moment() {
-        let callers = Callers::default();
+        let callers = Callers::new(64 << 20);
         let (server, until) = (ServerId(0), 1_000 + REFUSED_REMEMBERED);
         let one = [vec![b'a'; 100], vec![b'z'; HASHED_BYTES]].concat();
         let other = [vec![b'b'; 100], vec![b'z'; HASHED_BYTES]].concat();
@@ -350,7 +436,7 @@ mod tests {
 
     #[test]
     fn the_number_of_remembered_refusals_is_bounded_and_the_newest_stay() {
-        let callers = Callers::default();
+        let callers = Callers::new(64 << 20);
         let server = ServerId(0);
         let token = |number: usize| format!("token {number}").into_bytes();
         for number in 0..3 * refusals::GENERATION {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::trust::Trust;
 use super::watch::Guard;
 use super::worker::Worker;
 use crate::base::buffer::CLASSES;
@@ -15,6 +16,12 @@ const READ_BYTES: usize = CLASSES[0];
 
 /// A client that sends large requests gets reads up to this size, while it is busy.
 const READ_BYTES_BUSY_MAX: usize = 80 << 10;
+
+/// What a client sends while its request is served is read ahead up to here, and at most one read beyond.
+const AHEAD_BYTES_MAX: usize = CLASSES[1];
+
+/// While a request waits for control no more is read than this.
+const PARKED_BYTES_MAX: usize = 64 << 10;
 
 /// A client is busy when its requests come closer together than this.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -31,8 +38,8 @@ pub struct Client {
     pub hangup: Rc<dyn Hangup>,
     /// Who it is: the peer, or whom the PROXY header names.
     pub peer: Peer,
-    /// The certificate that TLS has verified, in DER.
-    pub certificate: Option<Box<[u8]>>,
+    /// What TLS has made sure of.
+    pub trust: Trust,
     /// What errands have brought for the request in the inbox.
     pub brought: super::admit::Brought,
     /// The request being read or served, from its first byte, and what came behind it.
@@ -60,7 +67,7 @@ impl Client {
             watch,
             hangup: conn.hangup,
             peer,
-            certificate: None,
+            trust: Trust::none(),
             brought: Default::default(),
             inbox: already_read,
             scan: HeadScan::new(),
@@ -84,34 +91,60 @@ impl Client {
             self.make_room(worker, total);
             self.reader.arm(std::mem::replace(&mut self.inbox, Buf::none()));
         }
-        let (result, buf) = self.reader.read().await;
+        let read = self.reader.read().await;
+        self.take_in(worker, read)
+    }
+
+    /// Keeps a read armed while an exchange runs, to see the client go. A client that pipelines is read ahead for
+    /// that, up to [`AHEAD_BYTES_MAX`]: what it sends beyond that is read as it is served, and hides its end.
+    pub fn watch_for_end(&mut self, worker: &Worker) {
+        // The end that it would read is this side's own, made while the request was on its way.
+        if self.watch.is_deaf() || self.gone || self.reader.is_armed() {
+            return;
+        }
+        if self.ahead.as_ref().is_none_or(|ahead| ahead.len() < AHEAD_BYTES_MAX) {
+            self.reader.arm(worker.take_buf(self.read_bytes));
+        }
+    }
+
+    /// Keeps a read armed while the request in the inbox waits for control, to see the client go. What it sends meanwhile
+    /// (the rest of its request) is read up to a bound; a client that has sent so much and then goes is missed only when
+    /// the wait is over.
+    pub fn watch_while_parked(&mut self, worker: &Worker) {
+        if let Some(ahead) = self.ahead.take() {
+            self.merge(worker, ahead);
+        }
+        if !self.watch.is_deaf() && !self.reader.is_armed() && self.inbox.len() < PARKED_BYTES_MAX {
+            self.reader.arm(worker.take_buf(READ_BYTES));
+        }
+    }
+
+    /// Adds to the inbox what the armed read brought. `false` at the end of the stream, and then [`Client::gone`] is set.
+    pub fn take_in(&mut self, worker: &Worker, (result, buf): crate::io::conn::ReadResult) -> bool {
         let more = matches!(result, Ok(count) if count > 0);
         self.merge(worker, buf);
         self.gone |= !more;
         more
     }
 
-    /// Keeps a read armed while an exchange runs, to see the client go. Not if the next request is here
-    /// already: a client that pipelines is there, and is read no faster than it is served.
-    pub fn watch_for_end(&mut self, worker: &Worker, request_len: usize) {
-        // The end that it would read is this side's own, made while the request was on its way.
-        if self.watch.is_deaf() {
-            return;
-        }
-        if !self.gone && !self.reader.is_armed() && self.ahead.is_none() && self.inbox.len() == request_len {
-            self.reader.arm(worker.take_buf(self.read_bytes));
-        }
-    }
-
-    /// Takes note of what the armed read brought during an exchange.
+    /// Takes note of what the armed read brought during an exchange, and reads on as far as it may.
     pub fn note_read(&mut self, worker: &Worker, (result, buf): crate::io::conn::ReadResult) {
-        match result {
-            Ok(count) if count > 0 => self.ahead = Some(buf),
-            Ok(_) | Err(_) => {
-                self.gone = true;
+        self.gone |= !matches!(result, Ok(1..));
+        match self.ahead.take() {
+            ahead if buf.is_empty() => {
+                self.ahead = ahead;
                 worker.give_buf(buf);
             }
+            None => self.ahead = Some(buf),
+            Some(ahead) => self.ahead = Some(joined(worker, ahead, buf)),
         }
+        self.watch_for_end(worker);
+    }
+
+    /// Whether bytes are here that were not served: what a client has sent before it left is served all the same,
+    /// unless it left the exchange before.
+    pub fn has_unserved(&self) -> bool {
+        !self.inbox.is_empty() || self.has_read_ahead()
     }
 
     /// Whether bytes of a next request came during the last exchange.
@@ -175,4 +208,18 @@ impl Client {
         debug_assert!(fits);
         worker.give_buf(buf);
     }
+}
+
+/// The bytes of both, in the first buffer or a larger one.
+fn joined(worker: &Worker, mut first: Buf, second: Buf) -> Buf {
+    if first.free() < second.len() {
+        let mut larger = worker.take_buf((first.len() + second.len()).max(AHEAD_BYTES_MAX));
+        let fits = larger.append(first.filled());
+        debug_assert!(fits, "the buffer was asked for by more than this length");
+        worker.give_buf(std::mem::replace(&mut first, larger));
+    }
+    let fits = first.append(second.filled());
+    debug_assert!(fits, "room was made for it");
+    worker.give_buf(second);
+    first
 }

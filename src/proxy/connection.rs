@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::admit::{self, Admission, Refusal};
+use super::admit::{self, Admission, Refusal, UNREAD_BYTES_MAX, Unread};
 use super::client::Client;
 use super::errands;
 use super::exchange::{Exchange, handle_exchange};
@@ -22,6 +22,11 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 const LINGER: Duration = Duration::from_secs(2);
 /// And so many bytes at the most.
 const LINGER_BYTES: usize = 256 << 10;
+
+/// The body of a refused request is thrown away if it comes within this time; else the connection ends.
+const DROP: Duration = Duration::from_secs(2);
+/// It is read in pieces of this size.
+const DROP_READ_BYTES: usize = 16 << 10;
 
 /// Whether the connection serves another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +51,7 @@ pub async fn serve_connection(worker: &Rc<Worker>, client: &mut Client) {
             Some(Admission::More { .. } | Admission::Wait(_)) | None => Next::Drop,
         };
         match next {
-            Next::Keep if !client.gone => {}
+            Next::Keep if !client.gone || client.has_unserved() => {}
             Next::Close => return Box::pin(linger(worker, client)).await,
             Next::Keep | Next::Drop => return,
         }
@@ -82,7 +87,7 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
                 Admission::Wait(errand) => {
                     // The request is here; what follows is the issuer's time, which control bounds.
                     client.watch.rest();
-                    let answer = Box::pin(errands::run(worker, &live, errand.clone(), client.peer)).await;
+                    let answer = Box::pin(errands::run(worker, &live, errand.clone(), client)).await?;
                     client.brought.note(&errand, answer, &live.deployment.snapshot);
                     continue;
                 }
@@ -116,6 +121,7 @@ fn timed_out(worker: &Worker) -> Refusal {
         status: 408,
         close: true,
         request_len: usize::MAX,
+        unread: None,
         server: None,
         kind: Kind::Unknown,
     }
@@ -131,7 +137,7 @@ async fn send_100(worker: &Worker, client: &mut Client) -> bool {
 
 /// Sends the gateway's own answer.
 async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next {
-    let Refusal { buf, status, close, request_len, server, kind } = refusal;
+    let Refusal { buf, status, close, request_len, unread, server, kind } = refusal;
     let started = worker.net.now();
     let length = buf.len();
     // An answer sent under a read that was cut still goes out: only reads end at a deadline.
@@ -157,8 +163,30 @@ async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next 
     match (sent, close) {
         (false, _) => Next::Drop,
         (true, true) => Next::Close,
-        (true, false) => Next::Keep,
+        (true, false) => match unread {
+            Some(unread) if !drop_body(worker, client, unread).await => Next::Close,
+            _ => Next::Keep,
+        },
     }
+}
+
+/// Reads the body of a refused request to its end. `false` if that is too long in bytes or time: then the connection
+/// ends, though the answer did not say so.
+async fn drop_body(worker: &Worker, client: &mut Client, mut unread: Unread) -> bool {
+    client.watch.until(worker.net.now() + DROP, Direction::Read);
+    let mut dropped = 0;
+    while let Ok((used, done)) = unread.skip(client.inbox.filled()) {
+        client.finish_request(worker, used);
+        dropped += used;
+        if done {
+            client.watch.rest();
+            return true;
+        }
+        if dropped > UNREAD_BYTES_MAX || !client.read_more(worker, DROP_READ_BYTES).await {
+            return false;
+        }
+    }
+    false
 }
 
 /// Sends all of `buf` to the client, within the time it may take. `false` if it is gone.
@@ -176,7 +204,7 @@ pub(super) async fn send_first(
     now: Ticks,
 ) -> bool {
     let write = worker.live().deployment.snapshot.timeouts.write;
-    client.watch.until(now + write, Direction::Both);
+    client.watch.while_taken(now, write);
     let (result, buf) = client.writer.send_first(buf, len).await;
     client.watch.rest();
     worker.give_buf(buf);

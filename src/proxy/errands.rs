@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::client::Client;
 use super::worker::{Live, Worker};
 use crate::io::Peer;
+use crate::io::conn::ReadResult;
 use crate::link::{Answer, Errand, Order, Source};
 
 /// Exchanges of one worker that may be parked. One past it is told to come again.
@@ -83,34 +85,64 @@ impl Errands {
     }
 }
 
-/// Has control run an errand of the client `peer`, and waits for what comes of it.
-pub async fn run(worker: &Rc<Worker>, live: &Rc<Live>, errand: Errand, peer: Peer) -> Answer {
+/// What ended a wait.
+enum Woken {
+    /// The answer, or that there is none.
+    Answer(Answer),
+    /// The client sent more, or left.
+    Client(ReadResult),
+}
+
+/// Has control run an errand of this client, and waits for what comes of it. `None` when the client has left meanwhile:
+/// its place is free then, and nobody is to be told anything.
+pub async fn run(
+    worker: &Rc<Worker>,
+    live: &Rc<Live>,
+    errand: Errand,
+    client: &mut Client,
+) -> Option<Answer> {
     let errands = &worker.errands;
     worker.stats.borrow_mut().errands += 1;
-    let source = match peer {
+    let source = match client.peer {
         Peer::Tcp(address) => Some(Source::of(address.ip())),
         Peer::Unix => None,
     };
     let answer = match order(worker, live, errand, source) {
         Some(place) => {
             let mut patience = worker.net.sleep(PATIENCE);
-            poll_fn(|cx| {
-                if let Some(parked) = errands.parked.borrow_mut().get_mut(&place.number) {
-                    if let Some(answer) = parked.answer.take() {
-                        return Poll::Ready(answer);
+            loop {
+                client.watch_while_parked(worker);
+                let woken = poll_fn(|cx| {
+                    if let Some(parked) = errands.parked.borrow_mut().get_mut(&place.number) {
+                        if let Some(answer) = parked.answer.take() {
+                            return Poll::Ready(Woken::Answer(answer));
+                        }
+                        parked.waker = Some(cx.waker().clone());
                     }
-                    parked.waker = Some(cx.waker().clone());
+                    if client.reader.is_armed()
+                        && let Poll::Ready(read) = client.reader.poll_read(cx)
+                    {
+                        return Poll::Ready(Woken::Client(read));
+                    }
+                    patience.as_mut().poll(cx).map(|()| Woken::Answer(Answer::Failed))
+                });
+                match woken.await {
+                    Woken::Answer(answer) => break answer,
+                    Woken::Client(read) => {
+                        if !client.take_in(worker, read) {
+                            worker.stats.borrow_mut().errands_failed += 1;
+                            return None;
+                        }
+                    }
                 }
-                patience.as_mut().poll(cx).map(|()| Answer::Failed)
-            })
-            .await
+            }
         }
         None => Answer::Failed,
     };
     if matches!(answer, Answer::Failed) {
         worker.stats.borrow_mut().errands_failed += 1;
     }
-    answer
+    Some(answer)
 }
 
 /// Parks the exchange and tells control; `None` where there is no room for either.

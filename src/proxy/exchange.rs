@@ -10,15 +10,16 @@ use super::client::Client;
 use super::connection::{Next, send};
 use super::head;
 use super::purse;
-use super::relay::{self, Answer};
+use super::relay::{self, Answer, Border};
 use super::renew::renew;
 use super::reply::Reply;
 use super::tap::Tap;
 use super::throttle::{Entry, Pass};
 use super::upstream::{DialError, Pool, UpstreamConn};
+use super::watch::Endless;
 use super::worker::Worker;
 use crate::base::{Buf, Ticks};
-use crate::config::snapshot::{Limits, Server, Timeouts};
+use crate::config::snapshot::{Limits, Server, Timeouts, Transport};
 use crate::io::Direction;
 use crate::io::conn::ReadResult;
 use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
@@ -48,6 +49,8 @@ pub struct Exchange<'w> {
     pub tap: Option<Box<Tap>>,
     /// What has become of the token that was had for the server.
     pub renewal: Renewal,
+    /// Knows where a stream without an end of its own may end.
+    pub border: Option<Box<Border>>,
 }
 
 /// What has become of a token that was had for the server.
@@ -69,6 +72,8 @@ pub enum Failure {
     Closed,
     /// A time bound passed.
     Timeout,
+    /// The server took no byte of the request for too long.
+    Stalled,
     /// The answer is not HTTP as it should be.
     Malformed(&'static str),
     /// The client is gone, and that cancels the exchange.
@@ -77,12 +82,25 @@ pub enum Failure {
     Shed(Shed),
 }
 
+/// How the sending of a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// All of it was sent.
+    Whole,
+    /// The connection broke. The server may have answered before.
+    Broken,
+    /// The server took no byte for too long, and was cut.
+    Stalled,
+}
+
 /// What happened first.
 pub enum Event {
     /// A read from the server ended.
     Upstream(ReadResult),
     /// The armed read from the client ended.
     Client(ReadResult),
+    /// The stream is asked to end.
+    Asked,
 }
 
 /// Sends an admitted request to its server and the answer to the client.
@@ -116,7 +134,8 @@ impl<'w> Exchange<'w> {
             attempts: 0,
         };
         let answered_at = forward.started;
-        Self { worker, forward, record, answered_at, pass: None, tap: None, renewal: Renewal::Open }
+        let renewal = Renewal::Open;
+        Self { worker, forward, record, answered_at, pass: None, tap: None, renewal, border: None }
     }
 
     /// The server has begun to answer, or has failed to: what it took tells how busy it is.
@@ -134,14 +153,22 @@ impl<'w> Exchange<'w> {
         let live = &self.forward.live;
         let Some(limits) = &live.deployment.snapshot.rate_limits else { return };
         let whole = self.record.outcome == Outcome::Answered && self.record.status < 400;
-        let mut outcome = match &self.tap {
+        let mut outcome = match &mut self.tap {
             Some(tap) => tap.finish(limits, self.forward.tokens, whole),
             None => rate_limit::Outcome { success: whole, tokens: self.forward.tokens, ..Default::default() },
         };
         outcome.bytes += self.forward.body_len as u64;
         outcome.time = self.record.ended.since(self.record.started);
         let now = purse::now(self.worker, self.record.ended);
-        self.worker.purse.settle(limits, ticket, &outcome, now);
+        let counts_tokens = ticket.wants().tokens;
+        let transcript = self.tap.as_mut().and_then(|tap| tap.take_transcript());
+        let mut transcript = transcript.or_else(|| self.forward.transcript.take());
+        let bill = transcript.as_mut().map(|transcript| &mut transcript.bill).filter(|_| !outcome.reported);
+        self.worker.purse.settle(limits, ticket, &outcome, bill, now);
+        if counts_tokens {
+            let deployment = &self.forward.live.deployment;
+            self.worker.note_tokens(&outcome, limits.tokens.o200k.is_some(), transcript, deployment);
+        }
     }
 
     /// Its server.
@@ -181,6 +208,24 @@ impl<'w> Exchange<'w> {
             || (self.forward.endless && self.worker.is_superseded(&self.forward.live))
     }
 
+    /// Why a stream that was asked to end was.
+    pub fn why_asked(&self) -> Outcome {
+        match () {
+            () if self.is_expired() => Outcome::Expired,
+            () if self.worker.is_draining() => Outcome::Stopped,
+            () => Outcome::UpstreamTimeout,
+        }
+    }
+
+    /// What its connection to the server carries while its answer comes.
+    pub fn endless(&self) -> Endless {
+        match self.server().transport {
+            _ if !self.forward.endless => Endless::No,
+            Transport::Sse { .. } => Endless::Answers,
+            Transport::StreamableHttp => Endless::Aside,
+        }
+    }
+
     /// Whether the answer still goes anywhere.
     pub fn is_cancelled_by(&self, client: &Client) -> bool {
         client.gone && self.forward.cancel_on_close
@@ -196,12 +241,15 @@ impl<'w> Exchange<'w> {
                 self.record.outcome = Outcome::ClientGone;
                 return Next::Drop;
             }
-            Failure::Dial(error) => dial_failure(error),
+            Failure::Dial(error) => dial_failure(error, &self.server().name),
             Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy: try again in a moment".into()),
             Failure::Closed => {
                 (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
             }
             Failure::Timeout => (Outcome::UpstreamTimeout, 504, "the server did not answer in time".into()),
+            Failure::Stalled => {
+                (Outcome::UpstreamTimeout, 504, "the server did not take the request in time".into())
+            }
             Failure::Malformed(what) => (
                 Outcome::UpstreamFailed,
                 502,
@@ -243,7 +291,7 @@ impl<'w> Exchange<'w> {
     }
 }
 
-fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
+fn dial_failure(error: &DialError, server: &str) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
     match error {
         DialError::Full => (
             Outcome::Unreachable,
@@ -259,7 +307,7 @@ fn dial_failure(error: &DialError) -> (Outcome, u16, std::borrow::Cow<'static, s
         }
         // The system's words go to the log only: they may name addresses that are none of the client's business.
         DialError::Io(error) => {
-            tracing::warn!(%error, "dial failed");
+            tracing::warn!(server, %error, "dial failed");
             (Outcome::Unreachable, 502, "no connection to the server".into())
         }
     }
@@ -285,7 +333,8 @@ async fn obtain_answer(
     loop {
         let mut conn = checkout(exchange, client, fresh).await?;
         // A pooled connection was had at once; the clock is read again only after a dial.
-        let sent_at = if conn.reused { exchange.forward.started } else { exchange.worker.net.now() };
+        let at_once = conn.reused && exchange.renewal == Renewal::Open;
+        let sent_at = if at_once { exchange.forward.started } else { exchange.worker.net.now() };
         let sent = send_request(exchange, client, &mut conn, sent_at).await;
         match relay::await_head(exchange, client, &mut conn, sent).await {
             Ok(answer) => {
@@ -406,22 +455,27 @@ async fn send_request(
     client: &mut Client,
     conn: &mut UpstreamConn,
     now: Ticks,
-) -> bool {
+) -> Sent {
     let len = exchange.forward.request_len;
-    conn.watch.until(now + exchange.timeouts().write, Direction::Both);
+    conn.watch.while_taken(now, exchange.timeouts().write);
     let inbox = std::mem::replace(&mut client.inbox, Buf::none());
     let (result, inbox) = conn.writer.send_first(inbox, len).await;
     client.inbox = inbox;
     exchange.record.attempts += 1;
     exchange.record.bytes_up += len as u64;
-    client.watch_for_end(exchange.worker, len);
+    client.watch_for_end(exchange.worker);
     let deadline = match &result {
         // From now, or from the last tick: the request itself may have taken longer than the answer may.
         Ok(()) => exchange.deadline(now.max(exchange.worker.recently()), exchange.timeouts().first_byte),
         Err(_) => now + LAST_WORDS,
     };
+    let sent = match &result {
+        Ok(()) => Sent::Whole,
+        Err(_) if conn.watch.fired() => Sent::Stalled,
+        Err(_) => Sent::Broken,
+    };
     conn.watch.until(deadline, Direction::Both);
-    result.is_ok()
+    sent
 }
 
 /// Waits for the server's next bytes, and keeps an eye on the client meanwhile.
@@ -430,10 +484,12 @@ pub async fn next_event(conn: &mut UpstreamConn, client: &mut Client) -> Event {
         if let Poll::Ready(result) = conn.reader.poll_read(cx) {
             return Poll::Ready(Event::Upstream(result));
         }
-        if client.reader.is_armed() {
-            return client.reader.poll_read(cx).map(Event::Client);
+        if client.reader.is_armed()
+            && let Poll::Ready(result) = client.reader.poll_read(cx)
+        {
+            return Poll::Ready(Event::Client(result));
         }
-        Poll::Pending
+        conn.watch.poll_asked(cx).map(|()| Event::Asked)
     })
     .await
 }

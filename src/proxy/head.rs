@@ -5,7 +5,9 @@ use crate::base::Buf;
 use crate::config::snapshot::{Endpoint, Server};
 use crate::policy::session::SessionKey;
 use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
-use crate::wire::http1::{HeaderId, HeaderSet, Method, RequestHead, ResponseFraming, ResponseHead, Version};
+use crate::wire::http1::{
+    Header, HeaderId, HeaderSet, Method, RequestHead, ResponseFraming, ResponseHead, Version,
+};
 use crate::wire::mcp::Mirror;
 
 /// What of a request does not go to the server.
@@ -40,6 +42,34 @@ const NOT_DOWNSTREAM: HeaderSet = HeaderSet::HOP_BY_HOP.and(HeaderSet::of(&[
     HeaderId::SetCookie,
     HeaderId::Reserved,
 ]));
+
+/// What of an answer would hold for the gateway's whole origin, and so for every other server behind it: where else it
+/// is reached (RFC 7838), that only TLS will do (RFC 6797), what of its state is deleted, which keys it has (RFC 7469),
+/// where browsers report to, what they tell of themselves, and whether somebody is signed in.
+const OF_THE_ORIGIN: [&[u8]; 14] = [
+    b"accept-ch",
+    b"alt-svc",
+    b"clear-site-data",
+    b"expect-ct",
+    b"nel",
+    b"origin-agent-cluster",
+    b"origin-trial",
+    b"public-key-pins",
+    b"public-key-pins-report-only",
+    b"report-to",
+    b"reporting-endpoints",
+    b"service-worker-allowed",
+    b"set-login",
+    b"strict-transport-security",
+];
+
+/// Whether a field of an answer speaks for the origin.
+fn is_of_the_origin(field: &Header<'_>) -> bool {
+    field.id == HeaderId::Other
+        && OF_THE_ORIGIN
+            .iter()
+            .any(|name| name.len() == field.name.len() && field.name.eq_ignore_ascii_case(name))
+}
 
 /// Separates the number of an endpoint from the server's own session id, where a server has several.
 const SESSION_MARK: u8 = b'~';
@@ -117,7 +147,7 @@ pub fn write_request_fields(
 
 /// Whether a server may take a field called `name` for `configured`: letter case does not count, and servers in the
 /// manner of CGI read `_` as `-`. A client must not stand in for a header that the configuration sets.
-fn reads_as(name: &[u8], configured: &[u8]) -> bool {
+pub fn reads_as(name: &[u8], configured: &[u8]) -> bool {
     let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     name.len() == configured.len() && name.iter().zip(configured).all(|(&a, &b)| plain(a) == plain(b))
 }
@@ -188,6 +218,7 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
     for field in head.headers() {
         let left_out = NOT_DOWNSTREAM.contains(field.id)
             || (delivery.binding.is_some() && field.id == HeaderId::WwwAuthenticate)
+            || is_of_the_origin(&field)
             || (named && head.is_named_by_connection(field.name))
             || (delivery.origin.is_some() && is_cors(field.name));
         if left_out {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::connection::serve_connection;
+use super::trust::Trust;
 use super::worker::{Live, Worker};
 use crate::base::Buf;
 use crate::config::snapshot::{Listener, Placement, ProxyProtocol};
@@ -122,9 +123,9 @@ async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option
     let watch = worker.watches.watch(conn.hangup.clone());
     watch.until(worker.net.now() + live.deployment.snapshot.timeouts.head, Direction::Both);
     match open(worker, &live, conn, listener).await {
-        Ok((conn, peer, already_read, certificate)) => {
+        Ok((conn, peer, already_read, trust)) => {
             let mut client = Box::new(Client::new(worker, conn, peer, already_read));
-            client.certificate = certificate;
+            client.trust = trust;
             Some(client)
         }
         Err(Opening::Gone) => None,
@@ -147,7 +148,7 @@ async fn open(
     live: &Live,
     mut conn: Conn,
     listener: usize,
-) -> Result<(Conn, Peer, Buf, Option<Box<[u8]>>), Opening> {
+) -> Result<(Conn, Peer, Buf, Trust), Opening> {
     let deployment = &live.deployment;
     let mut peer = conn.peer;
     let mut already_read = Buf::none();
@@ -162,9 +163,14 @@ async fn open(
         Some(Some(server)) => {
             let accepted = tls::accept(server, conn, already_read).await;
             let (conn, info) = accepted.map_err(|error| Opening::Failed(error.to_string()))?;
-            Ok((conn, peer, Buf::none(), info.client_cert_der.map(Into::into)))
+            let unreadable = || Opening::Failed("the client's certificate cannot be read".to_owned());
+            let trust = Trust::new(live, listener, info.client_chain_der).ok_or_else(unreadable)?;
+            Ok((conn, peer, Buf::none(), trust))
         }
-        _ => Ok((conn, peer, already_read, None)),
+        _ => {
+            let trust = Trust::new(live, listener, Vec::new()).unwrap_or_else(Trust::none);
+            Ok((conn, peer, already_read, trust))
+        }
     }
 }
 

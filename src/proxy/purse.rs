@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use super::hot::Hot;
 use super::worker::Worker;
 use crate::base::Ticks;
-use crate::link::Shared;
-use crate::policy::rate_limit::{Leases, Limits, Now, Outcome, Ticket};
+use crate::link::{Shared, note_alerts};
+use crate::policy::rate_limit::{Bill, Leases, Limits, Now, Outcome, Ticket};
 use crate::shared::ledger::Clerk;
 
 /// Buckets of which one worker holds something at a time. What was used the longest time ago goes back first.
@@ -54,9 +54,19 @@ impl Purse {
         }
     }
 
-    /// Charges what an exchange used, and gives back what it held.
-    pub fn settle(&self, limits: &Limits, mut ticket: Box<Ticket>, outcome: &Outcome, now: Now) {
+    /// Charges what an exchange used, and gives back what it held. What of it is only an estimate is written down in `bill`.
+    pub fn settle(
+        &self,
+        limits: &Limits,
+        mut ticket: Box<Ticket>,
+        outcome: &Outcome,
+        bill: Option<&mut Bill>,
+        now: Now,
+    ) {
         let mut leases = self.leases.borrow_mut();
+        if let Some(bill) = bill {
+            limits.write_bill(&mut leases, &ticket, outcome, now, bill);
+        }
         let settled = limits.settle(&mut leases, &self.clerk, &mut ticket, outcome, now);
         if settled.lost > 0 {
             tracing::warn!(buckets = settled.lost, "no room in the ledger: raise rate_limits.keys_max");
@@ -78,14 +88,6 @@ impl Purse {
     pub fn close(&self, now: Ticks) {
         self.leases.borrow_mut().give_back(&self.clerk, now);
     }
-}
-
-/// Tells the operator of budgets that run out.
-pub fn note_alerts(limits: &Limits, leases: &mut Leases) {
-    leases.take_alerts(|alert| {
-        let limit = limits.list().get(usize::from(alert.limit)).map_or("", |limit| &limit.name);
-        tracing::warn!(limit, percent = alert.percent, "a budget is used up so far");
-    });
 }
 
 /// The present moment of a worker, on both clocks.

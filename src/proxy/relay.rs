@@ -4,27 +4,31 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::connection::Next;
-use super::exchange::{Event, Exchange, Failure, Renewal, TOKEN_REFUSED, next_event};
+use super::exchange::{Event, Exchange, Failure, Renewal, Sent, TOKEN_REFUSED, next_event};
 use super::head::{self, Delivery};
-use super::tap::Tap;
 use super::upstream::UpstreamConn;
 use super::worker::Worker;
 use crate::base::buffer::CLASSES;
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Transport;
-use crate::io::Direction;
 use crate::shared::Stage;
 use crate::telemetry::{Kind, Outcome};
 use crate::wire::http1::{
-    HEADERS_MAX, HeadLimits, HeadScan, Method, Parsed, ResponseFraming, parse_response_head,
+    HEADERS_MAX, HeadLimits, HeadScan, HeaderId, Method, Parsed, ResponseFraming, parse_response_head,
 };
 
+pub use border::Border;
+
+use along::{read_along, tap_of};
 use body::Body;
 use endpoint_event::{Endpoint, Seal};
 use events::Events;
 use filter::Filtering;
 
+mod along;
 mod body;
+mod border;
+mod ending;
 mod endpoint_event;
 mod events;
 mod filter;
@@ -55,9 +59,13 @@ struct Facts {
     keep_alive: bool,
     keep_alive_timeout: Option<Duration>,
     close: bool,
+    /// Only the end of the client's connection ends the body.
+    unframed: bool,
     /// It is an event stream of the HTTP+SSE transport: its `endpoint` event is to be rewritten.
     names_endpoint: bool,
     event_stream: bool,
+    /// The body is coded, and what it says cannot be seen.
+    coded: bool,
     filtering: Filtering,
 }
 
@@ -66,7 +74,7 @@ pub async fn await_head(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
     conn: &mut UpstreamConn,
-    sent: bool,
+    sent: Sent,
 ) -> Result<Answer, Failure> {
     let mut scan = HeadScan::new();
     loop {
@@ -78,21 +86,24 @@ pub async fn await_head(
                 }
                 continue;
             }
+            // Only what has begun to answer is asked.
+            Event::Asked => continue,
             Event::Upstream((Ok(count), buf)) if count > 0 => buf,
             Event::Upstream((_, buf)) => {
                 let begun = !buf.is_empty();
                 exchange.worker.give_buf(buf);
-                return Err(match (conn.watch.fired() && sent, begun) {
-                    (true, _) => Failure::Timeout,
-                    (false, true) => Failure::Malformed("it ended within the head"),
-                    (false, false) => Failure::Closed,
+                return Err(match sent {
+                    Sent::Stalled => Failure::Stalled,
+                    Sent::Whole if conn.watch.fired() => Failure::Timeout,
+                    _ if begun => Failure::Malformed("it ended within the head"),
+                    _ => Failure::Closed,
                 });
             }
         };
         match take_head(exchange, &mut buf, &mut scan) {
             Ok(Some(mut facts)) => {
                 // Behind a request that broke off, another would be read as the rest of its body.
-                facts.keep_alive &= sent;
+                facts.keep_alive &= sent == Sent::Whole;
                 // What follows is the client's time, not the server's.
                 conn.watch.rest();
                 return Ok(Answer { buf, facts });
@@ -151,6 +162,10 @@ fn take_head(
             *scan = HeadScan::new();
             continue;
         }
+        if head.status == 401 && exchange.forward.token_len > 0 && exchange.renewal == Renewal::Open {
+            exchange.renewal = Renewal::Due;
+            return Err(TOKEN_REFUSED);
+        }
         let filtering = match exchange.forward.filter {
             Some(_) => filter::judge(&head, awaits_message(exchange))?,
             None => Filtering::No,
@@ -160,10 +175,6 @@ fn take_head(
             Filtering::Whole { .. } => None,
             Filtering::Events => Some(ResponseFraming::UntilClose),
         };
-        if head.status == 401 && exchange.forward.token_len > 0 && exchange.renewal == Renewal::Open {
-            exchange.renewal = Renewal::Due;
-            return Err(TOKEN_REFUSED);
-        }
         // It wants a credential that the gateway does not have for it. The client's own was good, and must not be thrown
         // away for this; nor is the client to follow a server to another issuer.
         if head.status == 401 && exchange.forward.live.session_key.is_some() {
@@ -205,8 +216,10 @@ fn take_head(
             keep_alive: head.keep_alive,
             keep_alive_timeout: head.keep_alive_timeout,
             close,
+            unframed,
             names_endpoint,
             event_stream: head.event_stream,
+            coded: head.fields.present().contains(HeaderId::ContentEncoding),
             filtering,
         };
         buf.consume(head_len);
@@ -239,15 +252,6 @@ fn write_limit_fields(exchange: &Exchange<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads along with the answer, where a limit must know what it says.
-fn tap_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
-    let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
-    exchange.forward.ticket.as_ref()?;
-    let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
-        && exchange.forward.version == crate::wire::http1::Version::Http11;
-    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream)))
-}
-
 /// Passes an answer on to its end, and gives the connection back if it can serve another exchange.
 pub async fn relay_response(
     exchange: &mut Exchange<'_>,
@@ -261,6 +265,8 @@ pub async fn relay_response(
         exchange.note_answer(answer.facts.status < 500);
         return Box::pin(whole::relay_whole(exchange, client, conn, answer, strict)).await;
     }
+    client.watch.set_unframed(answer.facts.unframed);
+    exchange.border = ending::border_of(exchange, &answer.facts);
     let mut body = Body::new(answer.facts.framing, exchange.forward.version);
     if answer.facts.names_endpoint || answer.facts.filtering == Filtering::Events {
         body.read_events(events_of(exchange, &answer.facts));
@@ -277,6 +283,12 @@ pub async fn relay_response(
     // From here on nothing is sent again, so the request can be let go.
     client.finish_request(worker, exchange.forward.request_len);
     let passed = pass_all(exchange, client, conn, answer, &mut body, first).await;
+    if let Err(outcome) = passed
+        && let Some(end) = ending::end_of(exchange, client, outcome)
+    {
+        exchange.record.outcome = outcome;
+        return Box::pin(ending::end_stream(exchange, client, conn, end, answer.facts.close)).await;
+    }
     exchange.record.outcome = match passed {
         Ok(()) => Outcome::Answered,
         Err(_) if worker.stage() == Stage::Stopping => Outcome::Stopped,
@@ -286,7 +298,12 @@ pub async fn relay_response(
         Ok(()) if answer.facts.close => Next::Close,
         Ok(()) => Next::Keep,
         // The answer has begun: only a connection that breaks off tells the client that it is not whole.
-        Err(_) => Next::Drop,
+        Err(_) => {
+            if answer.facts.unframed {
+                client.watch.break_off();
+            }
+            Next::Drop
+        }
     }
 }
 
@@ -351,28 +368,6 @@ async fn pass_all(
     }
 }
 
-/// Takes note of what passes of the body: that it has begun, and what it says where a limit must know.
-fn read_along(exchange: &mut Exchange<'_>, facts: &Facts, bytes: &[u8], frames: Option<&[u8]>) {
-    let waits = exchange.pass.as_ref().is_some_and(|pass| !pass.is_measured());
-    // Some servers send the head of a stream at once, and an event without data, however busy they are.
-    if waits && (!facts.event_stream || says_something(bytes) || frames.is_some_and(says_something)) {
-        exchange.note_answer(facts.status < 500);
-    }
-    if let Some(tap) = &mut exchange.tap {
-        tap.feed(bytes);
-        tap.feed(frames.unwrap_or_default());
-    }
-}
-
-/// Whether a part of an event stream holds data, and not only comments, ids and empty events.
-fn says_something(bytes: &[u8]) -> bool {
-    memchr::memmem::find_iter(bytes, b"data:").any(|at| {
-        // Data that is cut off right here is not told from none: better early than never.
-        let mut rest = bytes[at + 5..].iter().skip_while(|&&byte| byte == b' ');
-        rest.next().is_none_or(|&byte| byte != b'\r' && byte != b'\n')
-    })
-}
-
 /// Sends what passed, a part of `buf` or a buffer of its own, and leaves the rest in `buf`. `false` if the client
 /// takes no more.
 async fn send_pass(
@@ -382,7 +377,7 @@ async fn send_pass(
     pass: &body::Pass,
     now: Ticks,
 ) -> bool {
-    client.watch.until(now + exchange.timeouts().write, Direction::Both);
+    client.watch.while_taken(now, exchange.timeouts().write);
     let mut sent = true;
     if pass.len > 0 {
         let (result, same) = client.writer.send_first(std::mem::replace(buf, Buf::none()), pass.len).await;
@@ -428,11 +423,10 @@ async fn next_bytes(
     client: &mut Client,
     conn: &mut UpstreamConn,
 ) -> Result<Option<Buf>, Outcome> {
-    let deadline = exchange.deadline(exchange.worker.net.now(), exchange.timeouts().stream_idle);
-    conn.watch.until(deadline, Direction::Both);
-    conn.watch.set_endless(exchange.forward.endless);
+    ending::begin_wait(exchange, conn)?;
     loop {
         match next_event(conn, client).await {
+            Event::Asked => ending::hear(exchange)?,
             Event::Client(result) => {
                 client.note_read(exchange.worker, result);
                 if exchange.is_cancelled_by(client) {
@@ -440,14 +434,15 @@ async fn next_bytes(
                 }
             }
             Event::Upstream((Ok(count), buf)) if count > 0 => {
-                conn.watch.rest();
+                if !conn.watch.is_asked() {
+                    conn.watch.rest();
+                }
                 return Ok(Some(buf));
             }
             Event::Upstream((result, buf)) => {
                 exchange.worker.give_buf(buf);
                 return match result {
-                    _ if conn.watch.fired() && exchange.is_expired() => Err(Outcome::Expired),
-                    _ if conn.watch.fired() => Err(Outcome::UpstreamTimeout),
+                    _ if conn.watch.fired() => Err(exchange.why_asked()),
                     Ok(_) => Ok(None),
                     Err(_) => Err(cut(exchange, "the connection broke")),
                 };

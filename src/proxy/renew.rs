@@ -58,7 +58,7 @@ fn forget(forward: &Forward) {
 }
 
 /// Another token, as a header line. It is kept as the first was.
-async fn fetch(exchange: &Exchange<'_>, client: &Client, refused: &Secret, now: u64) -> Option<Secret> {
+async fn fetch(exchange: &Exchange<'_>, client: &mut Client, refused: &Secret, now: u64) -> Option<Secret> {
     let (worker, forward) = (exchange.worker, &exchange.forward);
     let (live, id) = (&forward.live, forward.server);
     let server = live.deployment.snapshot.server(id);
@@ -69,7 +69,7 @@ async fn fetch(exchange: &Exchange<'_>, client: &Client, refused: &Secret, now: 
         Credentials::Exchange(..) => Errand::Token(id, Some(caller?.subject.clone()?)),
     };
     let is_own = matches!(errand, Errand::Renew(..));
-    let answer = errands::run(worker, live, errand, client.peer).await;
+    let answer = errands::run(worker, live, errand, client).await?;
     let Answer::Token { token, expires } = answer else { return None };
     let line = server.credentials.line(&token);
     if refused.is(line.reveal()) {
@@ -77,7 +77,10 @@ async fn fetch(exchange: &Exchange<'_>, client: &Client, refused: &Secret, now: 
     }
     let granted = Granted { line: line.clone(), since: now, until: expires };
     match caller.filter(|_| !is_own) {
-        Some(caller) => *caller.token.borrow_mut() = Some(granted),
+        Some(caller) => {
+            live.callers.note_kept(line.reveal().len());
+            *caller.token.borrow_mut() = Some(granted);
+        }
         None => live.callers.keep_server_token(id, granted),
     }
     Some(line)

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::watch::Guard;
+use super::watch::{Endless, Guard};
 use super::worker::Worker;
 use crate::base::Ticks;
 use crate::base::buffer::CLASSES;
@@ -230,7 +230,7 @@ impl Pool {
             }
             if conn.reader.poll_read(cx).is_pending() {
                 conn.reused = true;
-                conn.watch.set_endless(false);
+                conn.watch.set_endless(Endless::No);
                 conn.idle_until = conn.old_at.min(now + keep);
                 conn.watch.rest();
                 self.idle.borrow_mut().push(conn);

@@ -1,21 +1,66 @@
 //! Deadlines without timers: each connection keeps its deadline in a cell, and the worker's tick cuts
 //! those that passed. Cutting a socket ends whatever is pending on it, so nothing is ever cancelled.
+//!
+//! A stream without an end of its own is not cut at once: it is asked to end, which it does where an event ends.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use super::drain::Drain;
+use super::worker::TICK;
 use crate::base::Ticks;
 use crate::io::{Direction, Hangup};
+
+/// A stream that was asked to end, and has sent a part of an event, has this long to send the rest of it.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether a peer takes what is sent, within the time that it may take nothing.
+const LOOKS: u32 = 4;
+
+/// Whether a connection carries a stream without an end of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endless {
+    /// It does not.
+    #[default]
+    No,
+    /// It does, and no answer waits for it: a GET stream, or `subscriptions/listen`.
+    Aside,
+    /// It does, and the answers of calls come on it: the stream of the HTTP+SSE transport.
+    Answers,
+}
+
+/// Whether a stream was asked to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    No,
+    /// It does not know yet.
+    Now,
+    Known,
+}
 
 /// The deadline of one connection, and the means to enforce it.
 pub struct Watch {
     deadline: Cell<Ticks>,
     fired: Cell<bool>,
     idle: Cell<bool>,
-    endless: Cell<bool>,
+    endless: Cell<Endless>,
+    asked: Cell<Asked>,
+    /// When the drain ends the stream.
+    ends: Cell<Ticks>,
+    /// Whoever waits for the stream.
+    task: Cell<Option<Waker>>,
     deaf: Cell<bool>,
+    unframed: Cell<bool>,
     hangup: Rc<dyn Hangup>,
     direction: Cell<Direction>,
+    /// How long the peer may take no byte, while a send is bounded by that; else zero.
+    patience: Cell<Duration>,
+    /// What the peer had taken when that was last looked at, if it was.
+    taken: Cell<Option<i64>>,
+    /// Since when the peer has taken no byte, as far as is known.
+    stalled_since: Cell<Ticks>,
 }
 
 impl Watch {
@@ -24,12 +69,37 @@ impl Watch {
     pub fn until(&self, deadline: Ticks, direction: Direction) {
         self.deadline.set(deadline);
         self.direction.set(direction);
+        self.patience.set(Duration::ZERO);
+    }
+
+    /// Cuts the connection once the peer has taken no byte of what is sent to it for so long. One that takes some,
+    /// however slowly, is left alone. A send that is done within a tick costs nothing.
+    #[inline]
+    pub fn while_taken(&self, now: Ticks, patience: Duration) {
+        self.until(now + patience.min(TICK), Direction::Both);
+        self.patience.set(patience);
+        self.taken.set(None);
+        self.stalled_since.set(now);
+    }
+
+    /// Looks at what the peer has taken. `false` if that is nothing for too long.
+    fn is_taking(&self, now: Ticks) -> bool {
+        let (patience, taken) = (self.patience.get(), self.hangup.taken());
+        // The first look only says from where to count.
+        if taken.is_some() && (self.taken.get().is_none() || taken > self.taken.get()) {
+            self.taken.set(taken);
+            self.stalled_since.set(now);
+        }
+        let end = self.stalled_since.get() + patience;
+        self.deadline.set(end.min(now + patience / LOOKS));
+        now < end
     }
 
     /// No deadline.
     #[inline]
     pub fn rest(&self) {
         self.deadline.set(Ticks::NEVER);
+        self.patience.set(Duration::ZERO);
     }
 
     /// Marks the connection as having nothing under way: a drain may close it at once.
@@ -38,10 +108,63 @@ impl Watch {
         self.idle.set(idle);
     }
 
-    /// Marks the connection as carrying a stream without an end of its own.
+    /// Says whether the connection carries a stream without an end of its own.
+    pub fn set_endless(&self, endless: Endless) {
+        if self.endless.replace(endless) != endless {
+            self.asked.set(Asked::No);
+            self.ends.set(Ticks::NEVER);
+            self.task.take();
+        }
+    }
+
+    /// Asks the stream to end at this time, unless its time is set already.
+    pub fn end_at(&self, at: Ticks) {
+        if self.ends.get() == Ticks::NEVER {
+            self.ends.set(at);
+        }
+    }
+
+    /// Ready, once, when the stream was asked to end. Only streams without an end of their own are asked.
     #[inline]
-    pub fn set_endless(&self, endless: bool) {
-        self.endless.set(endless);
+    pub fn poll_asked(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.endless.get() == Endless::No {
+            return Poll::Pending;
+        }
+        if self.asked.get() == Asked::Now {
+            self.asked.set(Asked::Known);
+            return Poll::Ready(());
+        }
+        self.task.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Whether the stream was asked to end. Its deadline is that of the rest of its event then: leave it alone.
+    pub fn is_asked(&self) -> bool {
+        self.asked.get() != Asked::No
+    }
+
+    /// Asks a stream to end where its event ends.
+    fn ask(&self, now: Ticks) {
+        if self.is_asked() {
+            return;
+        }
+        self.asked.set(Asked::Now);
+        self.ends.set(Ticks::NEVER);
+        self.until(now + GRACE, Direction::Both);
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    /// What is due when the deadline has passed.
+    fn pass(&self, now: Ticks) {
+        if !self.patience.get().is_zero() && self.is_taking(now) {
+            return;
+        }
+        match self.endless.get() {
+            Endless::Aside | Endless::Answers if !self.is_asked() => self.ask(now),
+            _ => self.fire(),
+        }
     }
 
     /// Whether a deadline passed and the connection was cut.
@@ -56,6 +179,16 @@ impl Watch {
         self.cut(self.direction.get());
     }
 
+    /// Says that only the end of the connection ends what is sent on it. A cut must then not look like an end.
+    pub fn set_unframed(&self, unframed: bool) {
+        self.unframed.set(unframed);
+    }
+
+    /// Cuts the connection within an answer, so that its client does not take what it has for whole.
+    pub fn break_off(&self) {
+        self.cut(Direction::Both);
+    }
+
     /// Whether reads, and only they, were cut from this side. Their end says nothing about the peer then.
     pub fn is_deaf(&self) -> bool {
         self.deaf.get()
@@ -63,6 +196,9 @@ impl Watch {
 
     fn cut(&self, direction: Direction) {
         self.deaf.set(direction == Direction::Read);
+        if self.unframed.get() && direction == Direction::Both {
+            return self.hangup.break_off();
+        }
         self.hangup.hang_up(direction);
     }
 }
@@ -81,10 +217,17 @@ impl Watches {
             deadline: Cell::new(Ticks::NEVER),
             fired: Cell::new(false),
             idle: Cell::new(false),
-            endless: Cell::new(false),
+            endless: Cell::default(),
+            asked: Cell::new(Asked::No),
+            ends: Cell::new(Ticks::NEVER),
+            task: Cell::default(),
             deaf: Cell::new(false),
+            unframed: Cell::new(false),
             hangup,
             direction: Cell::new(Direction::Both),
+            patience: Cell::default(),
+            taken: Cell::default(),
+            stalled_since: Cell::default(),
         });
         let mut slots = self.slots.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
@@ -95,11 +238,11 @@ impl Watches {
         Guard { watch, watches: self.clone(), index }
     }
 
-    /// Cuts every connection whose deadline passed.
+    /// Cuts every connection whose deadline passed, or asks its stream to end.
     pub fn sweep(&self, now: Ticks) {
         self.each(|watch| {
-            if watch.deadline.get() <= now {
-                watch.fire();
+            if watch.deadline.get().min(watch.ends.get()) <= now {
+                watch.pass(now);
             }
         });
     }
@@ -113,13 +256,27 @@ impl Watches {
         });
     }
 
-    /// Cuts every stream without an end of its own: who may have it is to be asked again.
-    pub fn cut_endless(&self) {
+    /// Ends every stream without an end of its own: who may have it is to be asked again.
+    pub fn end_endless(&self, now: Ticks) {
         self.each(|watch| {
-            if watch.endless.get() {
-                watch.fire();
+            if watch.endless.get() != Endless::No {
+                watch.ask(now);
             }
         });
+    }
+
+    /// Has every stream without an end of its own end in the course of the drain.
+    pub fn drain_endless(&self, drain: &Drain) {
+        for kind in [Endless::Aside, Endless::Answers] {
+            let count =
+                self.slots.borrow().iter().flatten().filter(|watch| watch.endless.get() == kind).count();
+            let index = Cell::new(0);
+            self.each(|watch| {
+                if watch.endless.get() == kind {
+                    watch.end_at(drain.end_of(kind, index.replace(index.get() + 1), count));
+                }
+            });
+        }
     }
 
     /// Cuts every connection.
@@ -168,11 +325,84 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Cuts(Cell<Option<Direction>>);
+    struct Cuts(Cell<Option<Direction>>, Cell<Option<i64>>);
     impl Hangup for Cuts {
         fn hang_up(&self, direction: Direction) {
             self.0.set(Some(direction));
         }
+
+        fn taken(&self) -> Option<i64> {
+            self.1.get()
+        }
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// When a send that begins at 0, with patience of a minute, is cut, if the peer has taken `taken(second)`.
+    fn cut_after(taken: impl Fn(u64) -> Option<i64>) -> Option<u64> {
+        let (watches, cuts) = (Rc::new(Watches::default()), Rc::new(Cuts::default()));
+        let guard = watches.watch(cuts.clone());
+        guard.while_taken(Ticks(0), Duration::from_secs(60));
+        (1..1_000).find(|&second| {
+            cuts.1.set(taken(second));
+            watches.sweep(Ticks(second * SECOND));
+            cuts.0.get().is_some()
+        })
+    }
+
+    #[test]
+    fn a_peer_that_takes_some_is_left_alone_and_one_that_takes_none_is_cut() {
+        assert_eq!(cut_after(|_| None), Some(60), "nothing is known of it");
+        assert_eq!(cut_after(|_| Some(7)), Some(61), "counted from the first look");
+        assert_eq!(cut_after(|second| Some(second as i64)), None);
+        assert_eq!(cut_after(|second| Some((second / 50) as i64)), None, "a byte now and then");
+        assert_eq!(cut_after(|second| Some(-(second as i64))), Some(61), "counted late");
+        let stops = cut_after(|second| Some(second.min(100) as i64)).unwrap_or_default();
+        assert!((160..=175).contains(&stops), "{stops}");
+    }
+
+    #[test]
+    fn a_bound_that_follows_a_send_is_its_own() {
+        let (watches, cuts) = (Rc::new(Watches::default()), Rc::new(Cuts::default()));
+        let guard = watches.watch(cuts.clone());
+        guard.while_taken(Ticks(0), Duration::from_secs(60));
+        guard.until(Ticks(5), Direction::Read);
+        watches.sweep(Ticks(5));
+        assert_eq!(cuts.0.get(), Some(Direction::Read));
+    }
+
+    #[test]
+    fn an_endless_stream_is_asked_first_and_cut_later() {
+        let (watches, cuts) = (Rc::new(Watches::default()), Rc::new(Cuts::default()));
+        let guard = watches.watch(cuts.clone());
+        let cx = Context::from_waker(Waker::noop());
+        guard.until(Ticks(SECOND), Direction::Both);
+        guard.set_endless(Endless::Aside);
+        assert!(guard.poll_asked(&cx).is_pending());
+        watches.sweep(Ticks(SECOND));
+        assert!(guard.is_asked() && cuts.0.get().is_none());
+        assert!(guard.poll_asked(&cx).is_ready() && guard.poll_asked(&cx).is_pending(), "told once");
+        guard.set_endless(Endless::Aside);
+        watches.end_endless(Ticks(2 * SECOND));
+        watches.sweep(Ticks(3 * SECOND - 1));
+        assert_eq!((guard.is_asked(), cuts.0.get()), (true, None));
+        watches.sweep(Ticks(3 * SECOND));
+        assert_eq!(cuts.0.get(), Some(Direction::Both));
+    }
+
+    #[test]
+    fn a_drain_asks_streams_in_turn_and_what_is_no_stream_not_at_all() {
+        let watches = Rc::new(Watches::default());
+        let guards: Vec<_> = (0..5).map(|_| watches.watch(Rc::new(Cuts::default()))).collect();
+        guards[1..4].iter().for_each(|guard| guard.set_endless(Endless::Aside));
+        guards[4].set_endless(Endless::Answers);
+        watches.drain_endless(&Drain::new(Ticks(0), Duration::from_secs(10)));
+        for (at, asked) in [(0, 1), (SECOND / 10, 2), (SECOND / 5, 3), (5 * SECOND - 1, 3), (5 * SECOND, 4)] {
+            watches.sweep(Ticks(at));
+            assert_eq!(guards.iter().filter(|guard| guard.is_asked()).count(), asked, "{at}");
+        }
+        guards[1].set_endless(Endless::No);
+        assert!(!guards[1].is_asked(), "the next exchange is none of it");
     }
 
     #[test]

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::caller::Callers;
+use super::drain::Drain;
 use super::errands::Errands;
 use super::purse::Purse;
 use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
 use crate::base::{Buf, BufPool, Ticks};
-use crate::config::snapshot::{EndpointId, Server, ServerId};
+use crate::config::snapshot::{EndpointId, Listener, Server, ServerId};
 use crate::io::Net;
-use crate::link::{Deployment, Shared, WorkerHandle};
+use crate::link::{Count, Deployment, Shared, WorkerHandle};
 use crate::policy::adaptive::{Class, Numbers, Reason, Share};
+use crate::policy::rate_limit::{self, Transcript};
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
 use crate::telemetry::{Adaptive, ExchangeRecord, WorkerStats};
@@ -46,6 +48,7 @@ pub struct Worker {
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
+    drain: Cell<Option<Drain>>,
     last_tick: Cell<Ticks>,
     wall: Cell<u64>,
 }
@@ -59,6 +62,8 @@ pub struct Live {
     /// What binds session ids to callers, where callers are known.
     pub session_key: Option<SessionKey>,
     version: u64,
+    /// For each listener the version since which its authorities for client certificates are what they are.
+    trust: Box<[u64]>,
     pools: Box<[Rc<Pool>]>,
     turns: Box<[Cell<usize>]>,
     throttles: Box<[Option<Rc<Throttle>>]>,
@@ -86,6 +91,7 @@ impl Worker {
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
+            drain: Cell::new(None),
             last_tick: Cell::new(now),
             wall: Cell::new(wall),
         })
@@ -132,9 +138,42 @@ impl Worker {
         self.stage.get() >= Stage::Draining
     }
 
+    /// The drain, once it has begun.
+    pub(super) fn drain(&self) -> Option<Drain> {
+        self.drain.get()
+    }
+
     /// Takes the record of an ended exchange. Counters today; audit and tracing hang on the same record.
     pub fn settle(&self, record: &ExchangeRecord) {
         self.stats.borrow_mut().record(record);
+    }
+
+    /// Counts the tokens of an ended exchange by who counted them. What the tokenizer is to count is handed over; where that
+    /// cannot be, the estimate stays.
+    pub fn note_tokens(
+        &self,
+        outcome: &rate_limit::Outcome,
+        exact: bool,
+        transcript: Option<Box<Transcript>>,
+        deployment: &Arc<Deployment>,
+    ) {
+        let mut stats = self.stats.borrow_mut();
+        let counting = &self.shared.counting;
+        match transcript {
+            Some(transcript) if outcome.reported || transcript.bill.is_empty() => {
+                counting.put_back(transcript);
+            }
+            Some(transcript) => {
+                if counting.hand_over(Count { deployment: deployment.clone(), transcript }) {
+                    return;
+                }
+                stats.tokens.missed += 1;
+            }
+            None => stats.tokens.missed += u64::from(exact && !outcome.reported),
+        }
+        let by = if outcome.reported { &mut stats.tokens.reported } else { &mut stats.tokens.estimated };
+        by.exchanges += 1;
+        by.tokens = by.tokens.saturating_add(outcome.tokens);
     }
 
     /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.
@@ -179,11 +218,11 @@ impl Worker {
         self.stats.borrow_mut().rearrange(before);
         self.stats.borrow_mut().credentials_known += old.callers.take_hits();
         let (was, is) = (&old.deployment.snapshot, &new.deployment.snapshot);
-        let others_may = was.authn != is.authn || was.access != is.access;
+        let others_may = was.authn != is.authn || was.access != is.access || old.trust != new.trust;
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
             // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
-            self.watches.cut_endless();
+            self.watches.end_endless(self.net.now());
         }
     }
 
@@ -197,7 +236,13 @@ impl Worker {
         if stage != self.stage.replace(stage) {
             match stage {
                 Stage::Starting | Stage::Running => {}
-                Stage::Draining => self.watches.cut_idle(),
+                Stage::Draining => {
+                    let bound = self.live().deployment.snapshot.timeouts.drain;
+                    let drain = Drain::new(self.net.now(), bound);
+                    self.drain.set(Some(drain));
+                    self.watches.cut_idle();
+                    self.watches.drain_endless(&drain);
+                }
                 Stage::Stopping => self.watches.cut_all(),
             }
         }
@@ -260,6 +305,20 @@ fn throttles(
     deployment.snapshot.servers.iter().map(throttle).collect()
 }
 
+/// See [`Live::trust`]. The sockets of a process, and so the listeners, stay in their order.
+fn trust(deployment: &Deployment, before: Option<&Live>, version: u64) -> Box<[u64]> {
+    let authorities = |listener: &Listener| listener.tls.as_ref().and_then(|tls| tls.client_ca.clone());
+    let listeners = deployment.snapshot.listeners.iter().enumerate();
+    let since = |(index, listener): (usize, &Listener)| match before {
+        Some(before) => match before.deployment.snapshot.listeners.get(index) {
+            Some(old) if authorities(old) == authorities(listener) => before.trust(index),
+            _ => version,
+        },
+        None => version,
+    };
+    listeners.map(since).collect()
+}
+
 fn index_of(name: &str, live: &Live) -> Option<usize> {
     live.deployment.snapshot.servers.iter().position(|server| *server.name == *name)
 }
@@ -300,13 +359,22 @@ impl Live {
             Arc::ptr_eq(&before.deployment.snapshot, &deployment.snapshot)
                 && before.deployment.keys == deployment.keys
         };
-        let callers = before.filter(same).map(|before| before.callers.clone()).unwrap_or_default();
+        let callers = before.filter(same).map(|before| before.callers.clone());
+        let remembered = deployment.snapshot.limits.credentials_bytes_max;
+        let callers = callers.unwrap_or_else(|| Rc::new(Callers::new(remembered)));
         let session_key = deployment.snapshot.authn.is_some().then(|| {
             let configured = deployment.snapshot.session_key.as_ref();
             configured.map_or_else(|| session_key.clone(), |key| SessionKey::new(key.reveal()))
         });
         let throttles = throttles(&deployment, before, surroundings);
-        Self { deployment, throttles, callers, session_key, version, pools: pools.into(), turns }
+        let trust = trust(&deployment, before, version);
+        Self { deployment, throttles, callers, session_key, version, trust, pools: pools.into(), turns }
+    }
+
+    /// Stands for the authorities whose client certificates a listener accepts: another number, other authorities.
+    #[inline]
+    pub fn trust(&self, listener: usize) -> u64 {
+        self.trust.get(listener).copied().unwrap_or_default()
     }
 
     /// What stands before a server, if anything does.

@@ -13,6 +13,7 @@ use crate::config::check::{self, Flags};
 use crate::config::schema;
 use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
 use crate::control::Ending;
+use crate::control::deploy::tls_faults;
 use crate::control::life::Source;
 use crate::link::Deployment;
 use crate::server::reader::Reader;
@@ -52,7 +53,7 @@ fn obey(command: Command) -> ExitCode {
             Ok(code) => code,
             Err(what) => fail(&what),
         },
-        Command::Check { file } => ExitCode::from(check::run(&file, &mut out).unwrap_or(FAILED)),
+        Command::Check { file } => ExitCode::from(check::run(&file, &mut out, tls_faults).unwrap_or(FAILED)),
         Command::Explain(options) => ExitCode::from(explain::run(&options, &mut out).unwrap_or(FAILED)),
         Command::Limits(options) => match limits::run(&options, &mut out) {
             Ok(()) => ExitCode::SUCCESS,

@@ -154,6 +154,7 @@ fn shared_state(
         session_key: SessionKey::random().ok_or_else(random)?,
         orders: Mailbox::new(ORDERS),
         orders_bell,
+        counting: Default::default(),
     };
     Ok((Arc::new(shared), wires, orders_wire))
 }

@@ -1,6 +1,6 @@
 //! A number that one thread mostly writes and others read: how many connections a worker has.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A count on a cache line of its own.
 #[derive(Debug, Default)]
@@ -21,6 +21,22 @@ impl Gauge {
 
     /// The count just now.
     pub fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A sum that one thread adds to and others read.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds so many.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// The sum just now.
+    pub fn sum(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }

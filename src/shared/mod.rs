@@ -1,12 +1,14 @@
 //! The only things that two threads may both touch. Everything here is lock-free, and atomics stay here.
 
+mod desk;
 mod gauge;
 pub mod ledger;
 mod mailbox;
 mod slot;
 mod stage;
 
-pub use gauge::{Gauge, least};
+pub use desk::Desk;
+pub use gauge::{Counter, Gauge, least};
 pub use mailbox::Mailbox;
 pub use slot::Slot;
 pub use stage::{Stage, StageCell};

@@ -10,4 +10,4 @@ pub mod stats;
 
 pub use hot::HotKey;
 pub use record::{ExchangeRecord, Kind, Outcome};
-pub use stats::{Adaptive, ServerStats, WorkerStats};
+pub use stats::{Adaptive, Counted, ServerStats, TokenStats, WorkerStats};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::record::{Kind, Outcome};
-use super::stats::{Adaptive, REFUSAL_STATUSES, WorkerStats};
+use super::stats::{Adaptive, Counted, REFUSAL_STATUSES, WorkerStats};
 
 /// The content type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -59,6 +59,19 @@ pub struct Facts<'a> {
     pub issuers: &'a [IssuerKeys],
     /// How often there was no room for a key of a limit.
     pub turned_away: u64,
+    /// What the tokenizer does.
+    pub tokenizer: Tokenizer,
+}
+
+/// What the thread that counts tokens has done, and has to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tokenizer {
+    /// It is there.
+    pub ready: bool,
+    /// What it counted.
+    pub counted: Counted,
+    /// Bytes that wait.
+    pub waiting_bytes: u64,
 }
 
 /// How the keys of one issuer are.
@@ -284,6 +297,7 @@ fn limits(page: &mut Page, facts: &Facts<'_>) {
         "Times without room for a key of a limit: rate_limits.keys_max.",
         facts.turned_away,
     );
+    tokens(page, facts);
     let servers = || {
         let named = facts.servers.iter().zip(&facts.stats.servers);
         named.filter_map(|(&name, stats)| Some((name, stats.adaptive.as_ref()?)))
@@ -306,6 +320,27 @@ fn limits(page: &mut Page, facts: &Facts<'_>) {
             page.value(name, &[("server", server), ("class", class), ("reason", reason)], count);
         }
     }
+}
+
+fn tokens(page: &mut Page, facts: &Facts<'_>) {
+    let (tokens, tokenizer) = (&facts.stats.tokens, &facts.tokenizer);
+    let ways = [("estimate", tokens.estimated), ("reported", tokens.reported), ("o200k", tokenizer.counted)];
+    let name = "ringgate_tokens_total";
+    page.family(name, "counter", "Tokens of ended exchanges that some limit counts, by who counted them.");
+    for (by, counted) in ways {
+        page.value(name, &[("by", by)], counted.tokens);
+    }
+    let name = "ringgate_tokens_exchanges_total";
+    page.family(name, "counter", "Ended exchanges whose tokens some limit counts, by who counted them.");
+    for (by, counted) in ways {
+        page.value(name, &[("by", by)], counted.exchanges);
+    }
+    let help = "Exchanges that were estimated, as the tokenizer was not ready or too much waited for it.";
+    page.single("ringgate_tokenizer_missed_total", "counter", help, tokens.missed);
+    let help = "1 once the tokenizer counts; 0: nothing wants it, or it is being loaded.";
+    page.single("ringgate_tokenizer_ready", "gauge", help, u64::from(tokenizer.ready));
+    let help = "Bytes that wait for the tokenizer.";
+    page.single("ringgate_tokenizer_waiting_bytes", "gauge", help, tokenizer.waiting_bytes);
 }
 
 struct Page(String);
@@ -379,6 +414,7 @@ mod tests {
             fetches: &[],
             issuers: &[],
             turned_away: 0,
+            tokenizer: Tokenizer::default(),
         });
         assert!(page.contains("ringgate_workers_reporting 0"), "{page}");
         assert!(!page.contains("server=\"here\""), "{page}");
@@ -422,6 +458,11 @@ mod tests {
                 failures_in_a_row: 1,
             }],
             turned_away: 6,
+            tokenizer: Tokenizer {
+                ready: true,
+                counted: Counted { exchanges: 3, tokens: 17 },
+                waiting_bytes: 5,
+            },
         });
         for line in [
             "ringgate_exchanges_total{server=\"every\\\"thing\",kind=\"request\",outcome=\"answered\"} 2",
@@ -439,6 +480,11 @@ mod tests {
             "ringgate_keys_failures_total{issuer=\"https://i\"} 5",
             "ringgate_keys_failures_in_a_row{issuer=\"https://i\"} 1",
             "ringgate_ledger_turned_away_total 6",
+            "ringgate_tokens_total{by=\"o200k\"} 17",
+            "ringgate_tokens_exchanges_total{by=\"o200k\"} 3",
+            "ringgate_tokens_total{by=\"estimate\"} 0",
+            "ringgate_tokenizer_ready 1",
+            "ringgate_tokenizer_waiting_bytes 5",
             "ringgate_adaptive_limit{server=\"every\\\"thing\"} 40",
             "ringgate_adaptive_in_flight{server=\"every\\\"thing\"} 12",
             "ringgate_adaptive_queued{server=\"every\\\"thing\"} 3",

@@ -43,6 +43,8 @@ pub struct WorkerStats {
     /// For each limit that refused any: its name, the messages it refused, and those that it would have refused in
     /// report mode.
     pub limits: Vec<(Box<str>, u64, u64)>,
+    /// Tokens of ended exchanges that some limit counts.
+    pub tokens: TokenStats,
     /// Exchanges that waited for control.
     pub errands: u64,
     /// Of these, those that waited in vain.
@@ -51,6 +53,37 @@ pub struct WorkerStats {
     pub refused_by_status: [u64; REFUSAL_STATUSES.len()],
     /// Per server, and last the exchanges whose path led to none.
     pub servers: Vec<ServerStats>,
+}
+
+/// Tokens of ended exchanges, by who counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenStats {
+    /// The estimator.
+    pub estimated: Counted,
+    /// The server.
+    pub reported: Counted,
+    /// Of those that were estimated, exchanges that a tokenizer was to count.
+    pub missed: u64,
+}
+
+/// What was counted in one way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Exchanges.
+    pub exchanges: u64,
+    /// Their tokens.
+    pub tokens: u64,
+}
+
+impl TokenStats {
+    fn merge(&mut self, other: &Self) {
+        for (ours, theirs) in [(&mut self.estimated, &other.estimated), (&mut self.reported, &other.reported)]
+        {
+            ours.exchanges += theirs.exchanges;
+            ours.tokens = ours.tokens.saturating_add(theirs.tokens);
+        }
+        self.missed += other.missed;
+    }
 }
 
 /// The statuses that refusals are counted under; others count under the last.
@@ -129,6 +162,7 @@ impl WorkerStats {
             denied: 0,
             reported: 0,
             limits: Vec::new(),
+            tokens: TokenStats::default(),
             errands: 0,
             errands_failed: 0,
             refused_by_status: [0; REFUSAL_STATUSES.len()],
@@ -222,6 +256,7 @@ impl WorkerStats {
         self.credentials_verified += other.credentials_verified;
         self.denied += other.denied;
         self.reported += other.reported;
+        self.tokens.merge(&other.tokens);
         self.errands += other.errands;
         self.errands_failed += other.errands_failed;
         for (name, refused, reported) in &other.limits {

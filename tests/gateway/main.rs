@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod browsers;
+mod endings;
 mod faults;
 mod harness;
 mod hot;
@@ -9,13 +10,16 @@ mod http_abuse;
 mod http_answers;
 mod http_messages;
 mod identity;
+mod keeping;
 mod life;
 mod limits;
 mod probe;
 mod rates;
+mod rates_load;
 mod scenes;
 mod smoke;
 mod sockets;
 mod streams;
 mod tls;
+mod tokens;
 mod vectors;

@@ -61,10 +61,15 @@ impl Authority {
 type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 fn tls_stream(address: SocketAddr, config: ClientConfig) -> TlsStream {
+    tls_stream_to("localhost", address, config)
+}
+
+/// One that asks for this name, and expects it in the certificate.
+fn tls_stream_to(name: &'static str, address: SocketAddr, config: ClientConfig) -> TlsStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    let name = ServerName::try_from("localhost").unwrap();
+    let name = ServerName::try_from(name).unwrap();
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), stream)
 }
 
@@ -291,4 +296,59 @@ fn a_proxy_header_stands_before_tls() {
     let mut bare = Tolerant(tls_stream(gateway.address, authority.client_config()));
     assert!(bare.0.write_all(&modern_call(1)).is_err() || bare.read(&mut [0; 64]).unwrap() == 0);
     gateway.assert_nothing_left();
+}
+
+#[test]
+fn a_certificate_is_chosen_by_the_name_that_the_client_asks_for() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let dir = TempDir::new();
+    let pair = |file: &str, signer: &Authority, name: &str| {
+        let (chain, key) = signer.sign(name);
+        let chain = dir.file(&format!("{file}.pem"), &chain);
+        let key = dir.file(&format!("{file}.key"), &key);
+        format!("{{certificate: '{}', key: '{}'}}", chain.display(), key.display())
+    };
+    let pairs = [
+        pair("first", &authority, "a.test"),
+        pair("exact", &authority, "one.b.test"),
+        pair("wild", &authority, "*.b.test"),
+    ]
+    .join(", ");
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(
+        upstream.address,
+        &format!("listeners:\n  - address: 127.0.0.1:PORT\n    tls: {{certificates: [{pairs}]}}\n"),
+    );
+    let served = |name, signer: &Authority| {
+        let mut stream = tls_stream_to(name, gateway.address, signer.client_config());
+        let sent = stream.write_all(&modern_call(1)).and_then(|()| stream.flush()).is_ok();
+        sent.then(|| {
+            assert_eq!(Client::over(&mut stream).message().unwrap().status(), 200);
+            stream.conn.peer_certificates().unwrap()[0].clone()
+        })
+    };
+    let (first, exact, wild) = ("a.test", "one.b.test", "two.b.test");
+    let [a, b, c] =
+        [first, exact, wild].map(|name| served(name, &authority).expect("a certificate of that name"));
+    assert!(a != b && b != c && a != c);
+    assert_eq!(served("TWO.b.test", &authority), Some(c.clone()));
+    for unknown in ["c.test", "b.test", "x.two.b.test"] {
+        assert_eq!(served(unknown, &authority), None, "{unknown}: the first certificate has another name");
+    }
+    // All of them are renewed.
+    pair("wild", &other, "*.b.test");
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_reloads_total", "", 1.0);
+    assert!(served(wild, &other).is_some() && served(first, &authority) == Some(a));
+
+    // A key of another certificate is named, and changes nothing.
+    dir.file("exact.key", &KeyPair::generate().unwrap().serialize_pem());
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_reloads_failed_total", "", 1.0);
+    assert_eq!(served(exact, &authority), Some(b));
+    let mut check = super::harness::spawn(&["check", gateway.config.to_str().unwrap()], &dir.0);
+    let mut text = String::new();
+    check.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(check.wait().unwrap().code(), Some(1), "{text}");
+    assert!(text.contains("listeners[0].tls: certificates[1]: the private key does not belong"), "{text}");
 }

@@ -55,6 +55,8 @@ struct Core {
     next_tick: u64,
     /// Does nothing until then.
     stalled: u64,
+    /// How often it went to the account that all share.
+    asked: u64,
 }
 
 impl Core {
@@ -79,6 +81,7 @@ impl Core {
         let last = (held.drawn > 0).then(|| Last { units: held.drawn, lasted: now.since(held.drawn_at) });
         let most = lease(&refill, self.cores, last);
         let ask = Ask { least: 1, most, spent: held.spent, at_once: 1 };
+        self.asked += 1;
         match self.clerk.draw(id, &refill, ask, now) {
             Drawn::Granted(units) => {
                 *held = Lease { left: units - 1, drawn: units, drawn_at: now, ..Lease::default() };
@@ -101,6 +104,7 @@ impl Core {
         let now = self.now(time);
         for (key, held) in self.leases.iter_mut().enumerate() {
             if held.left + held.spent > 0 {
+                self.asked += 1;
                 self.clerk.settle(name(key), &self.refill, held.spent, held.left, now);
             }
             // What was used tells how large the next should be.
@@ -145,6 +149,7 @@ impl World {
             lag: if lag_max == 0 { 0 } else { prng.below(lag_max) },
             next_tick: SECOND + prng.below(TICK),
             stalled: 0,
+            asked: 0,
         };
         let cores: Vec<_> = (0..cores).map(core).collect();
         let changed = vec![false; cores.len()];
@@ -338,6 +343,35 @@ fn under_load_nearly_all_is_used() {
             println!("| {count:7} | {burst:5} | {cores:5} | {:7} | {share:21.2} % |", world.offered[0]);
             let possible = rate.most(world.time - SECOND).min(world.offered[0] as f64);
             assert!(admitted >= 0.97 * possible, "{rate:?} on {cores} cores: {admitted} of {possible}");
+        }
+    }
+}
+
+#[test]
+fn cores_ask_seldom_whatever_their_number() {
+    // Calls a second of each core, all of one key. Where the limit is reached, a core is refused once in each rest of a
+    // tenth of a millisecond, and granted once after it.
+    const CALLS: u64 = 40_000;
+    println!("| cores | limit, of what is offered | asks/s a core | asks/s in all | calls that ask |");
+    println!("|------:|--------------------------:|--------------:|--------------:|---------------:|");
+    for (offered, of, most_asks) in [(4, 1, 1_100), (1, 3, 20_100)] {
+        for cores in [2, 8, 64] {
+            let all = CALLS * cores;
+            let count = all * offered / of;
+            let mut world = World::new(cores, cores as usize, 1, Rate { count, burst: count / 4 }, 0);
+            let gap = SECOND / all;
+            // The first leases are small, and the bucket is full at first.
+            let settled = SECOND + SECOND * 3 / 10;
+            world.run(settled, gap, |_| {});
+            let asked = |world: &World| world.cores.iter().map(|core| core.asked).sum::<u64>();
+            let (asks, calls, time) = (asked(&world), world.offered[0], world.time);
+            world.run(settled + SECOND / 5, gap, |_| {});
+            let seconds = (world.time - time) as f64 / SECOND as f64;
+            let asks = (asked(&world) - asks) as f64 / seconds;
+            let part = 100.0 * asks * seconds / (world.offered[0] - calls) as f64;
+            let each = asks / cores as f64;
+            println!("| {cores:5} | {offered:23}/{of} | {each:13.0} | {asks:13.0} | {part:12.1} % |");
+            assert!(each <= f64::from(most_asks), "{cores} cores ask {each:.0} times a second each");
         }
     }
 }

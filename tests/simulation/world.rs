@@ -61,6 +61,7 @@ impl World {
             session_key: ringgate::policy::session::SessionKey::new(&[7; 32]),
             orders: Mailbox::new(8),
             orders_bell,
+            counting: Default::default(),
         });
         let worker = Worker::new(0, sim.net(), shared.clone());
         let listener = Rc::new(sim.listen(&address(GATEWAY)).unwrap());

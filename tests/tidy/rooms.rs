@@ -4,9 +4,10 @@ use super::house::{House, fault, floor};
 use super::tokens::Token;
 
 /// Crates of which the gateway has a say where they are used, and the floors that may.
-const CRATES: [(&[&str], &[&str]); 12] = [
+const CRATES: [(&[&str], &[&str]); 13] = [
     (&["ureq"], &["control"]),
     (&["cel"], &["policy"]),
+    (&["bpe_openai"], &["policy"]),
     (&["x509_parser"], &["policy"]),
     // `server` has a module of that name, and rustls calls its provider so.
     (&["ring"], &["policy", "server", "io"]),

@@ -10,7 +10,7 @@ mod config;
 pub mod handshake;
 mod identity;
 pub mod peer;
-mod record;
+pub mod record;
 mod report;
 mod sample;
 mod targets;
@@ -26,9 +26,9 @@ use turn::Stage;
 const HELP: &str = "\
 bench compare: ringgate beside its peers under the same load
 
-  --peers LIST        of direct, bare-monoio, ringgate, ringgate-unix, ringgate-policy (JWT and 1,000 rules;
-                      BENCH_RULES), nginx, nginx-unix, haproxy-tcp, haproxy-http, envoy, mcp-proxy
-                      (default: all but the -unix ones; missing ones are skipped)
+  --peers LIST        of direct, bare-monoio, bare-pipelined (all requests on one connection), ringgate,
+                      ringgate-unix, ringgate-policy (JWT and 1,000 rules; BENCH_RULES), nginx, nginx-unix, haproxy-tcp, haproxy-http, envoy, mcp-proxy
+                      (default: all but the -unix and -pipelined ones; missing ones are skipped)
   --sizes LIST        bytes of a request's body (250,4096,65536)
   --rounds N          turns of each peer (3)
   --seconds S         length of one measurement (4); each turn has two, and a short warm-up

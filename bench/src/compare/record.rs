@@ -18,9 +18,17 @@ pub fn append(
     versions: &[(Peer, String)],
     notes: &[String],
 ) -> Result<PathBuf, String> {
+    let versions = versions.iter().map(|(peer, version)| format!("{}: {version}", peer.name()));
+    let notes: Vec<String> = notes.iter().cloned().chain(versions).collect();
+    append_rows(root, "", &rows(samples), &notes)
+}
+
+/// Appends rows, headings first, to today's record of this kind: `<date>.csv` without a kind, else `<kind>-<date>.csv`.
+pub fn append_rows(root: &Path, kind: &str, rows: &str, notes: &[String]) -> Result<PathBuf, String> {
     let (date, time) = host::date_and_time();
     let directory = root.join(host::slug());
-    let path = directory.join(format!("{date}.csv"));
+    let dash = if kind.is_empty() { "" } else { "-" };
+    let path = directory.join(format!("{kind}{dash}{date}.csv"));
     let fail = |error: std::io::Error| format!("cannot record to {}: {error}", path.display());
     fs::create_dir_all(&directory).map_err(fail)?;
     let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
@@ -28,10 +36,7 @@ pub fn append(
     for note in notes {
         let _ = writeln!(text, "# {note}");
     }
-    for (peer, version) in versions {
-        let _ = writeln!(text, "# {}: {version}", peer.name());
-    }
-    text.push_str(&rows(samples));
+    text.push_str(rows);
     file.write_all(text.as_bytes()).map_err(fail)?;
     Ok(path)
 }

@@ -166,6 +166,7 @@ impl Stage {
             body_bytes,
             tool: peer.tool().to_string(),
             headers,
+            refusals: false,
             watch: Vec::new(),
         })
     }
@@ -282,7 +283,7 @@ impl Drop for Stage {
 
 /// A loopback address that nothing listens on now, with a port below those that the system gives to outgoing
 /// connections: one of the load's own could take it before a proxy listens there.
-fn free_address() -> Result<SocketAddr, String> {
+pub fn free_address() -> Result<SocketAddr, String> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 17_000).unwrap_or(0);
     for _ in 0..1000 {

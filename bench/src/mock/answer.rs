@@ -2,6 +2,8 @@
 
 use super::envelope;
 use super::http::{Method, Request};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How answers are shaped.
 #[derive(Clone, Copy, Debug)]
@@ -59,13 +61,19 @@ pub struct Answers {
     style: Style,
     call_result: Vec<u8>,
     session: u64,
+    calls: Arc<AtomicU64>,
 }
 
 impl Answers {
     /// Prepares the fixed texts for the event loop with this index.
     pub fn new(style: Style, index: usize) -> Self {
         let call_result = call_result(style.answer_bytes);
-        Self { style, call_result, session: (index as u64) << 48 }
+        Self { style, call_result, session: (index as u64) << 48, calls: Arc::default() }
+    }
+
+    /// Counts the calls that are answered in `calls`.
+    pub fn counted_in(self, calls: Arc<AtomicU64>) -> Self {
+        Self { calls, ..self }
     }
 
     /// Writes the answer to `request`.
@@ -98,7 +106,10 @@ impl Answers {
             return After::NextRequest;
         };
         let result: &[u8] = match method {
-            b"tools/call" => &self.call_result,
+            b"tools/call" => {
+                self.calls.fetch_add(1, Ordering::Relaxed);
+                &self.call_result
+            }
             b"tools/list" => TOOLS,
             b"ping" | b"logging/setLevel" | b"resources/subscribe" | b"resources/unsubscribe" => b"{}",
             b"initialize" => {

@@ -22,6 +22,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 const HELP: &str = "\
@@ -95,6 +97,26 @@ pub fn main(mut args: Args) -> Result<(), String> {
         }
         Ok(())
     })
+}
+
+/// A mock on a thread of this process, for as long as the process lives: where it listens, and the calls it answered.
+pub fn serve_counted(style: Style) -> Result<(SocketAddr, Arc<AtomicU64>), String> {
+    let fail = |error: io::Error| format!("cannot serve: {error}");
+    let listener = Listener::tcp(SocketAddr::from(([127, 0, 0, 1], 0))).map_err(fail)?;
+    let address = listener.name.parse().map_err(|_| "no address".to_string())?;
+    let calls = Arc::new(AtomicU64::new(0));
+    let counted = calls.clone();
+    std::thread::spawn(move || {
+        let listeners = [listener];
+        let served = EventLoop::new(&listeners, style, Duration::ZERO, 0).and_then(|mut event_loop| {
+            event_loop.answers = event_loop.answers.counted_in(counted);
+            event_loop.run()
+        });
+        if let Err(error) = served {
+            eprintln!("the mock ends: {error}");
+        }
+    });
+    Ok((address, calls))
 }
 
 /// What a slow server can take, if it is to be one.

@@ -4,7 +4,11 @@ use crate::http::HttpFault;
 const ID: u64 = 100_000_000_007;
 const RIGHT: &str =
     r#"{"jsonrpc":"2.0","id":100000000007,"result":{"content":[{"type":"text","text":"marker"}]}}"#;
-const CALL: Expectation<'static> = Expectation { act: Act::Call, text: None };
+const CALL: Expectation<'static> = expect(Act::Call);
+
+const fn expect(act: Act) -> Expectation<'static> {
+    Expectation { act, text: None, refusals: Refusals { status: false, result: false } }
+}
 
 fn waiting() -> Connection {
     let mut connection = Connection::new();
@@ -30,7 +34,7 @@ fn sse(events: &[&str]) -> String {
 }
 
 /// The outcome of `bytes`, the same whole and split at every byte.
-fn check(bytes: &str, expectation: Expectation<'_>, expected: Result<(), Fault>) {
+fn check(bytes: &str, expectation: Expectation<'_>, expected: Result<Judged, Fault>) {
     let expected = Taken::Complete { keep_alive: true, outcome: expected };
     assert_eq!(waiting().take_in(bytes.as_bytes(), expectation, || {}), expected, "{bytes}");
     for at in 1..bytes.len() {
@@ -43,10 +47,10 @@ fn check(bytes: &str, expectation: Expectation<'_>, expected: Result<(), Fault>)
 
 #[test]
 fn the_right_answer_is_right_as_json_and_as_a_stream() {
-    check(&json(200, RIGHT), CALL, Ok(()));
-    check(&sse(&[RIGHT]), CALL, Ok(()));
+    check(&json(200, RIGHT), CALL, Ok(Judged::Right));
+    check(&sse(&[RIGHT]), CALL, Ok(Judged::Right));
     let progress = r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#;
-    check(&sse(&["", progress, RIGHT]), CALL, Ok(()));
+    check(&sse(&["", progress, RIGHT]), CALL, Ok(Judged::Right));
 }
 
 #[test]
@@ -65,8 +69,8 @@ fn wrong_answers_are_named() {
 
 #[test]
 fn expected_text_must_be_there() {
-    let with = |text| Expectation { act: Act::Call, text: Some(text) };
-    check(&json(200, RIGHT), with(b"marker"), Ok(()));
+    let with = |text| Expectation { text: Some(text), ..CALL };
+    check(&json(200, RIGHT), with(b"marker"), Ok(Judged::Right));
     check(&json(200, RIGHT), with(b"absent"), Err(Fault::WrongText));
     check(&sse(&[RIGHT]), with(b"absent"), Err(Fault::WrongText));
 }
@@ -74,17 +78,17 @@ fn expected_text_must_be_there() {
 #[test]
 fn each_act_has_its_status() {
     let accepted = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
-    check(accepted, Expectation { act: Act::Initialized, text: None }, Ok(()));
+    check(accepted, expect(Act::Initialized), Ok(Judged::Right));
     check(accepted, CALL, Err(Fault::Status(202)));
-    check(&json(200, RIGHT), Expectation { act: Act::Initialized, text: None }, Err(Fault::Status(200)));
-    check("HTTP/1.1 204 Gone\r\n\r\n", Expectation { act: Act::Delete, text: None }, Ok(()));
+    check(&json(200, RIGHT), expect(Act::Initialized), Err(Fault::Status(200)));
+    check("HTTP/1.1 204 Gone\r\n\r\n", expect(Act::Delete), Ok(Judged::Right));
 }
 
 #[test]
 fn the_session_of_initialize_is_kept_for_later_heads() {
     let mut connection = waiting();
     let answer = json(200, RIGHT).replace("Content-Length", "Mcp-Session-Id: abc\r\nContent-Length");
-    connection.take_in(answer.as_bytes(), Expectation { act: Act::Initialize, text: None }, || {});
+    connection.take_in(answer.as_bytes(), expect(Act::Initialize), || {});
     assert_eq!(connection.head_tail, b"Mcp-Session-Id: abc\r\n\r\n");
     connection.close(0);
     assert_eq!(connection.head_tail, b"\r\n");
@@ -105,7 +109,7 @@ fn closes_are_told_apart() {
     let text = json(200, RIGHT);
     let framing = format!("Content-Length: {}\r\n", RIGHT.len());
     assert_eq!(unframed.take_in(text.replace(&framing, "").as_bytes(), CALL, || {}), Taken::More);
-    assert_eq!(unframed.on_end(CALL), Taken::Complete { keep_alive: false, outcome: Ok(()) });
+    assert_eq!(unframed.on_end(CALL), Taken::Complete { keep_alive: false, outcome: Ok(Judged::Right) });
 }
 
 #[test]
@@ -121,7 +125,7 @@ fn bytes_nobody_asked_for_break_the_connection() {
 
 #[test]
 fn a_held_stream_opens_at_its_head_and_counts_events() {
-    let hold = Expectation { act: Act::Hold, text: None };
+    let hold = expect(Act::Hold);
     let stream = sse(&[r#"{"jsonrpc":"2.0","method":"a"}"#, r#"{"jsonrpc":"2.0","method":"b"}"#]);
     let open = stream.strip_suffix("0\r\n\r\n").unwrap_or(&stream);
     let mut connection = waiting();
@@ -130,4 +134,23 @@ fn a_held_stream_opens_at_its_head_and_counts_events() {
     assert_eq!(events, 2);
     connection.doing = Doing::Holding;
     assert_eq!(connection.take_in(b"9\r\ndata: x\n\n\r\n", hold, || {}), Taken::Broken(Fault::MalformedJson));
+}
+
+#[test]
+fn a_refusal_is_one_only_where_its_kind_is_named_and_for_the_own_id() {
+    let by = |names: &[RefusalName]| Expectation { refusals: Refusals::named(names), ..CALL };
+    let (status, result) = (by(&[RefusalName::Status]), by(&[RefusalName::Result]));
+    let error = r#"{"jsonrpc":"2.0","id":100000000007,"error":{"code":429,"message":"m"}}"#;
+    check(&json(429, error), status, Ok(Judged::Refused));
+    check(&json(429, error), result, Err(Fault::Status(429)));
+    check(&json(200, error), status, Err(Fault::RpcError(429)));
+    check(&json(503, error), status, Err(Fault::Status(503)));
+    check(&json(429, RIGHT), status, Err(Fault::Status(429)));
+    check(&json(429, "{}"), status, Err(Fault::MalformedJson));
+    check(&json(429, &error.replace("007", "008")), status, Err(Fault::WrongId));
+    let said = r#"{"jsonrpc":"2.0","id":100000000007,"result":{"content":[],"isError":true}}"#;
+    check(&json(200, said), result, Ok(Judged::Refused));
+    check(&sse(&[said]), result, Ok(Judged::Refused));
+    check(&json(200, said), status, Ok(Judged::Right));
+    check(&json(200, RIGHT), by(&[RefusalName::Status, RefusalName::Result]), Ok(Judged::Right));
 }

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::{RETRY_AFTER_NS, Worker};
-use crate::connection::{Doing, Expectation, Taken};
+use crate::connection::{Doing, Expectation, Judged, Taken};
 use crate::faults::Fault;
 use crate::requests::{Act, PLAIN_TAIL};
 use crate::sys::Readiness;
@@ -54,7 +54,8 @@ impl Worker {
             let Some(socket) = &connection.socket else { return };
             let generation = connection.generation;
             let act = self.classes[connection.class].act;
-            let expectation = Expectation { act, text: self.plan.expect_text.as_deref() };
+            let expectation =
+                Expectation { act, text: self.plan.expect_text.as_deref(), refusals: self.plan.refusals };
             let (taken, filled) = match socket.receive(&mut self.buffer) {
                 Ok(0) => (connection.on_end(expectation), 0),
                 Ok(filled) => {
@@ -111,12 +112,15 @@ impl Worker {
         self.connections[index].doing = Doing::Holding;
     }
 
-    pub(super) fn on_complete(&mut self, index: usize, keep_alive: bool, outcome: Result<(), Fault>) {
+    pub(super) fn on_complete(&mut self, index: usize, keep_alive: bool, outcome: Result<Judged, Fault>) {
         self.now_ns = self.clock.now_ns();
+        self.record.last_answer_ns = self.now_ns;
         self.connections[index].answers += 1;
         let class = self.connections[index].class;
         let in_setup = self.plan.scenario.is_setup(class);
-        if let Err(fault) = outcome {
+        if outcome == Ok(Judged::Refused) {
+            self.counters.refused.add(1);
+        } else if let Err(fault) = outcome {
             self.fault(index, fault);
             // A lost session, a failed set-up or a mixed-up connection must begin anew.
             let session_lost = fault == Fault::Status(404) && self.connections[index].head_tail != PLAIN_TAIL;

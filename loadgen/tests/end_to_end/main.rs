@@ -97,6 +97,22 @@ fn statuses_errors_and_texts_are_told_apart_and_may_be_tolerated() {
 }
 
 #[test]
+fn refusals_are_counted_apart_where_they_are_expected() {
+    let mock = Mock::start(Manner::OneInThree);
+    let (report, success) = load(&mock.url, "-n 60 -c 1 --refusals status");
+    assert!(success, "{report:#}");
+    assert_eq!(
+        (&report["errors"], &report["refused"], &report["requests"]),
+        (&0.into(), &40.into(), &20.into())
+    );
+    assert_eq!((&report["whole"]["answered"], &report["whole"]["refused"]), (&20.into(), &40.into()));
+    assert!(report["whole"]["elapsed_s"].as_f64().unwrap() > 0.0, "{report:#}");
+    let (report, success) = load(&mock.url, "-n 60 -c 1");
+    assert_eq!((errors(&report, "status 429"), &report["refused"]), (40, &0.into()), "{report:#}");
+    assert!(!success);
+}
+
+#[test]
 fn an_announced_close_is_no_error_and_an_unannounced_one_is() {
     let (report, _) = expect_clean(Manner::CloseAnnounced, "-n 60 -c 2");
     assert!(report["reconnects"].as_u64().unwrap() >= 18, "{report:#}");

@@ -22,6 +22,8 @@ pub enum Manner {
     OtherId,
     /// 503 for every call.
     Unavailable,
+    /// 429 with a JSON-RPC error for all but every third call of a connection.
+    OneInThree,
     /// A JSON-RPC error for every call.
     RpcError,
     /// Right answers, but everything stops for this long at the given call.
@@ -206,6 +208,11 @@ impl<S: Read + Write> Peer<S> {
             Manner::Unavailable => {
                 self.write("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
             }
+            Manner::OneInThree if third => self.json("", &result(id)),
+            Manner::OneInThree => {
+                let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": 429, "message": "spent"}});
+                self.answer_with("429 Too Many Requests", "Retry-After: 1\r\n", &error)
+            }
             Manner::CloseAnnounced if third => {
                 self.json("Connection: close\r\n", &result(id))?;
                 Ok(false)
@@ -242,10 +249,14 @@ impl<S: Read + Write> Peer<S> {
     }
 
     fn json(&mut self, headers: &str, message: &Value) -> io::Result<bool> {
+        self.answer_with("200 OK", headers, message)
+    }
+
+    fn answer_with(&mut self, status: &str, headers: &str, message: &Value) -> io::Result<bool> {
         let body = message.to_string();
         let length = body.len();
         self.write(&format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
         ))
     }
 

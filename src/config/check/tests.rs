@@ -145,7 +145,7 @@ fn listeners_keep_what_was_written() {
     let public = &snapshot.listeners[1];
     assert_eq!((public.proxy_protocol, public.trusted_sources.len()), (ProxyProtocol::Any, 2));
     let tls = public.tls.as_ref().unwrap();
-    assert_eq!((tls.key.reveal(), tls.client_ca.as_deref()), (KEY, Some(CERTIFICATE)));
+    assert_eq!((tls.identities[0].key.reveal(), tls.client_ca.as_deref()), (KEY, Some(CERTIFICATE)));
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn checked_as_an_example(text: &str) -> (u8, String) {
         ("/etc/rg/example.yaml", text.as_bytes().to_vec()),
     ]);
     let mut out = Vec::new();
-    let code = run_in(Path::new("/etc/rg/example.yaml"), &mut out, &world).unwrap();
+    let code = run_in(Path::new("/etc/rg/example.yaml"), &mut out, &world, &|_| Vec::new()).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 
@@ -282,10 +282,10 @@ fn check_writes_one_line_of_praise_or_all_findings() {
     let run_on = |text: &str| {
         std::fs::write(&path, text).unwrap();
         let mut out = Vec::new();
-        let code = run(&path, &mut out).unwrap();
+        let code = run(&path, &mut out, |_| Vec::new()).unwrap();
         (code, String::from_utf8(out).unwrap().replace(&path.display().to_string(), "F"))
     };
-    let good = (0, "F: good. 1 server on http://127.0.0.1:8080: /a/mcp -> up.example:1\n".to_owned());
+    let good = (0, "F: good. 1 server on http://127.0.0.1:8080: /a/mcp -> up.example:1/mcp\n".to_owned());
     assert_eq!(run_on(&with("")), good);
     let (code, out) = run_on("servers: []\nx: 1\n");
     assert_eq!((code, out.lines().count()), (1, 3), "{out}");

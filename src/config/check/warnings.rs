@@ -8,11 +8,11 @@ const AUDIENCES_MAX: usize = 8;
 /// Servers that are named of each.
 const SERVERS_MAX: usize = 4;
 
-/// What the operator should know and may well have meant, one line each: credentials that cross a network in the clear,
-/// audiences that several servers share. Written to the log at the start and at each reload, and by `ringgate check`.
+/// What the operator should know and may well have meant, one line each: names that no certificate has, credentials that
+/// cross a network in the clear, audiences that several servers share. Written to the log at the start and at each reload, and by `ringgate check`.
 pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
-    let Some(authn) = &snapshot.authn else { return Vec::new() };
-    let mut all = Vec::new();
+    let mut all = certificates(snapshot);
+    let Some(authn) = &snapshot.authn else { return all };
     if shows_secrets(authn) {
         let behind_tls = snapshot.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let open =
@@ -23,6 +23,54 @@ pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
         all.extend(shared_audiences(&snapshot.servers));
     }
     all
+}
+
+/// Names that clients are to use and no certificate has, and certificates that are never chosen.
+fn certificates(snapshot: &Snapshot) -> Vec<String> {
+    let with_tls = || {
+        let listeners = snapshot.listeners.iter().enumerate();
+        listeners.filter_map(|(index, listener)| Some((index, &listener.tls.as_ref()?.identities)))
+    };
+    let mut all = Vec::new();
+    for (index, identities) in with_tls() {
+        for (at, own) in identities.iter().enumerate().skip(1) {
+            let earlier = |name: &str| {
+                identities[..at].iter().any(|other| other.names.iter().any(|have| **have == *name))
+            };
+            if own.names.iter().all(|name| earlier(name)) {
+                let why =
+                    if own.names.is_empty() { "has no DNS name" } else { "has only names of earlier ones" };
+                all.push(format!(
+                    "listeners[{index}].tls.certificates[{at}] {why}, and is never chosen (remove it, or put it first)"
+                ));
+            }
+        }
+    }
+    let known = with_tls().any(|(_, identities)| identities.iter().any(|own| !own.names.is_empty()));
+    for name in served_names(snapshot).filter(|_| known) {
+        if !with_tls().any(|(_, identities)| identities.iter().any(|own| own.covers(&name))) {
+            all.push(format!(
+                "no certificate of a listener has the name `{name}`, by which clients are to reach the gateway (add one \
+                 to `tls.certificates`)"
+            ));
+        }
+    }
+    all
+}
+
+/// The DNS names of `hosts`, and of `public_url` if it is `https`.
+fn served_names(snapshot: &Snapshot) -> impl Iterator<Item = String> {
+    let public = snapshot.public_url.as_deref().and_then(|url| url.strip_prefix("https://"));
+    let mut names: Vec<String> = public
+        .into_iter()
+        .chain(snapshot.hosts.listed.iter().map(|host| &**host))
+        .filter(|host| !host.starts_with('['))
+        .map(|host| host.split(':').next().unwrap_or_default().to_ascii_lowercase())
+        .filter(|host| host.parse::<std::net::IpAddr>().is_err())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter()
 }
 
 /// Whether callers show what whoever reads it can show too. The key of a certificate does not travel.

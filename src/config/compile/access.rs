@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::config::file::File;
-use crate::config::file::access::{DeniedAs, Mode, RuleSection, TimeSection};
+use crate::config::file::access::{AccessSection, DeniedAs, MissingScope, Mode, RuleSection, TimeSection};
 use crate::config::finding::{At, Findings, Place, closest};
 use crate::config::snapshot::{Access, Network, Server};
 use crate::config::units::shorten;
@@ -24,8 +24,20 @@ pub fn compile(file: &File, servers: &[Server], context: &Context<'_>, findings:
         list.value.iter().for_each(|rule| vouching.check(&rule.value, findings));
         let rules = list.value.iter().map(|rule| compile_rule(rule, servers, findings)).collect();
         Rules::new(rules, servers.iter().map(|server| server.name.clone()).collect())
+            .showing_what_lacks_a_scope(section.lists.value.missing_scope.value == MissingScope::Show)
     });
+    check_lists(section, findings);
     Access { rules, forbidden: section.denied_as.value == DeniedAs::Forbidden }
+}
+
+/// Notes an option about scopes where no rule asks for one.
+fn check_lists(section: &AccessSection, findings: &mut Findings) {
+    let option = &section.lists.value.missing_scope;
+    let rules = section.rules.iter().flat_map(|list| &list.value);
+    if option.value == MissingScope::Show && !rules.into_iter().any(|rule| rule.value.scopes.is_some()) {
+        let fix = "remove it, or give the rules that a scope opens `scopes`";
+        findings.add(&option.place, "has no effect: no rule names `scopes`", fix);
+    }
 }
 
 /// Notes names that are given twice.

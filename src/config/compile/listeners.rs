@@ -4,7 +4,9 @@ use super::{Context, material};
 use crate::base::Secret;
 use crate::config::file::{File, ListenerSection, ListenerTlsSection};
 use crate::config::finding::{At, Findings};
-use crate::config::snapshot::{ListenAddress, Listener, ListenerTls, ProxyProtocol};
+use crate::config::snapshot::{ListenAddress, Listener, ListenerTls, ProxyProtocol, TlsIdentity};
+use crate::config::text::Reference;
+use crate::policy::authn::certificate::dns_names;
 
 /// The listeners. Those whose address is wrong are left out, after a finding.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Vec<Listener> {
@@ -30,7 +32,10 @@ fn same_place(one: &ListenAddress, other: &ListenAddress) -> bool {
 }
 
 fn listener(section: &ListenerSection, context: &Context<'_>, findings: &mut Findings) -> Option<Listener> {
-    let tls = section.tls.as_ref().and_then(|tls| tls_of(&tls.value, context, findings));
+    let tls = section.tls.as_ref().and_then(|tls| {
+        check_form(tls, findings);
+        tls_of(&tls.value, context, findings)
+    });
     if let Some(At { place, .. }) = &section.trusted_sources
         && section.proxy_protocol.value == ProxyProtocol::Off
     {
@@ -65,11 +70,50 @@ fn tls_of(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Option<ListenerTls> {
-    let mut read = |reference: &Option<At<_>>, check| {
-        reference.as_ref().map(|reference| material::checked(reference, check, context, findings))
+    let client_ca = section.client_ca.as_ref();
+    let client_ca = client_ca
+        .and_then(|reference| material::checked(reference, material::certificates, context, findings));
+    let identities: Option<Box<[_]>> = match &section.certificates {
+        None => identity(&section.certificate, &section.key, context, findings).map(|own| [own].into()),
+        Some(list) => {
+            // All are read, so that all mistakes are found.
+            let read: Vec<_> = list
+                .value
+                .iter()
+                .map(|At { value, .. }| identity(&value.certificate, &value.key, context, findings))
+                .collect();
+            read.into_iter().collect()
+        }
     };
-    let certificate = read(&section.certificate, material::certificates);
-    let key = read(&section.key, material::private_key);
-    let client_ca = read(&section.client_ca, material::certificates);
-    Some(ListenerTls { certificate: certificate??, key: Secret::new(key??), client_ca: client_ca.flatten() })
+    Some(ListenerTls { identities: identities?, client_ca })
+}
+
+/// Whether `tls` has one certificate or several, and not both or neither.
+fn check_form(section: &At<ListenerTlsSection>, findings: &mut Findings) {
+    let At { value: tls, place } = section;
+    match (&tls.certificate, &tls.key, &tls.certificates) {
+        (Some(At { place, .. }), _, Some(_)) | (None, Some(At { place, .. }), Some(_)) => {
+            findings.add(place, "stands beside `certificates`", "make it the first of `certificates`");
+        }
+        (None, _, None) => {
+            findings.add(place, "has no certificate", "add `certificate` and `key`, or `certificates`");
+        }
+        (Some(_), None, None) => findings.add(place, "has a certificate without its key", "add `key`"),
+        (Some(_), Some(_), None) | (None, None, Some(_)) => {}
+    }
+}
+
+fn identity(
+    certificate: &Option<At<Reference>>,
+    key: &Option<At<Reference>>,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Option<TlsIdentity> {
+    let mut read = |reference: &Option<At<_>>, check| {
+        reference.as_ref().and_then(|reference| material::checked(reference, check, context, findings))
+    };
+    let certificate = read(certificate, material::certificates);
+    let key = read(key, material::private_key);
+    let names = dns_names(&material::der_of_first(certificate.as_deref()?)?);
+    Some(TlsIdentity { certificate: certificate?, key: Secret::new(key?), names })
 }

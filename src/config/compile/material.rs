@@ -111,6 +111,11 @@ fn broken(error: &pem::Error) -> Problem {
     Problem::new(what, "write the file anew from its source")
 }
 
+/// The first certificate of PEM text that was checked, as DER.
+pub fn der_of_first(bytes: &[u8]) -> Option<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(bytes).next()?.ok()
+}
+
 /// The first key, private or public, of PEM text as DER; `bytes` themselves where they are no PEM.
 pub fn der(bytes: &[u8]) -> Secret {
     if let Ok(key) = PrivateKeyDer::from_pem_slice(bytes) {

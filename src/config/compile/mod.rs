@@ -4,11 +4,9 @@
 use std::path::Path;
 
 use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
-use super::finding::{At, Findings, Problem};
+use super::finding::{At, Findings};
 use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
 use super::world::{Recording, World};
-use crate::base::Secret;
-use crate::policy::session::KEY_BYTES_MIN;
 
 mod access;
 mod adaptive;
@@ -22,6 +20,7 @@ mod outbound;
 mod protection;
 mod rate_limits;
 mod servers;
+mod session_key;
 
 /// What compiling needs besides the file itself.
 pub struct Context<'a> {
@@ -43,6 +42,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
     let (origins, hosts) = origins::compile(file, &listeners, findings);
     let authn = authentication::compile(file, context, findings);
     let access = access::compile(file, &servers, context, findings);
+    protection::check_names(file, &servers, &access, findings);
     adaptive::check_workers(file, findings);
     protection::publish(&mut servers, authn.as_ref(), &access, origin.as_deref());
     Snapshot {
@@ -64,23 +64,11 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         outbound: outbound::compile(file, context, findings),
         rate_limits: rate_limits::compile(file, &servers, findings),
         signer: credentials::signer(file, context, findings),
-        session_key: session_key(file, context, findings),
+        session_key: session_key::compile(file, context, findings),
         files: recording.files(),
         listeners: listeners.into(),
         servers: servers.into(),
     }
-}
-
-fn session_key(file: &File, context: &Context<'_>, findings: &mut Findings) -> Option<Secret> {
-    let enough = |bytes: &[u8]| match bytes.len() {
-        KEY_BYTES_MIN.. => Ok(()),
-        length => Err(Problem::new(
-            format!("has {length} bytes"),
-            format!("give at least {KEY_BYTES_MIN} that nobody can guess: `openssl rand -base64 32`"),
-        )),
-    };
-    let key = file.sessions.value.key.as_ref()?;
-    material::checked(key, enough, context, findings).map(Secret::new)
 }
 
 fn admin(file: &File, listeners: &[Listener], findings: &mut Findings) -> Admin {
@@ -125,6 +113,7 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         response_head_bytes_max: section.response_head_bytes_max.value,
         sse_event_bytes_max: section.sse_event_bytes_max.value,
         list_bytes_max: section.list_bytes_max.value,
+        credentials_bytes_max: section.credentials_bytes_max.value,
     }
 }
 

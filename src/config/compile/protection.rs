@@ -1,7 +1,9 @@
 //! `servers[].anonymous`, `audiences`, `scopes`: who may call a server, and how clients learn of it.
 
+use crate::config::file::authentication::ChallengeScopesSection;
 use crate::config::file::{File, ServerSection};
-use crate::config::snapshot::{Access, ListenAddress, Listener, Protection, Server};
+use crate::config::finding::{At, Findings, closest};
+use crate::config::snapshot::{Access, AskedScopes, ListenAddress, Listener, Protection, Server};
 use crate::policy::authn::Authn;
 use crate::policy::principal::sorted;
 
@@ -34,8 +36,60 @@ pub fn compile(section: &ServerSection, path: &str, origin: Option<&str>) -> Pro
         anonymous: section.anonymous.value,
         audiences,
         scopes: sorted(scopes),
+        asked_scopes: section
+            .challenge_scopes
+            .as_ref()
+            .map(|section| asked(&section.value))
+            .unwrap_or_default(),
         metadata_url: None,
         metadata: None,
+    }
+}
+
+fn asked(section: &ChallengeScopesSection) -> AskedScopes {
+    let names = section.names.value.iter();
+    let mut names: Vec<(Box<str>, Box<str>)> =
+        names.map(|(own, asked)| (own.value.as_str().into(), asked.as_str().into())).collect();
+    names.sort_unstable();
+    AskedScopes {
+        prefix: section.prefix.as_ref().map(|prefix| prefix.value.as_str().into()).unwrap_or_default(),
+        names: names.into(),
+    }
+}
+
+/// Notes names for scopes that nothing tests: whoever wrote them has mistyped one, or the two the wrong way round.
+pub fn check_names(file: &File, servers: &[Server], access: &Access, findings: &mut Findings) {
+    for At { value: section, .. } in file.servers.iter().flat_map(|list| &list.value) {
+        let Some(At { value: names, place }) = &section.challenge_scopes else { continue };
+        let found = servers
+            .iter()
+            .find(|server| section.name.as_ref().is_some_and(|name| *name.value == *server.name));
+        let Some(server) = found else { continue };
+        if names.prefix.is_none() && names.names.value.is_empty() {
+            findings.add(place, "says nothing", "add `prefix` or `names`, or remove it");
+            continue;
+        }
+        let rules = access.rules.iter().flat_map(|rules| rules.list());
+        let of_rules = rules.filter(|rule| rule.is_for(server.id.0)).flat_map(|rule| &rule.scopes);
+        let tested: Vec<&str> =
+            server.protection.scopes.iter().chain(of_rules).map(|scope| &**scope).collect();
+        if tested.is_empty() {
+            findings.add(
+                place,
+                "has no effect: neither `scopes` of this server nor a rule for it names one",
+                "remove it, or add `scopes`",
+            );
+            continue;
+        }
+        for (own, _) in &names.names.value {
+            if !tested.contains(&own.value.as_str()) {
+                let fix = closest(&own.value, tested.iter().copied()).map_or_else(
+                    || "write the scope as tokens have it, and behind it the name to ask for".to_owned(),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                findings.add(&own.place, "is no scope that this server or a rule for it tests", fix);
+            }
+        }
     }
 }
 
@@ -50,7 +104,8 @@ pub fn publish(servers: &mut [Server], authn: Option<&Authn>, access: &Access, o
         let further = access.rules.iter().flat_map(|rules| rules.scopes_of(server.id.0)).map(Box::from);
         // Whether a client may stay signed in is between it and the issuer (MCP 2026-07-28, authorization).
         let all = server.protection.scopes.iter().cloned().chain(further);
-        let scopes = sorted(all.filter(|scope| &**scope != "offline_access"));
+        let all = all.filter(|scope| &**scope != "offline_access");
+        let scopes = sorted(all.map(|scope| server.protection.asked_scopes.of(&scope).into()));
         let mut document = serde_json::json!({
             "resource": format!("{origin}{}", server.path),
             "authorization_servers": issuers,

@@ -343,21 +343,39 @@ fn price(
     price
 }
 
+/// Bytes of an exchange that a tokenizer counts, when the configuration does not say.
+const COUNTED_BYTES_MAX: usize = 1 << 20;
+
 fn tokens(section: &TokensSection, findings: &mut Findings) -> Tokens {
+    let is_reported = section.count.value == CountWord::Reported;
+    if let (false, Some(otherwise)) = (is_reported, &section.otherwise) {
+        let fix = "add that, or remove this";
+        findings.add(&otherwise.place, "has no effect without `count: reported`", fix);
+    }
+    let otherwise = section.otherwise.as_ref().map(|otherwise| otherwise.value);
+    let by = otherwise.filter(|_| is_reported).unwrap_or(section.count.value);
+    let bytes_max = section.max_bytes.as_ref().map_or(COUNTED_BYTES_MAX, |size| size.value);
+    if let (true, Some(size)) = (by != CountWord::O200k, &section.max_bytes) {
+        findings.add(&size.place, "has no effect without `o200k`", "add `count: o200k`, or remove this");
+    }
+    Tokens { reported: reported(section, findings), o200k: (by == CountWord::O200k).then_some(bytes_max) }
+}
+
+/// Where the server says how many.
+fn reported(section: &TokensSection, findings: &mut Findings) -> Option<Box<str>> {
     match (section.count.value, &section.from) {
-        (CountWord::Estimate, None) => Tokens::Estimate,
-        (CountWord::Estimate, Some(from)) => {
-            findings.add(&from.place, "has no effect without `count: reported`", "add that, or remove this");
-            Tokens::Estimate
-        }
-        (CountWord::Reported, Some(from)) => Tokens::Reported(from.value.as_str().into()),
-        (CountWord::Reported, None) if is_wrong(&section.place, "from", findings) => Tokens::Estimate,
+        (CountWord::Reported, Some(from)) => return Some(from.value.as_str().into()),
+        (CountWord::Reported, None) if is_wrong(&section.place, "from", findings) => {}
         (CountWord::Reported, None) => {
             let fix = "add `from: /structuredContent/usage/total_tokens`, or where it stands";
             findings.add(&section.count.place, "does not say where the number stands", fix);
-            Tokens::Estimate
         }
+        (CountWord::Estimate | CountWord::O200k, Some(from)) => {
+            findings.add(&from.place, "has no effect without `count: reported`", "add that, or remove this");
+        }
+        (CountWord::Estimate | CountWord::O200k, None) => {}
     }
+    None
 }
 
 fn expression(text: &str, place: &Place, findings: &mut Findings) -> Option<Expression> {

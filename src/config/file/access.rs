@@ -25,8 +25,22 @@ section! {
     AccessSection {
         /// How a call looks that is denied: `unknown` as if the tool did not exist, `forbidden` with 403.
         denied_as: DeniedAs = Choice(&[("unknown", DeniedAs::Unknown), ("forbidden", DeniedAs::Forbidden)]), default "unknown";
+        /// What lists show.
+        lists: ListsSection = sub::<ListsSection>(), default "{}";
         /// The rules. When this is not given, every caller may do everything.
         rules: Vec<At<RuleSection>> = list(sub::<RuleSection>(), 1, RULES_MAX), optional;
+    }
+}
+
+section! {
+    /// What lists show of the things that a caller may not use.
+    ListsSection {
+        /// Tools, prompts and resources for which the caller lacks nothing but scopes of a rule. `hide` leaves them out;
+        /// `show` has them in the lists, so that clients find out that there is more to ask for. A call is answered with
+        /// 403 and the scopes that it needs either way. With `show`, who lacks nothing but scopes may also use the protocol
+        /// around these things (initialize, lists, streams) before it has one of them.
+        missing_scope: MissingScope =
+            Choice(&[("hide", MissingScope::Hide), ("show", MissingScope::Show)]), default "hide";
     }
 }
 
@@ -188,6 +202,15 @@ pub enum DeniedAs {
     Unknown,
     /// 403.
     Forbidden,
+}
+
+/// What lists do with what only a scope is missing for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingScope {
+    /// They leave it out.
+    Hide,
+    /// They show it.
+    Show,
 }
 
 /// Whether a rule counts.

@@ -223,6 +223,18 @@ section! {
     }
 }
 
+section! {
+    /// The names of scopes in challenges (`WWW-Authenticate`) and in the metadata document (`scopes_supported`). Tokens are
+    /// tested for the names in `servers[].scopes` and `access.rules[].scopes`, whatever stands here.
+    ChallengeScopesSection {
+        /// Put before each scope, such as `api://APP-ID/` for Entra ID.
+        prefix: String = SCOPE, optional;
+        /// Scopes that are asked for by a name of their own, which the prefix is not put before: the name in tokens, and the
+        /// name to ask for.
+        names: Vec<(At<String>, String)> = MapOf { value: SCOPE, max: 256 }, default "{}";
+    }
+}
+
 /// The rule of `api_keys`, also for the text that `api_keys_file` names.
 pub const API_KEYS: List<crate::config::rule::Sub<ApiKeySection>> = list(sub::<ApiKeySection>(), 0, 10_000);
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::{SERVER_NAME, TOOL_NAME, Text, count, list, sub};
+use super::{SERVER_NAME, TOOL_NAME, Text, count, list, size, sub};
 use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::rate::{self, Rate};
 use crate::config::rule::{Choice, Flag, List, Rule, Time};
@@ -150,9 +150,16 @@ section! {
 section! {
     /// How tokens are counted.
     TokensSection {
-        /// `estimate` over arguments and result (`docs/limits.md` says how good that is), or as `reported` by the server;
-        /// where it reports nothing, the estimate counts.
-        count: CountWord = Choice(&[("estimate", CountWord::Estimate), ("reported", CountWord::Reported)]), default "estimate";
+        /// `estimate` over arguments and result (`docs/limits.md` says how good that is); `o200k`, as this tokenizer of
+        /// OpenAI's models counts them: a thread beside the workers does it, and the estimate counts until it has; or as
+        /// `reported` by the server.
+        count: CountWord = Choice(&[
+            ("estimate", CountWord::Estimate), ("o200k", CountWord::O200k), ("reported", CountWord::Reported),
+        ]), default "estimate";
+        /// For `reported`: what counts where the server reports nothing, `estimate` or `o200k`. When not given: the estimate.
+        otherwise: CountWord = Choice(&[("estimate", CountWord::Estimate), ("o200k", CountWord::O200k)]), optional;
+        /// For `o200k`: so much of the texts of an exchange is kept to be counted; the rest is estimated. When not given: 1 MiB.
+        max_bytes: usize = size(1 << 10, 8 << 20), optional;
         /// Where in the result the server reports it: a JSON pointer, such as `/structuredContent/usage/total_tokens`.
         from: String = Text { wanted: "a JSON pointer such as `/_meta/usage`", pattern: Some("^/"), parse: pointer }, optional;
     }
@@ -172,6 +179,8 @@ pub enum WindowWord {
 pub enum CountWord {
     /// By the estimator.
     Estimate,
+    /// By the tokenizer o200k.
+    O200k,
     /// By the server.
     Reported,
 }

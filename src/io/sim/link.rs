@@ -211,6 +211,14 @@ impl Hangup for End {
             self.outgoing().borrow_mut().shut(&self.link.executor);
         }
     }
+
+    fn break_off(&self) {
+        self.reset();
+    }
+
+    fn taken(&self) -> Option<i64> {
+        Some(self.outgoing().borrow().taken())
+    }
 }
 
 impl Drop for End {

@@ -147,6 +147,11 @@ impl Pipe {
         }
     }
 
+    /// Bytes that the reader has taken, or that were lost.
+    pub(super) fn taken(&self) -> i64 {
+        i64::try_from(self.carried - self.held).unwrap_or(i64::MAX)
+    }
+
     /// Nothing that is written from now on arrives before `until`.
     pub(super) fn stall(&mut self, until: Ticks) {
         self.not_before = self.not_before.max(until);

@@ -1,13 +1,16 @@
 //! Certificates, keys and trust, checked once by the control plane and shared by all workers.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::{ClientConfig, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring as crypto};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, WebPkiClientVerifier,
 };
@@ -19,47 +22,78 @@ const ALPN: &[u8] = b"http/1.1";
 
 /// How a listener speaks TLS: TLS 1.2 and 1.3, resumption by tickets, ALPN `http/1.1`. Cheap to clone.
 #[derive(Clone)]
-pub struct TlsServer(pub(super) Arc<ServerConfig>);
+pub struct TlsServer {
+    pub(super) config: Arc<ServerConfig>,
+    /// Verifies the certificates of clients, where these are asked for.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+}
 
 /// How connections to upstreams speak TLS. Cheap to clone; clones share the sessions to resume.
 #[derive(Clone)]
 pub struct TlsClient(pub(super) Arc<ClientConfig>);
 
 impl TlsServer {
-    /// A server that proves itself with `cert_chain_pem` (its own certificate first) and `key_pem`. With
-    /// `client_ca_pem`, clients must present a certificate that one of those authorities has signed.
+    /// A server that proves itself with one of these, of which there is at least one: the one whose name the client asks
+    /// for, or the first. With `client_ca_pem`, clients must present a certificate that one of those authorities has
+    /// signed.
     ///
     /// # Errors
     /// A sentence that says what is wrong and how to mend it.
-    pub fn from_pem(
-        cert_chain_pem: &[u8],
-        key_pem: &[u8],
-        client_ca_pem: Option<&[u8]>,
-    ) -> Result<Self, String> {
+    pub fn new(identities: &[Identity<'_>], client_ca_pem: Option<&[u8]>) -> Result<Self, String> {
         let provider = Arc::new(crypto::default_provider());
-        let identity = certified_key(cert_chain_pem, key_pem, &provider)?;
+        let choice = ByName::new(identities, &provider)?;
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
             .map_err(|error| error.to_string())?;
-        let builder = match client_ca_pem {
-            None => builder.with_no_client_auth(),
+        let verifier: Option<Arc<dyn ClientCertVerifier>> = match client_ca_pem {
+            None => None,
             Some(pem) => {
                 let roots = Arc::new(roots(pem, "the client CA file")?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider)
                     .build()
                     .map_err(|error| format!("the client CA file cannot be used: {error}"))?;
-                builder.with_client_cert_verifier(verifier)
+                Some(verifier)
             }
         };
-        let mut config = builder.with_cert_resolver(Arc::new(OneIdentity(Arc::new(identity))));
+        let builder = match &verifier {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(verifier.clone()),
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(choice));
         config.alpn_protocols = vec![ALPN.to_vec()];
         // Tickets, not a session cache: nothing to lock, and any worker can resume any session.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer =
             crypto::Ticketer::new().map_err(|error| format!("no key for session tickets: {error}"))?;
         config.send_tls13_tickets = 1;
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), verifier })
     }
+
+    /// Whether clients must show a certificate.
+    pub fn asks_for_certificates(&self) -> bool {
+        self.verifier.is_some()
+    }
+
+    /// Whether a handshake at `now`, in seconds since 1970 (UTC), would accept a client with these certificates in DER,
+    /// its own first. Of no use where none is asked for: then everybody is accepted.
+    pub fn trusts(&self, chain: &[Vec<u8>], now: u64) -> bool {
+        let Some(verifier) = &self.verifier else { return true };
+        let Some((own, others)) = chain.split_first() else { return false };
+        let others: Vec<_> = others.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        verifier.verify_client_cert(&CertificateDer::from(own.as_slice()), &others, now).is_ok()
+    }
+}
+
+/// What a server proves itself with.
+#[derive(Clone, Copy)]
+pub struct Identity<'a> {
+    /// Its certificate chain in PEM, its own first.
+    pub chain_pem: &'a [u8],
+    /// The private key in PEM.
+    pub key_pem: &'a [u8],
+    /// The names it is shown for, in lower case; `*.` stands for one label.
+    pub names: &'a [Box<str>],
 }
 
 impl TlsClient {
@@ -113,15 +147,57 @@ pub(super) fn take_asked_name() -> Option<String> {
     ASKED_NAME.take()
 }
 
-/// Answers every name with the same certificate. rustls without its own buffers does not tell the name
+/// Answers each name with its certificate. rustls without its own buffers does not tell the name
 /// afterwards, so it is noted here, in the middle of the call that takes the hello in.
 #[derive(Debug)]
-struct OneIdentity(Arc<CertifiedKey>);
+struct ByName {
+    first: Arc<CertifiedKey>,
+    /// The others, and the first, by name; a wildcard by what stands behind its star.
+    names: HashMap<Box<str>, Arc<CertifiedKey>>,
+    wildcards: HashMap<Box<str>, Arc<CertifiedKey>>,
+}
 
-impl ResolvesServerCert for OneIdentity {
+impl ByName {
+    fn new(identities: &[Identity<'_>], provider: &CryptoProvider) -> Result<Self, String> {
+        let (mut first, mut names, mut wildcards) = (None, HashMap::new(), HashMap::new());
+        let mut faults = Vec::new();
+        for (index, identity) in identities.iter().enumerate() {
+            let key = match certified_key(identity.chain_pem, identity.key_pem, provider) {
+                Ok(key) => Arc::new(key),
+                // One needs no number.
+                Err(what) if identities.len() == 1 => return Err(what),
+                Err(what) => {
+                    faults.push(format!("certificates[{index}]: {what}"));
+                    continue;
+                }
+            };
+            for name in identity.names {
+                match name.strip_prefix("*") {
+                    Some(rest) => wildcards.entry(rest.into()).or_insert_with(|| key.clone()),
+                    None => names.entry(name.clone()).or_insert_with(|| key.clone()),
+                };
+            }
+            first.get_or_insert(key);
+        }
+        match first {
+            Some(first) if faults.is_empty() => Ok(Self { first, names, wildcards }),
+            None if faults.is_empty() => Err("there is no certificate".into()),
+            _ => Err(faults.join("; ")),
+        }
+    }
+
+    fn choose(&self, name: Option<&str>) -> &Arc<CertifiedKey> {
+        let Some(name) = name.map(str::to_ascii_lowercase) else { return &self.first };
+        let wildcard = || self.wildcards.get(&name[name.find('.')?..]);
+        self.names.get(&*name).or_else(wildcard).unwrap_or(&self.first)
+    }
+}
+
+impl ResolvesServerCert for ByName {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        ASKED_NAME.set(hello.server_name().map(str::to_owned));
-        Some(self.0.clone())
+        let name = hello.server_name();
+        ASKED_NAME.set(name.map(str::to_owned));
+        Some(self.choose(name).clone())
     }
 }
 

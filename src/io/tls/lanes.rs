@@ -251,4 +251,8 @@ impl Hangup for Shared {
             }
         }
     }
+
+    fn taken(&self) -> Option<i64> {
+        self.plain.taken()
+    }
 }

@@ -23,7 +23,7 @@ use rustls::{Error, HandshakeKind};
 
 use super::Conn;
 use crate::base::Buf;
-pub use config::{TlsClient, TlsServer};
+pub use config::{Identity, TlsClient, TlsServer};
 use session::{Engine, Session, give_buf, take_buf};
 
 /// What a handshake has settled.
@@ -33,8 +33,8 @@ pub struct TlsInfo {
     pub sni: Option<String>,
     /// The application protocol, if one was negotiated (ALPN).
     pub alpn: Option<Vec<u8>>,
-    /// The client's own certificate, where one was asked for and verified. On a client: always `None`.
-    pub client_cert_der: Option<Vec<u8>>,
+    /// The client's certificates, its own first, where they were asked for and verified. On a client: always empty.
+    pub client_chain_der: Vec<Vec<u8>>,
     /// `TLSv1_2` or `TLSv1_3`.
     pub version: &'static str,
     /// The cipher suite: its IANA name, with `TLS13_` in place of `TLS_` for TLS 1.3.
@@ -53,14 +53,14 @@ const FLIGHT_BYTES: usize = 2 << 10;
 /// Those of the connection, and `InvalidData` where the peer is refused or refuses: it was sent an alert then.
 pub async fn accept(server: &TlsServer, conn: Conn, already_read: Buf) -> io::Result<(Conn, TlsInfo)> {
     let connection =
-        UnbufferedServerConnection::new(server.0.clone()).map_err(|error| protocol_error(&error))?;
+        UnbufferedServerConnection::new(server.config.clone()).map_err(|error| protocol_error(&error))?;
     let mut session = Session::new(Engine::Server(connection), Buf::none());
     session.feed(already_read);
     let (conn, session, sni) = shake_hands(conn, session).await?;
     let mut info = describe(&session);
     info.sni = sni;
-    info.client_cert_der =
-        session.facts().peer_certificates().and_then(|chain| chain.first()).map(|own| own.to_vec());
+    let chain = session.facts().peer_certificates().unwrap_or_default();
+    info.client_chain_der = chain.iter().map(|certificate| certificate.to_vec()).collect();
     Ok((lanes::wrap(conn, session), info))
 }
 

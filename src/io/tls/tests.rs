@@ -34,7 +34,7 @@ impl Authority {
 
     fn server(&self) -> TlsServer {
         let (chain, key) = self.sign("gate.test");
-        TlsServer::from_pem(chain.as_bytes(), key.as_bytes(), None).unwrap()
+        single(chain.as_bytes(), key.as_bytes(), None).unwrap()
     }
 
     fn client(&self) -> TlsClient {
@@ -120,6 +120,11 @@ async fn read_patterns(mut reader: Reader, sizes: Vec<usize>) {
 }
 
 const SIZES: [usize; 12] = [0, 1, 100, 2047, 2048, 2049, 16_383, 16_384, 16_385, 65_537, 70_001, 200 << 10];
+
+/// A server with one certificate for all names.
+fn single(chain: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<TlsServer, String> {
+    TlsServer::new(&[Identity { chain_pem: chain, key_pem: key, names: &[] }], client_ca)
+}
 
 #[test]
 fn all_sizes_go_round_on_an_awkward_network() {
@@ -220,7 +225,7 @@ fn both_sides_know_what_was_agreed() {
     assert_eq!(far.alpn.as_deref(), Some(&b"http/1.1"[..]));
     assert_eq!((far.version, far.resumed), ("TLSv1_3", false));
     assert!(far.cipher.starts_with("TLS13_"), "{}", far.cipher);
-    assert_eq!(far.client_cert_der, None);
+    assert!(far.client_chain_der.is_empty());
 }
 
 #[test]
@@ -287,14 +292,14 @@ fn only_certified_clients_get_in_where_certificates_are_asked_for() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let (chain, key) = authority.sign("gate.test");
     let ca = authority.0.pem();
-    let server = TlsServer::from_pem(chain.as_bytes(), key.as_bytes(), Some(ca.as_bytes())).unwrap();
+    let server = single(chain.as_bytes(), key.as_bytes(), Some(ca.as_bytes())).unwrap();
 
     let own = authority.sign("agent.test");
     let identity = Some((own.0.as_bytes(), own.1.as_bytes()));
     let client = TlsClient::new(Some(ca.as_bytes()), identity).unwrap();
     let (near, far) = shake(&sim, &client, &server, "gate.test");
     assert!(near.is_ok());
-    let der = far.unwrap().1.client_cert_der.unwrap();
+    let der = far.unwrap().1.client_chain_der.remove(0);
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     assert_eq!(der, CertificateDer::from_pem_slice(own.0.as_bytes()).unwrap().to_vec());
 
@@ -488,7 +493,7 @@ fn wrong_files_are_explained() {
     let authority = Authority::new();
     let ((chain, key), (_, other_key)) = (authority.sign("a.test"), authority.sign("b.test"));
     let explain = |chain: &str, key: &str, ca: Option<&str>| {
-        TlsServer::from_pem(chain.as_bytes(), key.as_bytes(), ca.map(str::as_bytes)).unwrap_err()
+        single(chain.as_bytes(), key.as_bytes(), ca.map(str::as_bytes)).unwrap_err()
     };
     assert!(explain("", &key, None).contains("holds no certificate"));
     assert!(explain(&chain, "", None).contains("BEGIN PRIVATE KEY"));
@@ -504,7 +509,7 @@ fn an_idle_session_holds_no_buffer() {
     let authority = Authority::new();
     let name = "gate.test".try_into().unwrap();
     let near = UnbufferedClientConnection::new(authority.client().0.clone(), name).unwrap();
-    let far = UnbufferedServerConnection::new(authority.server().0.clone()).unwrap();
+    let far = UnbufferedServerConnection::new(authority.server().config.clone()).unwrap();
     let mut near = Session::new(Engine::Client(near), Buf::none());
     let mut far = Session::new(Engine::Server(far), Buf::none());
     while !(near.shake().unwrap() & far.shake().unwrap()) {
@@ -532,7 +537,7 @@ fn a_key_update_is_answered_with_the_next_write() {
     let authority = Authority::new();
     let name = "gate.test".try_into().unwrap();
     let mut near = rustls::ClientConnection::new(authority.client().0.clone(), name).unwrap();
-    let far = UnbufferedServerConnection::new(authority.server().0.clone()).unwrap();
+    let far = UnbufferedServerConnection::new(authority.server().config.clone()).unwrap();
     let mut far = Session::new(Engine::Server(far), Buf::none());
     while !far.shake().unwrap() {
         exchange(&mut near, &mut far);

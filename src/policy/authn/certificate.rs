@@ -15,6 +15,17 @@ mod pattern;
 
 pub use pattern::{Pattern, spiffe};
 
+/// The DNS names among the alternative names of a certificate in DER, in lower case; none if it cannot be read.
+pub fn dns_names(certificate: &[u8]) -> Box<[Box<str>]> {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Box::default() };
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Box::default() };
+    let dns = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase().into()),
+        _ => None,
+    };
+    extension.value.general_names.iter().filter_map(dns).collect()
+}
+
 /// Whose certificates are whose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificates {
@@ -52,6 +63,12 @@ pub struct Entry {
     pub roles: Box<[Box<str>]>,
     /// Its scopes, sorted, none twice.
     pub scopes: Box<[Box<str>]>,
+}
+
+/// The last second at which a certificate in DER is valid, since 1970 (UTC). `None` if it cannot be read.
+pub fn ends(certificate: &[u8]) -> Option<u64> {
+    let Ok((&[], certificate)) = X509Certificate::from_der(certificate) else { return None };
+    u64::try_from(certificate.validity().not_after.timestamp()).ok()
 }
 
 impl Certificates {

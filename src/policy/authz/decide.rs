@@ -26,7 +26,7 @@ pub fn authorize(
     if memorable {
         let settled = settled(rules, grants, operation, subject);
         if settled.outcome != Outcome::Conditional {
-            return decision(rules, settled);
+            return decision(rules, subject, settled);
         }
     }
     let server = rules.server_name(operation.server);
@@ -38,7 +38,7 @@ pub fn authorize(
             tally.note(rule, held);
         }
     });
-    decision(rules, tally.settled())
+    decision(rules, subject, tally.settled())
 }
 
 /// See [`Rules::shows`].
@@ -64,7 +64,7 @@ pub fn shows(
     if !is_template {
         let settled = settled(rules, grants, operation, subject);
         if settled.outcome != Outcome::Conditional {
-            return settled.outcome == Outcome::Allow;
+            return is_shown(rules, settled.outcome);
         }
     }
     let asked = Asked::new(principal, *operation, rules.server_name(operation.server), source, now, None);
@@ -89,7 +89,11 @@ pub fn shows(
     } else {
         each(rules, grants, subject, operation, look);
     }
-    tally.settled().outcome == Outcome::Allow
+    is_shown(rules, tally.settled().outcome)
+}
+
+fn is_shown(rules: &Rules, outcome: Outcome) -> bool {
+    outcome == Outcome::Allow || (outcome == Outcome::NeedsScope && rules.show_scoped)
 }
 
 /// The verdict as far as it depends on names alone, from the memo if it is there.
@@ -222,11 +226,13 @@ impl Tally {
     }
 }
 
-fn decision(rules: &Rules, settled: Settled) -> Decision {
+fn decision(rules: &Rules, subject: Subject<'_>, settled: Settled) -> Decision {
     let number = |rule: u32| (rule != NO_RULE).then_some(rule);
     let verdict = match settled.outcome {
         Outcome::Allow => Verdict::Allow,
         Outcome::Deny | Outcome::Conditional => Verdict::Deny,
+        // Who is to see what a scope would give must get as far as the list.
+        Outcome::NeedsScope if rules.show_scoped && matches!(subject, Subject::Protocol(_)) => Verdict::Allow,
         Outcome::NeedsScope => {
             let scopes =
                 rules.rules.get(settled.rule as usize).map_or(String::new(), |rule| rule.scopes.join(" "));

@@ -63,6 +63,8 @@ pub struct Rules {
     by_method: bool,
     /// Whether any rule can tell resources apart.
     by_resource: bool,
+    /// Whether lists show what only a scope is missing for.
+    show_scoped: bool,
 }
 
 /// What is asked for.
@@ -108,7 +110,7 @@ pub struct Facts<'a> {
 /// Finds the value of a header.
 pub type Lookup<'a> = dyn Fn(&str) -> Result<Option<&'a [u8]>, Repeated> + 'a;
 
-/// A header is there more than once.
+/// A header is there more than once, or by a name that only some servers read as its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeated;
 
@@ -161,7 +163,15 @@ impl Rules {
         let by_method = rules.iter().any(|rule| !rule.methods.is_empty());
         let by_resource = rules.iter().any(Rule::tells_resources_apart);
         let (rules, servers, common) = (rules.into(), servers.into(), common.into());
-        Self { rules, servers, index, common, by_method, by_resource }
+        Self { rules, servers, index, common, by_method, by_resource, show_scoped: false }
+    }
+
+    /// Has lists show what a caller could use if it had a further scope, so that it can find out that there is
+    /// something to ask for. It may then use the protocol around that too, without which there are no lists; the use
+    /// itself still needs the scope.
+    #[must_use]
+    pub fn showing_what_lacks_a_scope(self, show: bool) -> Self {
+        Self { show_scoped: show, ..self }
     }
 
     /// The rules, in their order.
@@ -194,7 +204,8 @@ impl Rules {
     /// Whether a list shows the target: whether a use of it could be allowed, as far as that can be told without the
     /// request itself. Conditions on arguments, body and headers count as met in allow rules and as unmet in deny rules.
     /// The method is that of the use (`tools/call`, `prompts/get`, `resources/read`), whatever `operation` says. Of a
-    /// resource template it is enough if one of the URIs that can come of it could be allowed.
+    /// resource template it is enough if one of the URIs that can come of it could be allowed. What only a scope is
+    /// missing for is shown where [`Rules::showing_what_lacks_a_scope`] says so.
     pub fn shows(
         &self,
         grants: &Grants,
@@ -247,7 +258,7 @@ impl Rules {
 
 impl PartialEq for Rules {
     fn eq(&self, other: &Self) -> bool {
-        self.rules == other.rules && self.servers == other.servers
+        self.rules == other.rules && self.servers == other.servers && self.show_scoped == other.show_scoped
     }
 }
 

@@ -177,7 +177,13 @@ fn missing_scopes_are_named_only_where_they_would_help() {
     assert_eq!(Gate::new(denied, with_roles(&[])).tool("x").verdict, Verdict::Deny);
     let of_other_role = Rule { roles: patterns(&["admin"]), ..scoped() };
     assert_eq!(Gate::new(vec![of_other_role], with_roles(&[])).tool("x").verdict, Verdict::Deny);
-    assert!(!Gate::new(vec![scoped()], with_roles(&[])).shows(Target::Tool("x")));
+    let mut gate = Gate::new(vec![scoped()], with_roles(&[]));
+    assert!(!gate.shows(Target::Tool("x")));
+    assert_eq!(gate.ask("tools/list", Target::Protocol).verdict, needs);
+    gate.rules = gate.rules.showing_what_lacks_a_scope(true);
+    assert!(gate.shows(Target::Tool("x")) && !gate.shows(Target::Tool("y")));
+    assert_eq!(gate.ask("tools/list", Target::Protocol).verdict, Verdict::Allow);
+    assert_eq!((gate.tool("x").verdict, gate.tool("y").verdict), (needs, Verdict::Deny));
 
     let gate = Gate::new(
         vec![scoped(), Rule { scopes: texts(&["offline_access", "admin"]), servers: [1].into(), ..allow() }],

@@ -7,7 +7,7 @@ use super::index::{rest_fits, uses};
 use super::key::{NOT_CONCERNED, Values};
 use super::leases::{Alert, Leases, Taken};
 use super::limit::{Limit, Mode, Unit, Window};
-use super::ticket::{Item, State, Ticket};
+use super::ticket::{Item, NO_PRICE, State, Ticket, Wants};
 use super::{BucketKey, Fill, Ledger, Limits};
 
 /// Whether a message may go on.
@@ -104,6 +104,7 @@ impl Limits {
     pub fn refund<L: Ledger + ?Sized>(&self, leases: &mut Leases, ledger: &L, ticket: &mut Ticket, now: Now) {
         leases.advance(now);
         Charging { leases, ledger, now, ticket, denial: None, reported: None }.give_back(self, 0);
+        (ticket.price, ticket.wants) = (NO_PRICE, Wants::default());
     }
 }
 

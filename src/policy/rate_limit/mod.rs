@@ -9,6 +9,7 @@ pub use crate::base::ledger::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 
 pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show};
 pub use charge::{Denial, Verdict, Why};
+pub use correct::Bill;
 pub use estimate::Estimator;
 pub use explain::{Line, Touched};
 pub use facts::{Facts, Message, Now, VARIABLES};
@@ -19,10 +20,12 @@ pub use limit::{Charge, DenyAs, Limit, Mode, Override, Price, Unit, Who, Window}
 pub use settle::{Outcome, Settled};
 pub use sip::Secret;
 pub use ticket::{Ticket, Wants};
+pub use transcript::Transcript;
 pub use usage::reported_tokens;
 
 mod answer;
 mod charge;
+mod correct;
 mod estimate;
 mod explain;
 mod facts;
@@ -32,10 +35,12 @@ mod index;
 mod key;
 mod leases;
 mod limit;
+pub mod o200k;
 mod settle;
 mod sip;
 mod table;
 mod ticket;
+mod transcript;
 mod usage;
 
 use index::Index;
@@ -57,14 +62,13 @@ pub struct Limits {
     pub keys_max: usize,
 }
 
-/// How tokens are counted.
+/// How tokens are counted: by [`Estimator`], over arguments and result, unless one of these knows better.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Tokens {
-    /// By [`Estimator`], over arguments and result.
-    #[default]
-    Estimate,
-    /// By the server, which says it at this JSON pointer in its result; estimated where it says nothing.
-    Reported(Box<str>),
+pub struct Tokens {
+    /// The server says it, at this JSON pointer in its result.
+    pub reported: Option<Box<str>>,
+    /// [`o200k`] counts afterwards, of up to so many bytes of an exchange.
+    pub o200k: Option<usize>,
 }
 
 /// Limits of one configuration.
@@ -112,6 +116,13 @@ impl Limits {
     /// Whether any limit counts what only the answer tells: see [`Ticket::wants`] for a single exchange.
     pub fn wants_answers(&self) -> bool {
         self.limits.iter().any(|limit| limit.unit.is_late() || limit.charge == Charge::OnSuccess)
+    }
+
+    /// Whether anything is to be counted by the tokenizer.
+    pub fn wants_tokenizer(&self) -> bool {
+        let by_price = self.prices.iter().any(|price| price.per_1k_tokens > 0);
+        let counts = |limit: &Limit| limit.unit == Unit::Tokens || (limit.unit == Unit::Cost && by_price);
+        self.tokens.o200k.is_some() && self.limits.iter().any(counts)
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Tokens of arguments and result.
     pub tokens: u64,
+    /// The server said how many tokens.
+    pub reported: bool,
     /// From admission to the end.
     pub time: Duration,
 }
@@ -107,7 +109,8 @@ fn is_free(limit: &Limit, outcome: &Outcome) -> bool {
     }
 }
 
-fn charge<L: Ledger + ?Sized>(
+/// Charges a bucket, and notes what marks that passes. `false` if there was no room for it.
+pub(super) fn charge<L: Ledger + ?Sized>(
     leases: &mut Leases,
     ledger: &L,
     item: &Item,

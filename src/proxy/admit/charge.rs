@@ -5,9 +5,11 @@ use super::message::{Request, Verdict};
 use super::permit::{Ask, plain, target_of, whole};
 use super::refuser::Refuser;
 use crate::base::Ticks;
+use crate::link::note_alerts;
 use crate::policy::authz::Target;
 use crate::policy::rate_limit::{
-    self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Verdict as Charged,
+    self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Transcript,
+    Verdict as Charged,
 };
 use crate::proxy::hot::Fate;
 use crate::proxy::purse;
@@ -23,6 +25,8 @@ pub struct Taken {
     pub ticket: Option<Box<Ticket>>,
     /// Tokens of its arguments, where they are counted.
     pub tokens: u64,
+    /// Its arguments, where a tokenizer is to count them.
+    pub transcript: Option<Box<Transcript>>,
 }
 
 /// Takes what the request uses.
@@ -48,6 +52,7 @@ pub fn charge(
         ticket: ask.worker.purse.ticket(),
         now: purse::now(ask.worker, now),
         tokens: Estimator::default(),
+        transcript: None,
         refused: None,
         is_first: true,
         modern: verdict.modern,
@@ -75,6 +80,7 @@ struct Charging<'a, 'h, 'b> {
     ticket: Box<Ticket>,
     now: rate_limit::Now,
     tokens: Estimator,
+    transcript: Option<Box<Transcript>>,
     refused: Option<Refusal>,
     is_first: bool,
     modern: bool,
@@ -145,15 +151,28 @@ impl Charging<'_, '_, '_> {
                         .note_limit(&self.limits.list()[usize::from(limit)].name, true);
                 }
                 if self.ticket.wants().tokens {
-                    self.tokens.feed(arguments.unwrap_or_default());
+                    self.note(arguments.unwrap_or_default());
                 }
-                purse::note_alerts(self.limits, &mut leases);
+                note_alerts(self.limits, &mut leases);
             }
             Charged::Deny(denial) => {
                 self.limits.refund(&mut leases, &purse.clerk, &mut self.ticket, self.now);
                 drop(leases);
                 self.refused = Some(self.refuse(&denial, &facts, id, refuser));
             }
+        }
+    }
+
+    /// Notes arguments whose tokens count.
+    fn note(&mut self, arguments: &[u8]) {
+        self.tokens.feed(arguments);
+        let Some(bytes_max) = self.limits.tokens.o200k else { return };
+        if self.transcript.is_none() {
+            self.transcript = self.ask.worker.shared.counting.transcript(bytes_max);
+        }
+        if let Some(transcript) = &mut self.transcript {
+            transcript.feed(arguments);
+            transcript.end_text();
         }
     }
 
@@ -194,12 +213,16 @@ impl Charging<'_, '_, '_> {
         let purse = &self.ask.worker.purse;
         if let Some(refusal) = self.refused {
             purse.give_back(self.ticket);
+            if let Some(transcript) = self.transcript {
+                self.ask.worker.shared.counting.put_back(transcript);
+            }
             return Err(refusal);
         }
         if self.ticket.is_empty() {
             purse.give_back(self.ticket);
             return Ok(Taken::default());
         }
-        Ok(Taken { tokens: self.tokens.tokens(), ticket: Some(self.ticket) })
+        let (tokens, ticket) = (self.tokens.tokens(), Some(self.ticket));
+        Ok(Taken { ticket, tokens, transcript: self.transcript })
     }
 }

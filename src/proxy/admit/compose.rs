@@ -68,6 +68,7 @@ pub(super) fn compose(
         caller: None,
         filter: None,
         ticket: None,
+        transcript: None,
         tokens: 0,
         tool: verdict.tool,
         body_len: request.body_len,

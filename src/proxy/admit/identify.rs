@@ -9,10 +9,10 @@ use super::refuser::Refuser;
 use crate::base::Secret;
 use crate::config::snapshot::{Protection, Server, Snapshot};
 use crate::link::{Answer, Errand};
-use crate::policy::authn::{Authn, Credential, Facts, Outcome, Refused, refused, saml};
+use crate::policy::authn::{Credential, Facts, Outcome, Refused, refused, saml};
 use crate::policy::propagate::Credentials;
 use crate::policy::{Principal, Proof};
-use crate::proxy::caller::{Caller, Place, REFUSED_REMEMBERED};
+use crate::proxy::caller::{Caller, Callers, Place, REFUSED_REMEMBERED};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
 use crate::wire::http1::{HeaderId, Method, RequestHead};
@@ -39,6 +39,8 @@ pub struct Brought {
     traded: Option<Answer>,
     /// The token for the server.
     pub token: Option<Answer>,
+    /// Who calls, once that was found out: a request whose body takes its time is not judged again with each part of it.
+    bound: Option<(Rc<Callers>, Rc<Caller>)>,
 }
 
 impl Brought {
@@ -73,6 +75,20 @@ impl Brought {
         }
     }
 
+    /// Keeps who calls for the rest of the request.
+    pub fn bind(&mut self, live: &Live, caller: Option<&Rc<Caller>>) {
+        self.bound = caller.map(|caller| (live.callers.clone(), caller.clone()));
+    }
+
+    /// Who calls, if that was found out for this request: by the configuration and the keys of now, with a credential
+    /// that has not ended at `now`, in seconds since 1970 (UTC).
+    fn bound(&self, live: &Live, now: u64) -> Option<Rc<Caller>> {
+        let (callers, caller) = self.bound.as_ref()?;
+        let holds =
+            Rc::ptr_eq(callers, &live.callers) && caller.principal.expires.is_none_or(|ends| ends > now);
+        holds.then(|| caller.clone())
+    }
+
     /// Whether another errand may be run for this request.
     pub fn may_wait(&self) -> bool {
         self.waits < WAITS_MAX
@@ -92,6 +108,14 @@ pub fn expired(refuser: &Refuser<'_>, protection: &Protection) -> Refusal {
     challenge(refuser, protection, &refused::EXPIRED)
 }
 
+/// What a client is told whose connection is not served any more: its certificate has ended, or its authority is none
+/// now.
+pub fn untrusted(worker: &Worker, refuser: &mut Refuser<'_>, protection: &Protection) -> Refusal {
+    refuser.close = true;
+    worker.stats.borrow_mut().note_unauthenticated(refused::UNTRUSTED_CERTIFICATE.reason);
+    challenge(refuser, protection, &refused::UNTRUSTED_CERTIFICATE)
+}
+
 /// Who calls `server`; `None` where nobody asks.
 pub fn identify(
     worker: &Worker,
@@ -108,6 +132,9 @@ pub fn identify(
     let Some(authn) = &snapshot.authn else {
         return Ok(asks_who(snapshot).then(|| callers.anonymous(snapshot, secret, server.id)));
     };
+    if let Some(caller) = brought.bound(live, worker.wall()) {
+        return Ok(Some(caller));
+    }
     let refuse = |reason: &Refused| {
         worker.stats.borrow_mut().note_unauthenticated(reason.reason);
         Stop::Refuse(challenge(refuser, &server.protection, reason))
@@ -131,7 +158,24 @@ pub fn identify(
     }
     // The time of the last tick would make a token that was issued a moment ago one of the future.
     let now = worker.net.wall();
-    let outcome = ask(authn, live, credential, certificate, brought, server, now);
+    // An answer is believed from when it is first looked at, and never looked at again.
+    let introspected = brought.introspected.take();
+    let was_asked = introspected.is_some() || brought.traded.is_some();
+    let facts = Facts {
+        server: &server.name,
+        audiences: &server.protection.audiences,
+        anonymous: server.protection.anonymous,
+        keys: &live.deployment.keys,
+        keys_are_fresh: brought.keys,
+        certificate,
+        now,
+    };
+    let outcome = match (&introspected, &brought.traded) {
+        (Some(Answer::Introspected(answer)), _) => authn.introspected(answer.reveal(), &facts),
+        (_, Some(Answer::Token { token, .. })) => authn.traded(token.reveal(), &facts),
+        (_, Some(Answer::Refused)) => Outcome::Refused(refused::REFUSED_ASSERTION),
+        _ => authn.authenticate(credential, &facts),
+    };
     match outcome {
         Outcome::Known(mut principal) => {
             worker.stats.borrow_mut().credentials_verified += 1;
@@ -148,13 +192,13 @@ pub fn identify(
             Err(refuse(&refused::NO_KEYS))
         }
         Outcome::Refused(reason) => {
-            if (brought.introspected.is_some() || brought.traded.is_some()) && reason.status == 401 {
+            if was_asked && reason.status == 401 {
                 callers.remember_refused(place, server.id, shown, reason, now + REFUSED_REMEMBERED);
             }
             Err(refuse(&reason))
         }
         Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
-        Outcome::NeedsIntrospection if brought.may_wait() && brought.introspected.is_none() => {
+        Outcome::NeedsIntrospection if brought.may_wait() && introspected.is_none() => {
             let token = brought.traded().map_or_else(|| Secret::new(shown), |(token, _)| token.clone());
             Err(Stop::Wait(Errand::Introspect(token)))
         }
@@ -201,32 +245,6 @@ fn subject(server: &Server, principal: &Principal, shown: &[u8], brought: &Broug
     }
 }
 
-fn ask(
-    authn: &Authn,
-    live: &Live,
-    credential: Credential<'_>,
-    certificate: Option<&[u8]>,
-    brought: &Brought,
-    server: &Server,
-    now: u64,
-) -> Outcome {
-    let facts = Facts {
-        server: &server.name,
-        audiences: &server.protection.audiences,
-        anonymous: server.protection.anonymous,
-        keys: &live.deployment.keys,
-        keys_are_fresh: brought.keys,
-        certificate,
-        now,
-    };
-    match (&brought.introspected, &brought.traded) {
-        (Some(Answer::Introspected(answer)), _) => authn.introspected(answer.reveal(), &facts),
-        (_, Some(Answer::Token { token, .. })) => authn.traded(token.reveal(), &facts),
-        (_, Some(Answer::Refused)) => Outcome::Refused(refused::REFUSED_ASSERTION),
-        _ => authn.authenticate(credential, &facts),
-    }
-}
-
 /// The answer to a request whose credential is missing or not good.
 fn challenge(refuser: &Refuser<'_>, protection: &Protection, refused: &Refused) -> Refusal {
     if refused.status != 401 {
@@ -235,7 +253,7 @@ fn challenge(refuser: &Refuser<'_>, protection: &Protection, refused: &Refused) 
     }
     // A request that shows nothing is not told of an error (RFC 6750 section 3.1).
     let error = (!refused.shows_nothing()).then_some(("invalid_token", refused.message));
-    let headers = www_authenticate(protection, error, &scope(&protection.scopes, ""));
+    let headers = www_authenticate(protection, error, &scope(protection, ""));
     refuser.refuse(Reply::status(401, refused.message).with_headers(&headers))
 }
 
@@ -249,15 +267,14 @@ pub fn needs_scope(
 ) -> Refusal {
     let message = "the token has not the scopes that this needs; the challenge names them";
     let error = Some(("insufficient_scope", message));
-    let headers = www_authenticate(protection, error, &scope(&protection.scopes, further));
+    let headers = www_authenticate(protection, error, &scope(protection, further));
     refuser.refuse(Reply::status(403, message).with_headers(&headers).with_id(id))
 }
 
-/// The scopes of a server and `further` ones, separated by spaces, none twice.
-fn scope(base: &[Box<str>], further: &str) -> String {
-    let further =
-        further.split(' ').filter(|scope| !scope.is_empty() && !base.iter().any(|own| **own == **scope));
-    base.iter().map(|scope| &**scope).chain(further).collect::<Vec<_>>().join(" ")
+/// The scopes of a server and `further` ones by the names that clients ask for them, separated by spaces, none twice.
+fn scope(protection: &Protection, further: &str) -> String {
+    let further = further.split(' ').filter(|scope| !scope.is_empty());
+    protection.asked_scopes.all(protection.scopes.iter().map(|scope| &**scope).chain(further))
 }
 
 fn www_authenticate(protection: &Protection, error: Option<(&str, &str)>, scope: &str) -> String {

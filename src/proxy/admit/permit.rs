@@ -12,6 +12,7 @@ use crate::policy::authz::{Decision, Facts, Operation, Path, Repeated, Rules, Ta
 use crate::policy::expr::parse_json;
 use crate::policy::listing::{Keep, Kind as Listed};
 use crate::proxy::caller::Caller;
+use crate::proxy::head::reads_as;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
 use crate::wire::http1::{Header, HeaderId, RequestHead};
@@ -191,15 +192,16 @@ impl Ask<'_, '_> {
     }
 
     /// The value of a header that rules may look at. What `Connection` names does not reach the server, and counts as
-    /// not there.
+    /// not there. A name with `_` for `-` is the same header to some servers and another to others.
     fn header(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
-        let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
+        let named = |field: &Header<'_>| reads_as(field.name, name.as_bytes());
         let mut lines = self.head.headers().filter(named);
         let Some(first) = lines.next() else { return Ok(None) };
         if is_credential(first.id) || self.head.is_named_by_connection(first.name) {
             return Ok(None);
         }
-        if lines.next().is_some() { Err(Repeated) } else { Ok(Some(first.value)) }
+        let is_it = first.name.eq_ignore_ascii_case(name.as_bytes());
+        if lines.next().is_some() || !is_it { Err(Repeated) } else { Ok(Some(first.value)) }
     }
 
     fn judge(

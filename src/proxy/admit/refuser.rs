@@ -1,6 +1,6 @@
 //! Makes refusals, and the few other answers that the gateway gives itself.
 
-use super::Refusal;
+use super::{Refusal, Unread};
 use crate::base::Buf;
 use crate::config::snapshot::ServerId;
 use crate::proxy::head;
@@ -18,6 +18,8 @@ pub struct Refuser<'b> {
     pub origin: Option<&'b [u8]>,
     /// Bytes of the inbox that the answer is to.
     pub request_len: usize,
+    /// What follows them of the request, if it can be thrown away.
+    pub unread: Option<Unread>,
     /// The connection ends after the answer.
     pub close: bool,
     /// The answer has no body.
@@ -35,6 +37,7 @@ impl<'b> Refuser<'b> {
             worker,
             origin: None,
             request_len: 0,
+            unread: None,
             close: true,
             head_only: false,
             server: None,
@@ -50,6 +53,7 @@ impl<'b> Refuser<'b> {
             status: reply.status,
             close,
             request_len: self.request_len,
+            unread: self.unread,
             server: self.server,
             kind: self.kind,
         }
@@ -76,6 +80,7 @@ impl<'b> Refuser<'b> {
             status,
             close: self.close,
             request_len: self.request_len,
+            unread: self.unread,
             server: self.server,
             kind: self.kind,
         }

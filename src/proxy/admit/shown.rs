@@ -76,7 +76,10 @@ fn token(
             let granted = Granted { line: server.credentials.line(&token), since: now, until: expires };
             let line = granted.line.clone();
             match caller.filter(|_| subject.is_some()) {
-                Some(caller) => *caller.token.borrow_mut() = Some(granted),
+                Some(caller) => {
+                    live.callers.note_kept(granted.line.reveal().len());
+                    *caller.token.borrow_mut() = Some(granted);
+                }
                 None => live.callers.keep_server_token(server.id, granted),
             }
             Ok(Some(line))
@@ -120,6 +123,7 @@ fn assertion(worker: &Worker, live: &Live, caller: &Caller, server: &Server) -> 
     let until = caller.principal.expires.map_or(until, |expires| until.min(expires));
     let granted = Granted { line: Secret::new(line), since: now, until };
     let line = granted.line.clone();
+    live.callers.note_kept(line.reveal().len());
     *caller.assertion.borrow_mut() = Some(granted);
     Ok(Some(line))
 }

@@ -177,6 +177,6 @@ fn a_stream_that_only_opens_says_nothing_of_how_busy_its_server_is() {
         (b"event: message\ndata:{}\n\n", true),
         (b"id: 1\ndata:", true),
     ] {
-        assert_eq!(super::says_something(part), says, "{}", String::from_utf8_lossy(part));
+        assert_eq!(super::along::says_something(part), says, "{}", String::from_utf8_lossy(part));
     }
 }

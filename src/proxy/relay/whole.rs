@@ -6,7 +6,6 @@ use super::filter::may_be_json;
 use super::{Answer, BULK_READ_BYTES, keep_idle, next_bytes};
 use crate::base::Buf;
 use crate::base::buffer::CLASSES;
-use crate::io::Direction;
 use crate::policy::listing::{self, Edits, Keep};
 use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
@@ -107,7 +106,7 @@ async fn send_all(exchange: &mut Exchange<'_>, client: &mut Client, mut out: Buf
     let mut sent = true;
     while sent && !out.is_empty() {
         let len = out.len().min(BULK_READ_BYTES);
-        client.watch.until(exchange.worker.net.now() + exchange.timeouts().write, Direction::Both);
+        client.watch.while_taken(exchange.worker.net.now(), exchange.timeouts().write);
         let (result, same) = client.writer.send_first(out, len).await;
         out = same;
         out.consume(len);

@@ -4,11 +4,13 @@
 //! the body itself. There is one grammar and two ways to look at bytes: AVX2 where the CPU has it
 //! and a portable twin, which property tests compare with each other and with `serde_json`.
 
+mod document;
 mod scan;
 mod text;
 mod vector;
 mod write;
 
+pub use document::{Document, Value};
 pub(in crate::wire) use scan::{NO_MARKS, Scan};
 pub use text::Text;
 pub(in crate::wire) use text::{Unit, Units};

@@ -225,8 +225,8 @@ proptest! {
         }
     }
 
-    /// simd-json differs where it must: it keeps the first of two equal keys, has no big integers,
-    /// and lets lone surrogates pass as other characters. A body that we accept has none of the first
+    /// simd-json differs where it must: it keeps the first of two equal keys, reads
+    /// integers beyond 64 bits as fractions, and lets lone surrogates pass as other characters. A body that we accept has none of the first
     /// on the governed path; the others are left out of the comparison.
     #[test]
     fn simd_json_finds_the_same_name_and_method(body in message()) {

@@ -70,10 +70,14 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) fn new(upstream: Upstream, access: &str) -> Self {
+        Self::with_server(upstream, "timeouts: {}", access)
+    }
+
+    pub(super) fn with_server(upstream: Upstream, server: &str, access: &str) -> Self {
         let (issuer, dir) = (Issuer::new(), TempDir::new());
         let keys = dir.file("jwks.json", &issuer.jwks());
         let gateway = Gateway::with(&format!(
-            "public_url: {PUBLIC}\nservers:\n  - {{name: up, url: 'http://{}/mcp'}}\naccess:{access}\n\
+            "public_url: {PUBLIC}\nservers:\n  - {{name: up, url: 'http://{}/mcp', {server}}}\naccess:{access}\n\
              authentication:\n  issuers:\n    - issuer: {ISSUER}\n      jwks: file:{}\n",
             upstream.address,
             keys.display()
@@ -91,7 +95,7 @@ impl Scene {
 }
 
 /// The names in the list of an answer, of JSON or of a stream.
-fn names(answer: &Message) -> Vec<String> {
+pub(super) fn names(answer: &Message) -> Vec<String> {
     assert_eq!(answer.status(), 200, "{answer:?}");
     let text = answer.text();
     let message: Json = match text.lines().rfind(|line| line.starts_with("data: {")) {
@@ -105,7 +109,7 @@ fn names(answer: &Message) -> Vec<String> {
     list.iter().map(|item| name(item).unwrap()).collect()
 }
 
-fn list(method: &str, headers: &str) -> Vec<u8> {
+pub(super) fn list(method: &str, headers: &str) -> Vec<u8> {
     post(&json!({"jsonrpc": "2.0", "id": 3, "method": method}).to_string(), headers)
 }
 
@@ -452,7 +456,7 @@ fn rules_see_a_header_only_if_the_server_sees_the_same() {
     let twice = "X-Team: blue\r\nX-Team: red\r\n";
     assert!(!passes("team", twice) && !passes("any", twice));
     assert!(!passes("team", "X-Team: blue\r\nConnection: x-team\r\n"), "the server would not see it");
-    assert!(!passes("any", "x-team: red\r\n"));
+    assert!(!passes("any", "x-team: red\r\n") && !passes("any", "X_Team: red\r\n"));
 }
 
 /// A second issuer, a partner's, that is believed as the first is, and says of its callers what it likes.

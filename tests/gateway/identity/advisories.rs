@@ -70,7 +70,10 @@ fn no_session_id_is_made_up_or_carried_to_another_caller() {
 #[test]
 fn a_sample_secret_does_not_start() {
     let dir = TempDir::new();
-    for sample in ["changeme", "default-insecure-seed", "my-test-key", ""] {
+    let long = "x".repeat(64);
+    let samples =
+        ["changeme", "default-insecure-seed", "my-test-key", "", "correct horse battery staple, in 32 bytes"];
+    for sample in samples.into_iter().chain([&*long, "my-Super-Secret-Session-Key-For-Production-1"]) {
         let key = dir.file("key", sample);
         let text = format!(
             "servers: [{{name: up, url: 'http://127.0.0.1:1/mcp'}}]\nsessions: {{key: 'file:{}'}}\n\

@@ -9,9 +9,9 @@ use rustls::pki_types::{PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
-use super::{ISSUER, Issuer, PUBLIC, bearer, call, now, ping};
+use super::{ISSUER, Issuer, PUBLIC, bearer, call, challenge, now, ping};
 use crate::harness::{Client, Gateway, PATIENCE, TempDir, Upstream};
-use crate::scenes::wait_until;
+use crate::scenes::{SSE, chunk, get, wait_until};
 
 type TlsClient = Client<StreamOwned<ClientConnection, TcpStream>>;
 
@@ -200,4 +200,75 @@ fn a_certificate_that_ends_while_its_connection_lives_is_nobodys_from_then_on() 
     assert!(now() >= ends, "not before");
     let served = 1 + statuses.iter().filter(|status| **status == 200).count();
     assert_eq!(std::iter::from_fn(|| upstream.requests.try_recv().ok()).count(), served);
+}
+
+const AGENT: &str = "spiffe://prod.example/agent/a";
+
+#[test]
+fn a_connection_is_judged_by_the_authorities_of_now() {
+    let upstream = Upstream::new(|request, client| {
+        if request.start.starts_with("GET") {
+            client.send(SSE.as_bytes());
+            client.send(&chunk(": open\n\n"));
+            return client.head().is_some();
+        }
+        client.send(&crate::harness::ok(&crate::harness::echoed(request)));
+        true
+    });
+    let (authority, other, issuer, keys) =
+        (Authority::new(), Authority::new(), Issuer::new(), TempDir::new());
+    let jwks = keys.file("jwks.json", &issuer.jwks());
+    let more = format!("  issuers: [{{issuer: '{ISSUER}', jwks: 'file:{}'}}]\n", jwks.display());
+    let (gateway, dir) = gateway(&upstream, &authority, SPIFFE, &more);
+    let connect = || authority.client(&gateway, "", &[uri(AGENT)], now() + 3600);
+    let (mut client, mut idle, mut stream) = (connect(), connect(), connect());
+    assert_eq!((client.ask(&ping("")).status(), idle.ask(&ping("")).status()), (200, 200));
+    // One authority more: whoever was good is good.
+    dir.file("ca.pem", &(authority.0.pem() + &other.0.pem()));
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_generation", "", 2.0);
+    (0..20).for_each(|_| assert_eq!(client.ask(&ping("")).status(), 200));
+    stream.send(&get("/up/mcp", ""));
+    assert_eq!(stream.head().unwrap().status(), 200);
+    assert!(stream.chunk().is_some());
+    // Its own authority is taken away.
+    dir.file("ca.pem", &other.0.pem());
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_generation", "", 3.0);
+    let mut answer = client.ask(&ping(""));
+    wait_until("the connection is refused", || {
+        let refused = answer.status() == 401;
+        if !refused {
+            answer = client.ask(&ping(""));
+        }
+        refused
+    });
+    assert!(
+        challenge(&answer).contains("the client certificate of this connection is not good any more"),
+        "{answer:?}"
+    );
+    assert_eq!(answer.header("connection"), Some("close"));
+    while upstream.requests.try_recv().is_ok() {}
+    // A good token does not make up for it, for nobody without a certificate gets in here.
+    let user = bearer(&issuer.token(json!({"roles": ["user"]})));
+    assert_eq!(idle.ask(&call("y", &user)).status(), 401);
+    gateway.await_metric("ringgate_exchanges_total", "outcome=\"expired\"", 1.0);
+    drop(stream);
+    upstream.assert_untouched();
+    assert!(gateway.metric("ringgate_unauthenticated_total", "reason=\"untrusted_certificate\"") >= 2.0);
+}
+
+#[test]
+fn a_token_keeps_no_connection_whose_certificate_has_ended() {
+    let (upstream, authority, issuer, keys) =
+        (Upstream::echo(), Authority::new(), Issuer::new(), TempDir::new());
+    let jwks = keys.file("jwks.json", &issuer.jwks());
+    let more = format!("  issuers: [{{issuer: '{ISSUER}', jwks: 'file:{}'}}]\n", jwks.display());
+    let (gateway, _dir) = gateway(&upstream, &authority, SPIFFE, &more);
+    let ends = now() + 6;
+    let mut client = authority.client(&gateway, "", &[uri(AGENT)], ends);
+    let user = bearer(&issuer.token(json!({"roles": ["user"]})));
+    assert_eq!(client.ask(&call("y", &user)).status(), 200);
+    wait_until("the certificate has ended", || client.ask(&call("y", &user)).status() == 401);
+    assert!(now() >= ends, "not before");
 }

@@ -169,3 +169,57 @@ fn many_who_show_one_token_at_once_are_one_question() {
     clients.iter_mut().for_each(|client| assert_eq!(client.message().unwrap().status(), 200));
     assert_eq!(asked(&idp), 0, "one question for all");
 }
+
+#[test]
+fn an_answer_is_not_believed_anew_while_a_body_takes_its_time() {
+    let (upstream, (idp, next)) = (Upstream::echo(), endpoint(&active()));
+    let (gateway, _dir) = gateway(&upstream, &idp, ", cache: 1s");
+    let request = ping(&bearer("opaque-1"));
+    let (first, rest) = request.split_at(request.len() - 20);
+    let mut client = gateway.connect();
+    client.send(first);
+    gateway.await_metric("ringgate_credentials_total", "known=\"verified\"", 1.0);
+    idp.request();
+    // The token is revoked while the body is on its way, and what was said of it is good for a second.
+    says(&next, &json!({"active": false}));
+    std::thread::sleep(Duration::from_millis(2_500));
+    client.send(rest);
+    assert_eq!(client.message().unwrap().status(), 401);
+    assert_eq!(asked(&idp), 1, "it is asked about again");
+    upstream.assert_untouched();
+}
+
+#[test]
+fn the_place_of_a_client_that_leaves_is_free_at_once() {
+    let upstream = Upstream::echo();
+    let (handle, shut) = door();
+    let idp = Upstream::new(move |_, client| {
+        shut.pass();
+        client.send(&ok(&active().to_string()));
+        true
+    });
+    let (gateway, dir) = gateway(&upstream, &idp, "");
+    let text = std::fs::read_to_string(&gateway.config).unwrap();
+    std::fs::write(&gateway.config, text.replace("timeout: 1s", "timeout: 60s")).unwrap();
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_generation", "", 2.0);
+    let (mut whole, mut half) = (gateway.connect(), gateway.connect());
+    whole.send(&ping(&bearer("opaque-1")));
+    // One that is still sending its body.
+    let request = ping(&bearer("opaque-1"));
+    half.send(&request[..request.len() - 5]);
+    idp.request();
+    gateway.await_metric("ringgate_errands_total", "", 2.0);
+    half.send(&request[request.len() - 5..]);
+    drop((whole, half));
+    // An exchange waits for 15 seconds at the most, and the endpoint has said nothing yet.
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    while gateway.metric("ringgate_errands_failed_total", "") < 2.0 {
+        assert!(std::time::Instant::now() < deadline, "places are kept for clients that left");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    gateway.assert_nothing_left();
+    handle.open();
+    drop((handle, dir));
+    upstream.assert_untouched();
+}

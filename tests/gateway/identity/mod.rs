@@ -3,12 +3,14 @@
 mod access;
 mod advisories;
 mod api_keys;
+mod bypass;
 mod certificates;
 mod floods;
 mod introspection;
 mod keys;
 mod keys_tls;
 mod sessions;
+mod step_up;
 mod tasks;
 mod tokens;
 mod trades;

@@ -72,6 +72,14 @@ fn each_mistake_in_a_rule_is_found_where_it_stands() {
             "access:\n  rules:\n  - {name: x, effect: allow}\n  - {name: x, effect: deny}\n",
             "f:7:12: access.rules[1].name: is also the name of the rule on line 6",
         ),
+        (
+            "access: {lists: {missing_scope: show}, rules: [{effect: allow}]}\n",
+            "access.lists.missing_scope: has no effect: no rule names `scopes` (remove it,",
+        ),
+        (
+            "access: {lists: {missing_scope: yes}}\n",
+            "missing_scope: `yes` is not known (write `hide` or `show`)",
+        ),
         ("tests: [{expect: allow}]\n", "tests[0].request: is missing"),
         ("tests: [{request: {tool: x}}]\n", "tests[0].expect: is missing"),
         (
@@ -159,7 +167,7 @@ fn ran(lines: &str) -> (u8, String) {
     let path = "/f.yaml";
     let world = Fake { files: vec![(path, with(lines).into_bytes())], ..Fake::default() };
     let mut out = Vec::new();
-    let code = run_in(std::path::Path::new(path), &mut out, &world).unwrap();
+    let code = run_in(std::path::Path::new(path), &mut out, &world, &|_| Vec::new()).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 
@@ -287,4 +295,33 @@ fn a_test_may_say_who_vouches() {
     let test = "tests: [{as: {agent: bot}, request: {tool: x}, expect: allow}]\n";
     let (_, out) = ran(&format!("{rule}{test}"));
     assert!(out.contains("tests[0]: test expects `allow`, but it is denied"), "{out}");
+}
+
+#[test]
+fn names_to_ask_for_are_of_scopes_that_something_tests() {
+    let server = |options: &str| {
+        format!("servers: [{{name: a, url: 'http://up.example:1/mcp', {options}}}]\n{AUTHENTICATION}")
+    };
+    let rules = "access: {rules: [{effect: allow, scopes: [pay]}]}\n";
+    let good_one = "scopes: [use], challenge_scopes: {prefix: 'api://x/', names: {pay: 'urn:pay'}}";
+    let snapshot = good(&(server(good_one) + rules));
+    assert_eq!(snapshot.servers[0].protection.asked_scopes.all(["use", "pay"]), "api://x/use urn:pay");
+    for (options, part) in [
+        ("scopes: [use], challenge_scopes: {}", "servers[0].challenge_scopes: says nothing (add `prefix`"),
+        ("challenge_scopes: {prefix: x/}", "servers[0].challenge_scopes: has no effect: neither `scopes`"),
+        (
+            "scopes: [use], challenge_scopes: {names: {api://x/use: use}}",
+            "challenge_scopes.names.api://x/use: is no scope that this server or a rule for it tests",
+        ),
+        ("scopes: [read], challenge_scopes: {names: {raed: x/read}}", "(did you mean `read`?)"),
+        (
+            "scopes: [use], challenge_scopes: {prefix: 'a b'}",
+            "challenge_scopes.prefix: `a b` cannot be a scope",
+        ),
+    ] {
+        let found = findings(&server(options));
+        assert!(found.contains(part) && found.lines().count() == 1, "{options}\n{found}");
+    }
+    let unlocked = "servers: [{name: a, url: 'http://up.example:1/mcp', challenge_scopes: {prefix: x/}}]\n";
+    assert!(findings(unlocked).contains("challenge_scopes: has no effect without `authentication`"));
 }

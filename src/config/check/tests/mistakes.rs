@@ -10,9 +10,14 @@ fn each_mistake_is_found_where_it_stands() {
         (String::new(), "f:1:1: servers: is missing (add `servers: ...`"),
         ("- a\n".into(), "f:1:1: is not a map of options"),
         ("servers: []\n".into(), "f:1:10: servers: has 0 elements (give from 1 to 4096)"),
-        ("servers: {a: 1}\n".into(), "f:1:10: servers: is not a list"),
-        ("servers: x\n".into(), "f:1:10: servers: is one value"),
-        ("servers: [x]\n".into(), "f:1:11: servers[0]: is not a section"),
+        ("servers: {a: 1}\n".into(), "f:1:10: servers: is not a list but one section (begin each"),
+        ("servers: x\n".into(), "f:1:10: servers: is one value (write a list: `[...]` around it"),
+        ("servers: [x]\n".into(), "f:1:11: servers[0]: is not a section but one value"),
+        (
+            with("access: [{effect: allow}]\n"),
+            "access: is not a section but a list (write the list under one",
+        ),
+        (with("log: {level: info, format:json}\n"), "log.format:json: is not an option (put a blank after"),
         (with("limits:\n"), "f:4:1: limits: has no options below it (give it options (`head_bytes_max`"),
         (with("listners: []\n"), "f:4:1: listners: is not an option (did you mean `listeners`?)"),
         (
@@ -38,7 +43,7 @@ fn each_mistake_is_found_where_it_stands() {
         (with("limits: {body_bytes_max: 2GiB}\n"), "`2GiB` is too large"),
         (
             with("timeouts: {head: 5}\n"),
-            "timeouts.head: `5` is not understood (write a duration from 100ms to 10m",
+            "timeouts.head: `5` is not understood (write a duration from 100ms to 10m; with its unit",
         ),
         (with("timeouts: {head: off}\n"), "timeouts.head: `off` is not understood"),
         (
@@ -56,6 +61,8 @@ fn each_mistake_is_found_where_it_stands() {
         (with("driver: 1\n"), "driver: is a number"),
         (with("admin: {allow_remote: yes}\n"), "admin.allow_remote: is neither true nor false"),
         (with("workers: some\n"), "workers: `some` is not understood"),
+        (with("workers: \"0\"\n"), "workers: 0, how many workers to run, is not from 1 to 1024"),
+        (with("workers: 2048\n"), "or a CPU list such as `\"0-3,6\"`; CPU 3 alone is `\"3-3\"`"),
         // Listeners.
         (with("listeners: [{}]\n"), "listeners[0].address: is missing"),
         (with("listeners: [{address: ':8080'}]\n"), "`0.0.0.0:8080` is every IPv4 address"),
@@ -128,6 +135,30 @@ fn each_mistake_is_found_where_it_stands() {
                 "listeners: [{address: '1.1.1.1:1', tls: {certificate: cert.pem, key: key.pem, client_ca: no}}]\n",
             ),
             "tls.client_ca: the file `/etc/rg/no` does not exist",
+        ),
+        (
+            with("listeners: [{address: '1.1.1.1:1', tls: {client_ca: cert.pem}}]\n"),
+            "listeners[0].tls: has no certificate (add `certificate` and `key`, or `certificates`)",
+        ),
+        (
+            with("listeners: [{address: '1.1.1.1:1', tls: {certificate: cert.pem}}]\n"),
+            "listeners[0].tls: has a certificate without its key",
+        ),
+        (
+            with("listeners: [{address: '1.1.1.1:1', tls: {certificates: [{certificate: cert.pem}]}}]\n"),
+            "listeners[0].tls.certificates[0].key: is missing",
+        ),
+        (
+            with(
+                "listeners: [{address: '1.1.1.1:1', tls: {certificate: cert.pem, key: key.pem, certificates: [{certificate: cert.pem, key: key.pem}]}}]\n",
+            ),
+            "listeners[0].tls.certificate: stands beside `certificates`",
+        ),
+        (
+            with(
+                "listeners: [{address: '1.1.1.1:1', tls: {certificates: [{certificate: cert.pem, key: key.pem}, {certificate: key.pem, key: no}]}}]\n",
+            ),
+            "listeners[0].tls.certificates[1].key: the file `/etc/rg/no` does not exist",
         ),
         // Origins and hosts.
         (with("public_url: https://a/b\n"), "public_url: has a path"),

@@ -43,6 +43,44 @@ fn rates_become_buckets() {
 }
 
 #[test]
+fn tokens_are_counted_as_it_is_written() {
+    let reported = || Some("/a".into());
+    for (options, expected, thread) in [
+        ("{}", Tokens::default(), false),
+        ("{count: o200k}", Tokens { reported: None, o200k: Some(1 << 20) }, true),
+        ("{count: o200k, max_bytes: 1KiB}", Tokens { reported: None, o200k: Some(1 << 10) }, true),
+        ("{count: reported, from: /a}", Tokens { reported: reported(), o200k: None }, false),
+        (
+            "{count: reported, from: /a, otherwise: estimate}",
+            Tokens { reported: reported(), o200k: None },
+            false,
+        ),
+        (
+            "{count: reported, from: /a, otherwise: o200k, max_bytes: 8MiB}",
+            Tokens { reported: reported(), o200k: Some(8 << 20) },
+            true,
+        ),
+    ] {
+        let of = |unit: &str, prices: &str| {
+            let limits = format!(
+                "{{tokens: {options}, prices: [{prices}], limits: [{{name: x, unit: {unit}, rate: 9/h}}]}}"
+            );
+            good(&format!("servers:\n- {{name: a, url: 'http://a'}}\nrate_limits: {limits}\n"))
+                .rate_limits
+                .unwrap()
+        };
+        let limits = of("tokens", "");
+        assert_eq!((&limits.tokens, limits.wants_tokenizer()), (&expected, thread), "{options}");
+        // Where nothing is counted, nothing is loaded.
+        assert!(
+            !of("calls", "{per_1k_tokens: 1}").wants_tokenizer()
+                && !of("cost", "{per_call: 1}").wants_tokenizer()
+        );
+        assert_eq!(of("cost", "{per_1k_tokens: 1}").wants_tokenizer(), thread, "{options}");
+    }
+}
+
+#[test]
 fn everything_that_is_written_counts() {
     let text = "servers:\n- {name: a, url: 'http://a'}\n- {name: b, url: 'http://b'}\n\
         rate_limits:\n\
@@ -57,7 +95,7 @@ fn everything_that_is_written_counts() {
         \x20   overrides: [{roles: [gold], rate: 10/day}, {tenants: [inside], rate: unlimited}]\n";
     let limits = good(text).rate_limits.unwrap();
     assert_eq!((limits.keys_max, limits.headers), (5000, true));
-    assert_eq!(limits.tokens, Tokens::Reported("/_meta/usage".into()));
+    assert_eq!(limits.tokens, Tokens { reported: Some("/_meta/usage".into()), o200k: None });
     let [breaker, day] = limits.list() else { panic!("two limits") };
     assert_eq!(
         (&*breaker.name, breaker.unit, breaker.deny_as),
@@ -154,6 +192,22 @@ fn each_mistake_is_found_where_it_stands() {
         (with("rate_limits: {tokens: {count: reported}}\n"), "does not say where the number stands"),
         (with("rate_limits: {tokens: {from: /a}}\n"), "from: has no effect without `count: reported`"),
         (with("rate_limits: {tokens: {count: reported, from: a}}\n"), "`a` is not a JSON pointer"),
+        (
+            with("rate_limits: {tokens: {count: o200k, from: /a}}\n"),
+            "from: has no effect without `count: reported`",
+        ),
+        (with("rate_limits: {tokens: {count: cl100k}}\n"), "`cl100k` is none of"),
+        (
+            with("rate_limits: {tokens: {otherwise: o200k}}\n"),
+            "otherwise: has no effect without `count: reported`",
+        ),
+        (
+            with("rate_limits: {tokens: {count: reported, from: /a, otherwise: reported}}\n"),
+            "tokens.otherwise: `reported` is none of",
+        ),
+        (with("rate_limits: {tokens: {max_bytes: 1MiB}}\n"), "max_bytes: has no effect without `o200k`"),
+        (with("rate_limits: {tokens: {count: o200k, max_bytes: 1023}}\n"), "max_bytes: `1023` is too small"),
+        (with("rate_limits: {tokens: {count: o200k, max_bytes: 9MiB}}\n"), "max_bytes: `9MiB` is too large"),
         (with("rate_limits: {keys_max: 5}\n"), "keys_max: `5` is too small"),
     ];
     for (text, expected) in cases {

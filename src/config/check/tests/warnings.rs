@@ -93,10 +93,63 @@ fn check_writes_warnings_and_praises_all_the_same() {
     let text = format!("{ONE}{ISSUER}listeners: [{{address: '0.0.0.0:80'}}]\n");
     let world = Fake { files: vec![("/f.yaml", text.into_bytes())], ..Fake::default() };
     let mut out = Vec::new();
-    let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world).unwrap();
+    let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world, &|_| Vec::new()).unwrap();
     let out = String::from_utf8(out).unwrap();
     let lines: Vec<_> = out.lines().collect();
     assert_eq!((code, lines.len()), (0, 2), "{out}");
     assert!(lines[0].starts_with("/f.yaml: warning: listeners[0] takes tokens"), "{out}");
     assert!(lines[1].starts_with("/f.yaml: good. 1 server on"), "{out}");
+}
+
+#[test]
+fn names_without_a_certificate_and_certificates_without_a_turn_are_warned_of() {
+    let pem = |names: &[&str]| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        rcgen::CertificateParams::new(names).unwrap().self_signed(&key).unwrap().pem().into_bytes()
+    };
+    let world = Fake {
+        variables: Vec::new(),
+        files: vec![
+            ("/rg/key.pem", KEY.to_vec()),
+            ("/rg/a.pem", pem(&["a.test", "*.b.test"])),
+            ("/rg/again.pem", pem(&["A.test"])),
+            ("/rg/other.pem", pem(&["a.test", "c.test"])),
+            ("/rg/none.pem", pem(&[])),
+        ],
+    };
+    let of = |files: &[&str], more: &str| {
+        let pairs: Vec<_> =
+            files.iter().map(|file| format!("{{certificate: {file}.pem, key: key.pem}}")).collect();
+        let text = format!(
+            "{ONE}{more}listeners: [{{address: '0.0.0.0:443', tls: {{certificates: [{}]}}}}]\n",
+            pairs.join(", ")
+        );
+        let context = Context { world: &world, directory: std::path::Path::new("/rg") };
+        let snapshot = super::check(&text, 1, &context, Findings::of("f"));
+        warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")))
+    };
+    for quiet in [
+        "",
+        "public_url: https://A.test:8443\n",
+        "hosts: [a.test, 'x.b.test:80', 127.0.0.1]\n",
+        "public_url: http://elsewhere.test\n",
+    ] {
+        assert_eq!(of(&["a", "other"], quiet), Vec::<String>::new(), "{quiet}");
+    }
+    for (more, name) in [
+        ("public_url: https://d.test\n", "`d.test`"),
+        ("hosts: [b.test]\n", "`b.test`"),
+        ("hosts: [x.y.b.test]\n", "`x.y.b.test`"),
+    ] {
+        let found = of(&["a"], more);
+        assert!(found.len() == 1 && found[0].contains(name), "{found:?}");
+    }
+    let found = of(&["a", "again", "none"], "");
+    assert!(
+        found[0].starts_with("listeners[0].tls.certificates[1] has only names of earlier ones"),
+        "{found:?}"
+    );
+    assert!(found[1].starts_with("listeners[0].tls.certificates[2] has no DNS name"), "{found:?}");
+    assert_eq!(of(&["none"], "public_url: https://d.test\n").len(), 0, "nothing is known of its names");
 }

@@ -27,7 +27,7 @@ pub fn check(file: &File, findings: &mut Findings) {
 fn locks(server: &ServerSection) -> impl Iterator<Item = &Place> {
     let anonymous = server.anonymous.value.then_some(&server.anonymous.place);
     let scopes = (!server.scopes.value.is_empty()).then_some(&server.scopes.place);
-    [anonymous, place(&server.audiences), scopes].into_iter().flatten()
+    [anonymous, place(&server.audiences), scopes, place(&server.challenge_scopes)].into_iter().flatten()
 }
 
 /// The conditions of a rule that a caller without a credential never meets.

@@ -16,6 +16,7 @@ use crate::policy::authz::{Pattern, Target};
 
 mod answers;
 mod budgets;
+mod corrections;
 mod keys;
 mod promises;
 mod rates;
@@ -179,7 +180,8 @@ impl Gate {
     }
 }
 
-const GOOD: Outcome = Outcome { success: true, unfinished: false, bytes: 0, tokens: 0, time: Duration::ZERO };
+const GOOD: Outcome =
+    Outcome { success: true, unfinished: false, bytes: 0, tokens: 0, reported: false, time: Duration::ZERO };
 const BAD: Outcome = Outcome { success: false, ..GOOD };
 
 fn agent(name: &str) -> Principal {

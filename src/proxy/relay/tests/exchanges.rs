@@ -12,12 +12,14 @@ use crate::io::bell::bell;
 use crate::io::sim::{Faults, Sim};
 use crate::io::{Address, Peer};
 use crate::link::{Deployment, Shared, WorkerHandle};
+use crate::policy::rate_limit::{Estimator, o200k};
 use crate::proxy::Worker;
 use crate::proxy::admit::{Admission, admit};
 use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
 use crate::proxy::exchange::{Exchange, handle_exchange};
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
+use crate::telemetry::{Counted, TokenStats, WorkerStats};
 
 const SERVER: &str = "127.0.0.1:9000";
 const AGES: Duration = Duration::from_secs(3600);
@@ -50,9 +52,14 @@ const CASE: Case<'_> =
     Case { seed: 0, config: "", request: ASK, transport: "streamable_http", closes: false };
 
 fn run(case: Case<'_>, answer: &str) -> Outcome {
+    run_in(case, answer, shared(&case)).0
+}
+
+/// The same in a process of which the test knows more; and what the worker counted.
+fn run_in(case: Case<'_>, answer: &str, shared: Arc<Shared>) -> (Outcome, WorkerStats) {
     let faults = if case.seed == 0 { Faults::none() } else { Faults::awkward() };
     let sim = Rc::new(Sim::new(case.seed, faults));
-    let worker = Worker::new(0, sim.net(), shared(&case));
+    let worker = Worker::new(0, sim.net(), shared);
     let listener = Rc::new(sim.listen(&Address::Tcp(SERVER.parse().unwrap())).unwrap());
     let (remotes, answer, closes) = (sim.clone(), answer.as_bytes().to_vec(), case.closes);
     let asked = case.request.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
@@ -84,12 +91,13 @@ fn run(case: Case<'_>, answer: &str) -> Outcome {
     let mut client = sim.remote(near);
     let got = sim.block_on(async move { client.take_rest().await.unwrap() }, AGES).unwrap();
     let next = served.take().unwrap();
-    let kept = worker.report().upstream_open;
+    let stats = worker.report();
     worker.close();
     let head_len = got.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     let head = String::from_utf8(got[..head_len].to_vec()).unwrap().to_ascii_lowercase();
     let status = head[9..12].parse().unwrap();
-    Outcome { status, head, body: got[head_len..].to_vec(), next, kept }
+    let kept = stats.upstream_open;
+    (Outcome { status, head, body: got[head_len..].to_vec(), next, kept }, stats)
 }
 
 fn shared(case: &Case<'_>) -> Arc<Shared> {
@@ -118,6 +126,7 @@ fn shared(case: &Case<'_>) -> Arc<Shared> {
         workers: [handle].into(),
         orders: Mailbox::new(8),
         orders_bell,
+        counting: Default::default(),
     })
 }
 
@@ -291,4 +300,43 @@ fn an_event_that_is_not_understood_cuts_the_stream() {
         assert_eq!((got.next, got.kept), (Next::Drop, 0));
     }
     is_refused(CASE, &chunked(head, &stream), "another case");
+}
+
+#[test]
+fn tokens_are_handed_over_to_be_counted_and_estimated_where_that_cannot_be() {
+    const COUNTED: &str = "rate_limits:\n  tokens: {count: reported, from: /usage, otherwise: o200k, max_bytes: 1KiB}\n  limits: [{name: x, unit: tokens, rate: 9000/day}]\n";
+    const CALL: &str = "POST /s/mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-06-18\r\ncontent-length: 93\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{\"name\":\"a\",\"arguments\":{\"q\":\"word\"}}}";
+    let case = Case { config: COUNTED, request: CALL, ..CASE };
+    let said = r#"{"jsonrpc":"2.0","id":7,"result":{"text":"what the server says"}}"#;
+    let count = |text: &str| o200k::count(text.as_bytes());
+    let exact = count(r#"{"q":"word"}"#) + count(said);
+    let go = |answer: &str, is_counting: bool| {
+        let shared = shared(&case);
+        assert!(!is_counting || shared.counting.begin());
+        let (_, stats) = run_in(case, &with_length(JSON, answer), shared.clone());
+        (
+            shared.counting.take().map(|count| (count.transcript.count(), count.transcript.bill.tokens())),
+            stats.tokens,
+        )
+    };
+    let (handed_over, tokens) = go(said, true);
+    let (counted, estimate) = handed_over.unwrap();
+    assert_eq!((counted, tokens), (exact, TokenStats::default()));
+    assert!(estimate.abs_diff(exact) * 2 < exact, "{estimate} is an estimate of {exact}");
+    // Nobody counts: the estimate stays, and that is told.
+    let estimated = Counted { exchanges: 1, tokens: estimate };
+    let expected = TokenStats { estimated, missed: 1, ..TokenStats::default() };
+    assert_eq!(go(said, false), (None, expected));
+    // What the server says itself counts, and nobody else need.
+    let reported = Counted { exchanges: 1, tokens: 77 };
+    let expected = TokenStats { reported, ..TokenStats::default() };
+    let told = said.replace("\"text\"", "\"usage\":77,\"text\"");
+    assert_eq!((go(&told, true), go(&told, false)), ((None, expected), (None, expected)));
+    // Of a long answer the beginning is counted.
+    let long = said.replace("what", &"long ".repeat(1000));
+    let (counted, _) = go(&long, true).0.unwrap();
+    let (first, rest) = long.split_at(1024 - r#"{"q":"word"}"#.len() - 4);
+    let mut estimator = Estimator::default();
+    estimator.feed(rest.as_bytes());
+    assert_eq!(counted, count(r#"{"q":"word"}"#) + count(first) + estimator.tokens());
 }

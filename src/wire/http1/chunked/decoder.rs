@@ -62,6 +62,16 @@ impl Decoder {
         self.state == State::Done
     }
 
+    /// Whether all before this belongs to whole chunks, and the next may begin.
+    pub fn is_between_chunks(&self) -> bool {
+        self.state == State::Size(0)
+    }
+
+    /// Whether the data of a chunk are complete, and the line end after them is to come.
+    pub fn is_after_data(&self) -> bool {
+        self.state == State::DataCr
+    }
+
     /// How many bytes of the current chunk's data are still to come; 0 outside of data. Useful to
     /// compare with a limit before they come.
     pub fn chunk_left(&self) -> u64 {

@@ -1,0 +1,42 @@
+//! What is learnt of an answer while it passes.
+
+use super::Facts;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::tap::Tap;
+use crate::wire::http1::{ResponseFraming, Version};
+
+/// Reads along with the answer, where a limit must know what it says.
+pub fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
+    let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
+    exchange.forward.ticket.as_ref()?;
+    let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
+        && exchange.forward.version == Version::Http11;
+    let transcript = exchange.forward.transcript.take();
+    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream, transcript)))
+}
+
+/// Takes note of what passes of the body: that it has begun, and what it says where a limit must know.
+pub fn read_along(exchange: &mut Exchange<'_>, facts: &Facts, bytes: &[u8], frames: Option<&[u8]>) {
+    let waits = exchange.pass.as_ref().is_some_and(|pass| !pass.is_measured());
+    // Some servers send the head of a stream at once, and an event without data, however busy they are.
+    if waits && (!facts.event_stream || says_something(bytes) || frames.is_some_and(says_something)) {
+        exchange.note_answer(facts.status < 500);
+    }
+    if let Some(tap) = &mut exchange.tap {
+        tap.feed(bytes);
+        tap.feed(frames.unwrap_or_default());
+    }
+    if let Some(border) = &mut exchange.border {
+        border.feed(bytes);
+        border.feed(frames.unwrap_or_default());
+    }
+}
+
+/// Whether a part of an event stream holds data, and not only comments, ids and empty events.
+pub(super) fn says_something(bytes: &[u8]) -> bool {
+    memchr::memmem::find_iter(bytes, b"data:").any(|at| {
+        // Data that is cut off right here is not told from none: better early than never.
+        let mut rest = bytes[at + 5..].iter().skip_while(|&&byte| byte == b' ');
+        rest.next().is_none_or(|&byte| byte != b'\r' && byte != b'\n')
+    })
+}

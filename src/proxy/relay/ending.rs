@@ -1,0 +1,82 @@
+//! How a stream without an end of its own ends: when its credential ends, when nothing comes for too long, and when the
+//! process drains. It ends where an event ends, with the end of its body, so that its client loses nothing, and
+//! resumes. It is cut only where an event was begun and the server does not go on with it.
+
+use super::border::Border;
+use super::{Facts, send_pass};
+use crate::base::Buf;
+use crate::io::Direction;
+use crate::proxy::client::Client;
+use crate::proxy::connection::Next;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::upstream::UpstreamConn;
+use crate::shared::Stage;
+use crate::telemetry::Outcome;
+use crate::wire::http1::{ResponseFraming, Version};
+
+/// What knows where this answer may end, if that can be known.
+pub fn border_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Border>> {
+    let framed_by_length = matches!(facts.framing, ResponseFraming::Length(_) | ResponseFraming::None);
+    let known = exchange.forward.endless && facts.event_stream && !facts.coded && !framed_by_length;
+    known.then(|| Box::new(Border::new(exchange.forward.version == Version::Http11)))
+}
+
+/// Sets the bound of a wait for the server's next bytes.
+///
+/// # Errors
+/// The stream was asked to end, and may do so here: why.
+pub fn begin_wait(exchange: &Exchange<'_>, conn: &UpstreamConn) -> Result<(), Outcome> {
+    let endless = exchange.endless();
+    conn.watch.set_endless(endless);
+    if conn.watch.is_asked() {
+        return if may_end(exchange) { Err(exchange.why_asked()) } else { Ok(()) };
+    }
+    if let Some(drain) = exchange.worker.drain() {
+        conn.watch.end_at(drain.end_of(endless, 0, 1));
+    }
+    let deadline = exchange.deadline(exchange.worker.net.now(), exchange.timeouts().stream_idle);
+    conn.watch.until(deadline, Direction::Both);
+    Ok(())
+}
+
+/// The stream is asked to end while it waits. What has begun an event goes on; of what cannot be seen nothing is known,
+/// and so it does not.
+///
+/// # Errors
+/// It may end here, or is cut here: why.
+pub fn hear(exchange: &Exchange<'_>) -> Result<(), Outcome> {
+    if exchange.border.is_none() || may_end(exchange) { Err(exchange.why_asked()) } else { Ok(()) }
+}
+
+fn may_end(exchange: &Exchange<'_>) -> bool {
+    exchange.border.as_ref().is_some_and(|border| border.end().is_some())
+}
+
+/// What ends the answer, which stops because of this, in order; `None` if it is to break off.
+pub fn end_of(exchange: &Exchange<'_>, client: &Client, outcome: Outcome) -> Option<&'static [u8]> {
+    let asked = matches!(outcome, Outcome::Expired | Outcome::Stopped | Outcome::UpstreamTimeout);
+    if !asked || client.gone || exchange.worker.stage() == Stage::Stopping {
+        return None;
+    }
+    exchange.border.as_ref()?.end()
+}
+
+/// Ends the answer. The connection can serve another request, unless it was to end anyway.
+pub async fn end_stream(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    conn: &mut Option<UpstreamConn>,
+    end: &'static [u8],
+    close: bool,
+) -> Next {
+    // The server sees its client leave.
+    *conn = None;
+    let now = exchange.worker.net.now();
+    let pass = super::body::Pass { len: 0, frames: Some(end.to_vec()), done: true, extra: false };
+    let sent = end.is_empty() || send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
+    match (sent, close || exchange.worker.is_draining()) {
+        (false, _) => Next::Drop,
+        (true, true) => Next::Close,
+        (true, false) => Next::Keep,
+    }
+}
