@@ -74,6 +74,8 @@ pub struct Forward {
     pub request_len: usize,
     /// Of these, the request line and `Host`: what another endpoint wants otherwise.
     pub front_len: usize,
+    /// Behind these, the line with the token that was had for the server; 0 where there is none.
+    pub token_len: usize,
     /// What it is.
     pub kind: Kind,
     /// Its HTTP method.
@@ -249,16 +251,15 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let mut read = None;
     message::read(&mut read, &client.inbox, &request, &refuser)?;
     let verdict = message::judge(read.as_ref(), &request, ask.as_ref(), &mut refuser)?;
-    let shown =
-        match shown::to_server(worker, live, &head, caller.as_deref(), &mut client.brought, route.server) {
-            Ok(shown) => shown,
-            Err(shown::Stop::Wait(errand)) => {
-                client.brought.bind(live, caller.as_ref());
-                return Ok(Judged::Admission(Admission::Wait(errand)));
-            }
-            Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
-            Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
-        };
+    let shown = match shown::to_server(worker, live, caller.as_deref(), &mut client.brought, route.server) {
+        Ok(shown) => shown,
+        Err(shown::Stop::Wait(errand)) => {
+            client.brought.bind(live, caller.as_ref());
+            return Ok(Judged::Admission(Admission::Wait(errand)));
+        }
+        Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
+        Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
+    };
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)
         .map_err(|reply| refuser.refuse(reply))?;
     forward.close = last;

@@ -11,6 +11,7 @@ use super::connection::{Next, send};
 use super::head;
 use super::purse;
 use super::relay::{self, Answer, Border};
+use super::renew::renew;
 use super::reply::Reply;
 use super::tap::Tap;
 use super::throttle::{Entry, Pass};
@@ -25,6 +26,9 @@ use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
 use crate::policy::rate_limit::{self, DenyAs};
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, Outcome};
+
+/// What a server says that wants a credential which the gateway does not have for it.
+pub const TOKEN_REFUSED: &str = "it wants a credential that the gateway does not show it";
 
 /// A server that broke the connection under a request is given this long to have said why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -43,8 +47,21 @@ pub struct Exchange<'w> {
     pub pass: Option<Pass>,
     /// Reads along, where a limit must know what the answer says.
     pub tap: Option<Box<Tap>>,
+    /// What has become of the token that was had for the server.
+    pub renewal: Renewal,
     /// Knows where a stream without an end of its own may end.
     pub border: Option<Box<Border>>,
+}
+
+/// What has become of a token that was had for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Nothing: the server has not refused it.
+    Open,
+    /// The server has refused it.
+    Due,
+    /// Another was asked for: there is no second time.
+    Done,
 }
 
 /// Why there is no answer to pass on.
@@ -117,7 +134,8 @@ impl<'w> Exchange<'w> {
             attempts: 0,
         };
         let answered_at = forward.started;
-        Self { worker, forward, record, answered_at, pass: None, tap: None, border: None }
+        let renewal = Renewal::Open;
+        Self { worker, forward, record, answered_at, pass: None, tap: None, renewal, border: None }
     }
 
     /// The server has begun to answer, or has failed to: what it took tells how busy it is.
@@ -327,7 +345,8 @@ async fn obtain_answer(
     loop {
         let mut conn = checkout(exchange, client, fresh).await?;
         // A pooled connection was had at once; the clock is read again only after a dial.
-        let sent_at = if conn.reused { exchange.forward.started } else { exchange.worker.net.now() };
+        let at_once = conn.reused && exchange.renewal == Renewal::Open;
+        let sent_at = if at_once { exchange.forward.started } else { exchange.worker.net.now() };
         let sent = send_request(exchange, client, &mut conn, sent_at).await;
         match relay::await_head(exchange, client, &mut conn, sent).await {
             Ok(answer) => {
@@ -339,6 +358,16 @@ async fn obtain_answer(
             Err(Failure::Closed) if conn.reused && exchange.forward.safe && !fresh => {
                 exchange.worker.stats.borrow_mut().retries += 1;
                 fresh = true;
+            }
+            Err(_) if exchange.renewal == Renewal::Due => {
+                exchange.renewal = Renewal::Done;
+                drop(conn);
+                if !Box::pin(renew(exchange, client)).await {
+                    return Err(Failure::Malformed(TOKEN_REFUSED));
+                }
+                if exchange.is_cancelled_by(client) {
+                    return Err(Failure::ClientGone);
+                }
             }
             Err(failure) => return Err(failure),
         }
@@ -412,16 +441,22 @@ fn readdress(exchange: &mut Exchange<'_>, client: &mut Client, endpoint: usize) 
         &exchange.server().endpoints[endpoint],
         &target,
     );
+    let forward = &mut exchange.forward;
+    replace_front(worker, client, forward, old, &front);
+    forward.endpoint = endpoint;
+    forward.front_len = new;
+}
+
+/// Puts `front` in the place of the first `old` bytes of the request in the inbox.
+pub fn replace_front(worker: &Worker, client: &mut Client, forward: &mut Forward, old: usize, front: &[u8]) {
     client.inbox.consume(old);
-    if !client.inbox.prepend(&front) {
+    if !client.inbox.prepend(front) {
         let mut larger = worker.take_buf(front.len() + client.inbox.len());
-        let fits = larger.append(&front) && larger.append(client.inbox.filled());
+        let fits = larger.append(front) && larger.append(client.inbox.filled());
         debug_assert!(fits, "the buffer was asked for by this length");
         worker.give_buf(std::mem::replace(&mut client.inbox, larger));
     }
-    let forward = &mut exchange.forward;
-    forward.endpoint = endpoint;
-    forward.front_len = new;
+    let new = front.len();
     forward.request_len = forward.request_len + new - old;
     forward.id = forward.id.take().map(|id| id.start + new - old..id.end + new - old);
 }

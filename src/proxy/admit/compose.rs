@@ -56,6 +56,7 @@ pub(super) fn compose(
         bound: bound || request.route.rest.is_some(),
         request_len: out.len() + request.body_len,
         front_len,
+        token_len: shown.token.as_ref().map_or(0, |line| line.reveal().len()),
         kind: verdict.kind,
         method: head.method,
         version: head.version,

@@ -9,7 +9,9 @@ use super::refuser::Refuser;
 use crate::base::Secret;
 use crate::config::snapshot::{Protection, Server, Snapshot};
 use crate::link::{Answer, Errand};
-use crate::policy::authn::{Credential, Facts, Outcome, Refused, refused};
+use crate::policy::authn::{Credential, Facts, Outcome, Refused, refused, saml};
+use crate::policy::propagate::Credentials;
+use crate::policy::{Principal, Proof};
 use crate::proxy::caller::{Caller, Callers, Place, REFUSED_REMEMBERED};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
@@ -33,6 +35,8 @@ pub struct Brought {
     /// They could not be fetched.
     keys_failed: bool,
     introspected: Option<Answer>,
+    /// What the SAML assertion was traded for.
+    traded: Option<Answer>,
     /// The token for the server.
     pub token: Option<Answer>,
     /// Who calls, once that was found out: a request whose body takes its time is not judged again with each part of it.
@@ -51,7 +55,16 @@ impl Brought {
                 self.keys_failed = matches!(answer, Answer::Failed);
             }
             Errand::Introspect(_) => self.introspected = Some(answer),
-            Errand::Token(..) => self.token = Some(answer),
+            Errand::Trade(..) => self.traded = Some(answer),
+            Errand::Token(..) | Errand::Renew(..) => self.token = Some(answer),
+        }
+    }
+
+    /// What the assertion was traded for, and until when that is believed.
+    fn traded(&self) -> Option<(&Secret, u64)> {
+        match &self.traded {
+            Some(Answer::Token { token, expires }) => Some((token, *expires)),
+            _ => None,
         }
     }
 
@@ -149,7 +162,7 @@ pub fn identify(
     let now = worker.net.wall();
     // An answer is believed from when it is first looked at, and never looked at again.
     let introspected = brought.introspected.take();
-    let was_asked = introspected.is_some();
+    let was_asked = introspected.is_some() || brought.traded.is_some();
     let facts = Facts {
         server: &server.name,
         audiences: &server.protection.audiences,
@@ -159,14 +172,20 @@ pub fn identify(
         certificate,
         now,
     };
-    let outcome = match &introspected {
-        Some(Answer::Introspected(answer)) => authn.introspected(answer.reveal(), &facts),
+    let outcome = match (&introspected, &brought.traded) {
+        (Some(Answer::Introspected(answer)), _) => authn.introspected(answer.reveal(), &facts),
+        (_, Some(Answer::Token { token, .. })) => authn.traded(token.reveal(), &facts),
+        (_, Some(Answer::Refused)) => Outcome::Refused(refused::REFUSED_ASSERTION),
         _ => authn.authenticate(credential, &facts),
     };
     match outcome {
-        Outcome::Known(principal) => {
+        Outcome::Known(mut principal) => {
             worker.stats.borrow_mut().credentials_verified += 1;
-            let caller = callers.caller(snapshot, secret, principal);
+            if let Some((_, believed)) = brought.traded() {
+                principal.expires = Some(principal.expires.map_or(believed, |ends| ends.min(believed)));
+            }
+            let subject = subject(server, &principal, bytes, brought);
+            let caller = callers.caller(snapshot, secret, principal, subject);
             callers.remember(place, server.id, bytes, caller.clone(), now);
             Ok(Some(caller))
         }
@@ -181,10 +200,14 @@ pub fn identify(
             Err(refuse(&reason))
         }
         Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
-        Outcome::NeedsIntrospection if brought.may_wait() && !was_asked => {
-            Err(Stop::Wait(Errand::Introspect(Secret::new(bytes))))
+        Outcome::NeedsIntrospection if brought.may_wait() && introspected.is_none() => {
+            let token = brought.traded().map_or_else(|| Secret::new(bytes), |(token, _)| token.clone());
+            Err(Stop::Wait(Errand::Introspect(token)))
         }
-        Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection => {
+        Outcome::NeedsTrade if brought.may_wait() && brought.traded.is_none() => {
+            Err(Stop::Wait(Errand::Trade(server.id, Secret::new(bytes))))
+        }
+        Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection | Outcome::NeedsTrade => {
             worker.stats.borrow_mut().note_unauthenticated("unavailable");
             let message = "who you are cannot be verified now: try again";
             Err(Stop::Refuse(refuser.refuse(Reply::status(503, message).with_headers("retry-after: 2\r\n"))))
@@ -210,11 +233,17 @@ fn shown<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
     Credential::shown(all(HeaderId::Authorization), all(HeaderId::XApiKey), head.query)
 }
 
-/// The bearer token that a request shows.
-pub fn bearer(head: &RequestHead<'_>) -> Option<Secret> {
-    match shown(head).and_then(Credential::checked) {
-        Ok(Credential::Bearer(token)) => Some(Secret::new(token)),
-        _ => None,
+/// What of a caller that shows `shown` is exchanged for a token for `server`, where one is: its token. An API key is the
+/// gateway's own secret, and no issuer's business.
+fn subject(server: &Server, principal: &Principal, shown: &[u8], brought: &Brought) -> Option<Secret> {
+    let Credentials::Exchange(_, wish) = &server.credentials else { return None };
+    if !matches!(principal.proof, Proof::Jwt | Proof::Introspection) {
+        return None;
+    }
+    match brought.traded() {
+        _ if wish.wants_saml() => saml::has_form(shown).then(|| Secret::new(shown)),
+        Some((token, _)) => Some(token.clone()),
+        None => Some(Secret::new(shown)),
     }
 }
 
@@ -288,7 +317,6 @@ pub fn metadata(snapshot: &Snapshot, head: &RequestHead<'_>, refuser: &mut Refus
 
 /// Whether the caller's token has all scopes of the server. Who needs no token needs no scope.
 pub fn has_scopes(caller: &Caller, protection: &Protection) -> bool {
-    use crate::policy::Proof;
     caller.principal.proof == Proof::Anonymous
         || protection.scopes.iter().all(|scope| caller.principal.has_scope(scope))
 }
