@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use super::admit::Forward;
 use super::client::Client;
-use super::connection::{Next, send};
+use super::connection::Next;
 use super::head;
 use super::purse;
 use super::relay::{self, Answer, Border};
 use super::renew::renew;
-use super::reply::Reply;
 use super::tap::Tap;
 use super::throttle::{Entry, Pass};
-use super::upstream::{DialError, Pool, UpstreamConn};
+use super::upstream::{Pool, UpstreamConn};
 use super::watch::Endless;
 use super::worker::Worker;
 use crate::base::{Buf, Ticks};
@@ -23,9 +22,12 @@ use crate::config::snapshot::{Limits, Server, Timeouts, Transport};
 use crate::io::Direction;
 use crate::io::conn::ReadResult;
 use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
-use crate::policy::rate_limit::{self, DenyAs};
-use crate::shared::Stage;
+use crate::policy::rate_limit;
 use crate::telemetry::{ExchangeRecord, Outcome};
+
+mod failure;
+
+pub use failure::Failure;
 
 /// What a server says that wants a credential which the gateway does not have for it.
 pub const TOKEN_REFUSED: &str = "it wants a credential that the gateway does not show it";
@@ -62,24 +64,6 @@ pub enum Renewal {
     Due,
     /// Another was asked for: there is no second time.
     Done,
-}
-
-/// Why there is no answer to pass on.
-pub enum Failure {
-    /// No connection.
-    Dial(DialError),
-    /// The connection ended before the answer began.
-    Closed,
-    /// A time bound passed.
-    Timeout,
-    /// The server took no byte of the request for too long.
-    Stalled,
-    /// The answer is not HTTP as it should be.
-    Malformed(&'static str),
-    /// The client is gone, and that cancels the exchange.
-    ClientGone,
-    /// The server is busy, and nothing was sent to it.
-    Shed(Shed),
 }
 
 /// How the sending of a request ended.
@@ -229,99 +213,6 @@ impl<'w> Exchange<'w> {
     /// Whether the answer still goes anywhere.
     pub fn is_cancelled_by(&self, client: &Client) -> bool {
         client.gone && self.forward.cancel_on_close
-    }
-
-    /// Tells the client that there is no answer, and why.
-    pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
-        if !matches!(failure, Failure::Shed(_) | Failure::ClientGone) {
-            self.note_answer(false);
-        }
-        let (outcome, status, message): (_, _, std::borrow::Cow<'static, str>) = match failure {
-            Failure::ClientGone => {
-                self.record.outcome = Outcome::ClientGone;
-                return Next::Drop;
-            }
-            Failure::Dial(error) => dial_failure(error, &self.server().name),
-            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy with other calls".into()),
-            Failure::Closed => {
-                (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
-            }
-            Failure::Timeout => (Outcome::UpstreamTimeout, 504, "the server did not answer in time".into()),
-            Failure::Stalled => {
-                (Outcome::UpstreamTimeout, 504, "the server did not take the request in time".into())
-            }
-            Failure::Malformed(what) => (
-                Outcome::UpstreamFailed,
-                502,
-                format!("the server's answer cannot be passed on: {what}").into(),
-            ),
-        };
-        self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };
-        self.record.status = status;
-        let server = &self.server().name;
-        // A busy server is no fault, and an overload would fill the log: that is what the counters are for.
-        if !matches!(failure, Failure::Shed(_)) {
-            tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
-        }
-        let close = self.forward.close || self.worker.is_draining();
-        let origin = self.forward.origin.as_deref();
-        let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
-        let buf = match failure {
-            Failure::Shed(shed) => {
-                let (status, buf) = self.shed(*shed, &message, id, close);
-                self.record.status = status;
-                buf
-            }
-            _ => Reply { close, origin, ..Reply::status(status, &message).with_id(id) }
-                .render(self.worker, false),
-        };
-        let length = buf.len() as u64;
-        if !send(self.worker, client, buf, self.worker.net.now()).await {
-            return Next::Drop;
-        }
-        self.record.bytes_down = length;
-        client.finish_request(self.worker, self.forward.request_len);
-        if close { Next::Close } else { Next::Keep }
-    }
-}
-
-impl Exchange<'_> {
-    /// What a call is told that got no place: its status, and the whole answer.
-    fn shed(&self, shed: Shed, message: &str, id: Option<&[u8]>, close: bool) -> (u16, Buf) {
-        let origin = self.forward.origin.as_deref();
-        let wait = rate_limit::seconds(shed.retry_after());
-        let headers = format!("retry-after: {wait}\r\n");
-        if let (true, DenyAs::Result, Some(id)) = (self.forward.is_call, self.server().shed_as, id) {
-            let why = format!("The tool was not called: {message}. Try again in {wait} s.");
-            let mut body = Vec::with_capacity(256);
-            rate_limit::write_failure(&why, id, self.forward.modern, &mut body);
-            return (200, head::whole(self.worker, 200, headers.as_bytes(), &body, origin, close));
-        }
-        let data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label());
-        let reply = Reply::status(503, message).with_id(id).with_headers(&headers);
-        (503, Reply { close, origin, data: Some(data.as_bytes()), ..reply }.render(self.worker, false))
-    }
-}
-
-fn dial_failure(error: &DialError, server: &str) -> (Outcome, u16, std::borrow::Cow<'static, str>) {
-    match error {
-        DialError::Full => (
-            Outcome::Unreachable,
-            503,
-            "all connections to the server are busy: try again, or raise limits.upstream_connections_max"
-                .into(),
-        ),
-        DialError::Unresolved => {
-            (Outcome::Unreachable, 502, "the name of the server does not resolve".into())
-        }
-        DialError::Timeout => {
-            (Outcome::Unreachable, 504, "the server did not accept a connection in time".into())
-        }
-        // The system's words go to the log only: they may name addresses that are none of the client's business.
-        DialError::Io(error) => {
-            tracing::warn!(server, %error, "dial failed");
-            (Outcome::Unreachable, 502, "no connection to the server".into())
-        }
     }
 }
 

@@ -1,37 +1,15 @@
 //! Prometheus text format, version 0.0.4. Every metric is declared here, once, with its help text.
 
-use std::fmt::Write;
 use std::time::Duration;
-
-use hdrhistogram::Histogram;
 
 use super::record::{Kind, Outcome};
 use super::stats::{Adaptive, Counted, REFUSAL_STATUSES, WorkerStats};
+use page::Page;
+
+mod page;
 
 /// The content type of [`render`]'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Upper bounds of the latency buckets, in microseconds.
-const BUCKETS_MICROS: [u64; 18] = [
-    50,
-    100,
-    250,
-    500,
-    1_000,
-    2_500,
-    5_000,
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    10_000_000,
-    60_000_000,
-    600_000_000,
-];
 
 /// What is to be shown.
 pub struct Facts<'a> {
@@ -346,56 +324,6 @@ fn tokens(page: &mut Page, facts: &Facts<'_>) {
     page.single("ringgate_tokenizer_ready", "gauge", help, u64::from(tokenizer.ready));
     let help = "Bytes that wait for the tokenizer.";
     page.single("ringgate_tokenizer_waiting_bytes", "gauge", help, tokenizer.waiting_bytes);
-}
-
-struct Page(String);
-
-impl Page {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a string cannot fail.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn single(&mut self, name: &str, kind: &str, help: &str, value: u64) {
-        self.family(name, kind, help);
-        self.value(name, &[], value);
-    }
-
-    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        self.0.push_str(name);
-        if !labels.is_empty() {
-            let labels: Vec<String> =
-                labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
-            let _ = write!(self.0, "{{{}}}", labels.join(","));
-        }
-        let _ = writeln!(self.0, " {value}");
-    }
-
-    fn histogram(&mut self, name: &str, server: &str, histogram: &Histogram<u64>) {
-        let server = escaped(server);
-        let mut below = 0;
-        let mut from = 0;
-        for micros in BUCKETS_MICROS {
-            let to = micros * 1_000;
-            below += histogram.count_between(from, to);
-            // Values that a bucket of the histogram cannot tell apart are counted once.
-            from = histogram.highest_equivalent(to) + 1;
-            let _ = writeln!(
-                self.0,
-                "{name}_bucket{{server=\"{server}\",le=\"{}\"}} {below}",
-                micros as f64 / 1e6
-            );
-        }
-        let count = histogram.len();
-        let sum = histogram.mean() * count as f64 / 1e9;
-        let _ = writeln!(self.0, "{name}_bucket{{server=\"{server}\",le=\"+Inf\"}} {count}");
-        let _ = writeln!(self.0, "{name}_sum{{server=\"{server}\"}} {sum}");
-        let _ = writeln!(self.0, "{name}_count{{server=\"{server}\"}} {count}");
-    }
-}
-
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

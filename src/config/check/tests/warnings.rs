@@ -103,8 +103,10 @@ fn check_writes_warnings_and_praises_all_the_same() {
 
 #[test]
 fn limits_that_ask_who_calls_where_nobody_is_known_are_warned_of() {
-    let limit =
-        |options: &str| format!("{ONE}rate_limits: {{limits: [{{name: x, rate: 9/min, {options}}}]}}\n");
+    let limit = |servers: &str, options: &str| {
+        format!("{servers}rate_limits: {{limits: [{{name: x, rate: 9/min, {options}}}]}}\n")
+    };
+    let nobody_known = "servers: [{name: a, url: 'http://up.example'}]\n";
     for (options, part) in [
         ("agents: [bot]", "the limit `x` is for agents"),
         ("roles: ['*']", "the limit `x` is for roles"),
@@ -113,14 +115,14 @@ fn limits_that_ask_who_calls_where_nobody_is_known_are_warned_of() {
         ("key: ['claim:team.id', user]", "has claim:team.id, user, which"),
         ("overrides: [{roles: [gold], rate: 99/min}]", "overrides[0] of the limit `x` is for roles"),
     ] {
-        let found = of(&limit(options));
+        let found = of(&limit(nobody_known, options));
         assert!(found.len() == 1 && found[0].contains(part), "{options}: {found:?}");
     }
     for quiet in ["tools: [a]", "key: [source]", "key: [agent, caller]", "agents: ['*']", "key: [server]"] {
-        assert_eq!(of(&limit(quiet)), [] as [String; 0], "{quiet}");
+        assert_eq!(of(&limit(nobody_known, quiet)), [] as [String; 0], "{quiet}");
     }
     // Where callers are known, and where only some need not be.
-    assert_eq!(of(&format!("{}{ISSUER}", limit("key: [agent]"))), [] as [String; 0]);
+    assert_eq!(of(&format!("{}{ISSUER}", limit(ONE, "key: [agent]"))), [] as [String; 0]);
     let open = "servers: [{name: a, url: 'http://up.example', audiences: [a]}, \
                 {name: b, url: 'http://other.example', anonymous: true}]\n";
     let of_roles = "rate_limits: {limits: [{name: x, rate: 9/min, roles: [guest]}]}\n";
