@@ -17,6 +17,8 @@ pub enum Kind {
     ClientCredentials,
     /// A token on behalf of a caller.
     TokenExchange,
+    /// A token that says whose a SAML assertion is.
+    Saml,
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Self::Introspection => "introspection",
             Self::ClientCredentials => "client_credentials",
             Self::TokenExchange => "token_exchange",
+            Self::Saml => "saml",
         }
     }
 }

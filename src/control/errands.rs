@@ -13,11 +13,13 @@ use super::fetch::{Fault, Fetcher};
 use super::keys;
 use super::life::Control;
 use super::tokens::{self, Granted};
-use crate::base::Ticks;
+use crate::base::{Secret, Ticks};
 use crate::config::snapshot::{Server, ServerId};
 use crate::io::bell::Sleeper;
 use crate::link::{Answer, Errand, Message, Order};
 use crate::policy::propagate::Credentials;
+
+mod assertions;
 
 /// After a failure, a token of the gateway's own is not asked for again within this time.
 const REST: std::time::Duration = std::time::Duration::from_secs(1);
@@ -28,6 +30,8 @@ pub struct Errands {
     open: RefCell<HashMap<Key, Vec<Waiter>>>,
     /// The gateway's own tokens, by generation and server.
     own: RefCell<HashMap<(u64, u16), Own>>,
+    /// What assertions were traded for.
+    traded: RefCell<assertions::Traded>,
     restraint: Restraint,
 }
 
@@ -57,8 +61,10 @@ impl Hash for Key {
         match &self.errand {
             Errand::Keys(issuer) => (0, issuer).hash(state),
             Errand::Introspect(token) => (1, token.reveal()).hash(state),
+            Errand::Renew(server, line) => (4, server, line.reveal()).hash(state),
+            Errand::Trade(server, assertion) => (3, server, assertion.reveal()).hash(state),
             Errand::Token(server, subject) => {
-                (2, server, subject.as_ref().map(crate::base::Secret::reveal)).hash(state);
+                (2, server, subject.as_ref().map(Secret::reveal)).hash(state);
             }
         }
     }
@@ -108,6 +114,8 @@ async fn obey(control: &Control, order: &Order) -> Answer {
     match &order.errand {
         Errand::Keys(issuer) => keys::on_demand(control, &order.deployment, *issuer).await,
         Errand::Introspect(_) => introspect(control, order).await,
+        Errand::Trade(server, assertion) => assertions::trade(control, order, *server, assertion).await,
+        Errand::Renew(server, line) => renew(control, order, *server, line).await,
         Errand::Token(server, _) => token(control, order, *server).await,
     }
 }
@@ -141,8 +149,11 @@ async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
         }
         (Credentials::Exchange(grant, _), Errand::Token(_, Some(subject))) => {
             let (theirs, subject) = (snapshot.clone(), subject.clone());
+            let now = control.net.wall();
             let job = move |fetcher: &Fetcher| match &theirs.server(id).credentials {
-                Credentials::Exchange(grant, wish) => tokens::exchange(fetcher, grant, wish, &subject),
+                Credentials::Exchange(grant, wish) => {
+                    tokens::exchange(fetcher, grant, wish, &subject, None, now)
+                }
                 _ => Err(Fault::Url),
             };
             let kind = Kind::TokenExchange;
@@ -154,6 +165,19 @@ async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
         }
         _ => Answer::Failed,
     }
+}
+
+/// Another token of the gateway's own than the one in this header line, which the server has refused. Several workers may
+/// have shown it: the first has it dropped, and the others get the new one.
+async fn renew(control: &Control, order: &Order, id: ServerId, line: &Secret) -> Answer {
+    let snapshot = &order.deployment.snapshot;
+    let Some(server) = snapshot.servers.get(usize::from(id.0)) else { return Answer::Failed };
+    let is_refused = |own: &Own| matches!(own, Own::Token(granted, _) if server.credentials.line(&granted.token).is(line.reveal()));
+    let key = (snapshot.generation, id.0);
+    if control.errands.own.borrow().get(&key).is_some_and(is_refused) {
+        control.errands.own.borrow_mut().remove(&key);
+    }
+    own_token(control, order, server).await
 }
 
 /// A token of the gateway's own. It is kept, so that each worker need not fetch one.
@@ -168,8 +192,9 @@ async fn own_token(control: &Control, order: &Order, server: &Server) -> Answer 
     }
     let Credentials::ClientCredentials(grant) = &server.credentials else { return Answer::Failed };
     let theirs = snapshot.clone();
+    let now = control.net.wall();
     let job = move |fetcher: &Fetcher| match &theirs.server(id).credentials {
-        Credentials::ClientCredentials(grant) => tokens::client_credentials(fetcher, grant),
+        Credentials::ClientCredentials(grant) => tokens::client_credentials(fetcher, grant, now),
         _ => Err(Fault::Url),
     };
     let kind = Kind::ClientCredentials;

@@ -49,8 +49,8 @@ pub struct Ask<'a> {
     pub author: Author,
     /// Bytes that the body of the answer may have.
     pub bytes_max: usize,
-    /// For a POST: the form, and the value of `Authorization`.
-    pub form: Option<(Secret, Secret)>,
+    /// For a POST: the form, and the value of `Authorization` where the form does not prove who asks.
+    pub form: Option<(Secret, Option<Secret>)>,
 }
 
 /// An answer that is no redirect. Its status may be any other.
@@ -170,12 +170,14 @@ impl Fetcher {
         let agent = self.agent(ask.author);
         let answer = match ask.form {
             None => agent.get(ask.url).header("accept", "application/json").call(),
-            Some((form, authorization)) => agent
-                .post(ask.url)
-                .header("accept", "application/json")
-                .header("authorization", authorization.reveal())
-                .content_type("application/x-www-form-urlencoded")
-                .send(form.reveal()),
+            Some((form, authorization)) => {
+                let request = agent.post(ask.url).header("accept", "application/json");
+                let request = match &authorization {
+                    Some(authorization) => request.header("authorization", authorization.reveal()),
+                    None => request,
+                };
+                request.content_type("application/x-www-form-urlencoded").send(form.reveal())
+            }
         };
         let answer = answer.map_err(fault)?;
         let status = answer.status().as_u16();
@@ -212,30 +214,9 @@ impl Fetcher {
     fn agent(&self, author: Author) -> &Agent {
         let [operator, network] = self.agents.get_or_init(|| {
             let roots = roots(&self.outbound.roots);
-            let agent = |public_only| {
-                let tls = TlsConfig::builder().root_certs(roots.clone()).build();
-                let config = Config::builder()
-                    .tls_config(tls)
-                    .timeout_global(Some(self.outbound.timeout))
-                    .https_only(!self.outbound.allow_http)
-                    .http_status_as_error(false)
-                    .max_redirects(0)
-                    .max_redirects_will_error(false)
-                    // Nor one that the environment names.
-                    .proxy(None)
-                    .user_agent(concat!("ringgate/", env!("CARGO_PKG_VERSION")))
-                    .max_response_header_size(HEAD_BYTES_MAX)
-                    // An idle connection may be dead, and a POST that met one could not be sent again.
-                    .max_idle_connections(0)
-                    .max_idle_connections_per_host(0)
-                    .build();
-                Agent::with_parts(
-                    config,
-                    DefaultConnector::default(),
-                    Judge { public_only, names: DefaultResolver::default() },
-                )
-            };
-            [agent(false), agent(!self.outbound.allow_private)]
+            let judge = |public_only| Judge { public_only, names: DefaultResolver::default() };
+            [false, !self.outbound.allow_private]
+                .map(|public_only| agent(&self.outbound, roots.clone(), judge(public_only)))
         });
         match author {
             Author::Operator => operator,
@@ -244,11 +225,30 @@ impl Fetcher {
     }
 }
 
+fn agent<R: Resolver>(outbound: &Outbound, roots: RootCerts, judge: Judge<R>) -> Agent {
+    let config = Config::builder()
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .timeout_global(Some(outbound.timeout))
+        .https_only(!outbound.allow_http)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        // Nor one that the environment names.
+        .proxy(None)
+        .user_agent(concat!("ringgate/", env!("CARGO_PKG_VERSION")))
+        .max_response_header_size(HEAD_BYTES_MAX)
+        // An idle connection may be dead, and a POST that met one could not be sent again.
+        .max_idle_connections(0)
+        .max_idle_connections_per_host(0)
+        .build();
+    Agent::with_parts(config, DefaultConnector::default(), judge)
+}
+
 /// Resolves names, and refuses what they must not lead to. What it returns is what is connected to.
 #[derive(Debug)]
-struct Judge {
+struct Judge<R> {
     public_only: bool,
-    names: DefaultResolver,
+    names: R,
 }
 
 /// The reason why a name was refused, on its way through `ureq`.
@@ -263,7 +263,7 @@ impl fmt::Display for NotPublic {
     }
 }
 
-impl Resolver for Judge {
+impl<R: Resolver> Resolver for Judge<R> {
     fn resolve(
         &self,
         uri: &Uri,

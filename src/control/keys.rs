@@ -47,6 +47,8 @@ struct Kept {
     fetched: Cell<Option<Ticks>>,
     /// How often in a row they did not.
     failures: Cell<u32>,
+    /// How often in all.
+    failures_ever: Cell<u64>,
     gate: Gate,
 }
 
@@ -80,6 +82,7 @@ impl Kept {
             due: Cell::new(now),
             fetched: Cell::new(None),
             failures: Cell::new(0),
+            failures_ever: Cell::new(0),
             gate: Gate::default(),
         }
     }
@@ -172,6 +175,7 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
         Err(fault) => {
             let failures = kept.failures.get().saturating_add(1);
             kept.failures.set(failures);
+            kept.failures_ever.set(kept.failures_ever.get() + 1);
             let back_off = BACK_OFF.saturating_mul(1 << (failures - 1).min(6)).min(BACK_OFF_MAX);
             kept.due.set(now + back_off);
             tracing::warn!(issuer = %kept.name, error = %fault, again_in = ?back_off, "the keys of an issuer could not be fetched");
@@ -196,11 +200,14 @@ pub fn now(control: &Control) -> Vec<IssuerKeys> {
     let deployment = control.shared.deployment.load();
     let (known, now) = (deployment.keys.iter(), control.net.now());
     let all = issuers(&deployment).zip(known).map(|(issuer, keys)| {
-        let fetched = control.keys.find(issuer).and_then(|kept| kept.fetched.get());
+        let kept = control.keys.find(issuer);
+        let fetched = kept.as_ref().and_then(|kept| kept.fetched.get());
         IssuerKeys {
             issuer: issuer.name.clone(),
-            known: keys.is_some(),
+            keys: keys.as_ref().map_or(0, |keys| keys.len()),
             age: fetched.map(|at| now.since(at)),
+            failures: kept.as_ref().map_or(0, |kept| kept.failures_ever.get()),
+            failures_in_a_row: kept.as_ref().map_or(0, |kept| kept.failures.get()),
         }
     });
     all.collect()

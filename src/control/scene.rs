@@ -17,7 +17,7 @@ use crate::io::bell::{BellWire, bell};
 use crate::io::uring::UringNet;
 use crate::link::{Answer, Errand, Message, Order, Shared, WorkerHandle};
 use crate::policy::authn::{Authn, Introspection, Issuer, KeySet, KeySource};
-use crate::policy::propagate::{Credentials, Grant};
+use crate::policy::propagate::{ClientProof, Credentials, Grant};
 use crate::server::runtime::event_loop;
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
 
@@ -66,7 +66,7 @@ pub(super) fn grant(url: String) -> Grant {
     Grant {
         token_url: url.into(),
         client_id: "gateway".into(),
-        client_secret: Secret::new(*b"hunter2"),
+        client: ClientProof::Basic(Secret::new(*b"hunter2")),
         audience: None,
         resource: None,
         scope: Box::default(),

@@ -56,8 +56,12 @@ pub enum Errand {
     Keys(usize),
     /// Ask the introspection endpoint about a token.
     Introspect(Secret),
+    /// Trade a SAML assertion that was shown to this server for a token that says whose it is.
+    Trade(ServerId, Secret),
     /// Get a token for a server: one of the gateway's own, or in exchange for the caller's.
     Token(ServerId, Option<Secret>),
+    /// Get another token of the gateway's own for a server that has refused the one in this header line.
+    Renew(ServerId, Secret),
 }
 
 /// Where a client comes from, as far as sharing out errands goes: its address, or the network that one client has all of
@@ -96,9 +100,9 @@ pub enum Answer {
     Keys,
     /// The body of the introspection endpoint's 200.
     Introspected(Secret),
-    /// A token for a server.
+    /// A token: for a server, or for an assertion.
     Token {
-        /// As it goes into `Authorization`, behind `Bearer `.
+        /// As it was issued.
         token: Secret,
         /// When it ends, in seconds since 1970 (UTC).
         expires: u64,
@@ -142,9 +146,10 @@ pub struct Shared {
 }
 
 /// Tells the operator of budgets that run out.
-pub fn note_alerts(limits: &Limits, leases: &mut Leases) {
+pub fn note_alerts(limits: &Limits, leases: &mut Leases, mut count: impl FnMut(&str, u8)) {
     leases.take_alerts(|alert| {
         let limit = limits.list().get(usize::from(alert.limit)).map_or("", |limit| &limit.name);
+        count(limit, alert.percent);
         tracing::warn!(limit, percent = alert.percent, "a budget is used up so far");
     });
 }

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::rc::{Rc, Weak};
 
 use crate::base::Secret;
@@ -30,7 +30,7 @@ const REMEMBERED: u64 = 300;
 pub const REFUSED_REMEMBERED: u64 = 5;
 /// So many bytes at the end of a credential choose its place: the end of a JWT is its signature, which differs
 /// wherever anything does. All of it is compared.
-const HASHED_BYTES: usize = 48;
+const HASHED_BYTES: usize = 32;
 
 /// A principal as one worker knows it, with all that was derived from it.
 pub struct Caller {
@@ -44,6 +44,8 @@ pub struct Caller {
     pub class: Class,
     /// The rules that it can meet; `None` where there are no rules.
     pub grants: Option<Rc<Grants>>,
+    /// What is exchanged for a token for the server, where one is: what it showed, or what that was traded for.
+    pub subject: Option<Secret>,
     /// The token that the server is shown on its behalf.
     pub token: RefCell<Option<Granted>>,
     /// The assertion that tells the server who it is, as a header line, and when another is made.
@@ -55,6 +57,8 @@ pub struct Caller {
 pub struct Granted {
     /// The header line, with its end.
     pub line: Secret,
+    /// When it was had, in the same seconds.
+    pub since: u64,
     /// Not shown any more from here on, in seconds since 1970 (UTC).
     pub until: u64,
 }
@@ -75,6 +79,28 @@ pub enum Place {
     ApiKey,
     /// As the certificate of the connection.
     Certificate,
+}
+
+/// For tables whose keys are hashes already.
+type Hashed = BuildHasherDefault<AsItIs>;
+
+/// Takes a hash for its own.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        debug_assert!(false, "only hashes are hashed here");
+        self.0 = bytes.iter().fold(self.0, |hash, &byte| hash.rotate_left(8) ^ u64::from(byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// One remembered credential.
@@ -98,7 +124,8 @@ impl Entry {
         let granted = |held: &RefCell<Option<Granted>>| {
             held.borrow().as_ref().map_or(0, |granted| granted.line.reveal().len())
         };
-        self.bytes + granted(&self.caller.token) + granted(&self.caller.assertion)
+        let subject = self.caller.subject.as_ref().map_or(0, |subject| subject.reveal().len());
+        self.bytes + subject + granted(&self.caller.token) + granted(&self.caller.assertion)
     }
 }
 
@@ -108,7 +135,7 @@ const ENTRY_BYTES: usize = (size_of::<(u64, Entry)>() + 1) * 16 / 7 + size_of::<
 /// Entries that become old together, and what they weigh.
 #[derive(Default)]
 struct Generation {
-    entries: HashMap<u64, Entry>,
+    entries: HashMap<u64, Entry, Hashed>,
     bytes: usize,
 }
 
@@ -232,11 +259,20 @@ impl Callers {
 
     fn key(&self, place: Place, server: ServerId, credential: &[u8]) -> u64 {
         let end = &credential[credential.len().saturating_sub(HASHED_BYTES)..];
-        self.hasher.hash_one((place, server, credential.len(), end))
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64((credential.len() as u64) << 24 | u64::from(server.0) << 8 | place as u64);
+        hasher.write(end);
+        hasher.finish()
     }
 
     /// A caller made of a principal that was just verified.
-    pub fn caller(&self, snapshot: &Snapshot, secret: &KeySecret, principal: Principal) -> Rc<Caller> {
+    pub fn caller(
+        &self,
+        snapshot: &Snapshot,
+        secret: &KeySecret,
+        principal: Principal,
+        subject: Option<Secret>,
+    ) -> Rc<Caller> {
         let grants = snapshot.access.rules.as_ref().map(|rules| self.shared(rules.grants(&principal)));
         let keys = snapshot.rate_limits.as_ref().map(|limits| limits.caller(secret, &principal));
         Rc::new(Caller {
@@ -245,6 +281,7 @@ impl Callers {
             identity: principal.identity().into(),
             principal: Rc::new(principal),
             grants,
+            subject,
             token: RefCell::default(),
             assertion: RefCell::default(),
         })
@@ -256,7 +293,7 @@ impl Callers {
             return caller.clone();
         }
         let roles = snapshot.authn.as_ref().map(|authn| authn.anonymous_roles.to_vec()).unwrap_or_default();
-        let caller = self.caller(snapshot, secret, Principal::anonymous(roles));
+        let caller = self.caller(snapshot, secret, Principal::anonymous(roles), None);
         self.anonymous.borrow_mut().insert(server.0, caller.clone());
         caller
     }
@@ -286,6 +323,11 @@ impl Callers {
         self.server_tokens.borrow_mut().insert(server.0, granted);
     }
 
+    /// Forgets such a token.
+    pub fn forget_server_token(&self, server: ServerId) {
+        self.server_tokens.borrow_mut().remove(&server.0);
+    }
+
     /// Credentials that were known already, since the last time this was asked.
     pub fn take_hits(&self) -> u64 {
         self.hits.take()
@@ -307,6 +349,7 @@ mod tests {
             keys: None,
             class: Class::Normal,
             grants: None,
+            subject: None,
             token: RefCell::default(),
             assertion: RefCell::default(),
         })
@@ -380,7 +423,7 @@ mod tests {
             callers.remember(Place::Bearer, server, &token(number), caller.clone(), 1_000);
             assert!(callers.find(Place::Bearer, server, &token(number), 1_000).is_some());
             // An exchanged token is kept with its caller.
-            let granted = Granted { line: Secret::new(vec![b'x'; 4 << 10]), until: 2_000 };
+            let granted = Granted { line: Secret::new(vec![b'x'; 4 << 10]), since: 1_000, until: 2_000 };
             callers.note_kept(granted.line.reveal().len());
             *caller.token.borrow_mut() = Some(granted);
             assert!(callers.find(Place::Bearer, server, b"busy", 1_000).is_some(), "after {number}");

@@ -11,6 +11,7 @@ use super::connection::{Next, send};
 use super::head;
 use super::purse;
 use super::relay::{self, Answer, Border};
+use super::renew::renew;
 use super::reply::Reply;
 use super::tap::Tap;
 use super::throttle::{Entry, Pass};
@@ -22,9 +23,12 @@ use crate::config::snapshot::{Limits, Server, Timeouts, Transport};
 use crate::io::Direction;
 use crate::io::conn::ReadResult;
 use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
-use crate::policy::rate_limit;
+use crate::policy::rate_limit::{self, DenyAs};
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, Outcome};
+
+/// What a server says that wants a credential which the gateway does not have for it.
+pub const TOKEN_REFUSED: &str = "it wants a credential that the gateway does not show it";
 
 /// A server that broke the connection under a request is given this long to have said why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -43,8 +47,21 @@ pub struct Exchange<'w> {
     pub pass: Option<Pass>,
     /// Reads along, where a limit must know what the answer says.
     pub tap: Option<Box<Tap>>,
+    /// What has become of the token that was had for the server.
+    pub renewal: Renewal,
     /// Knows where a stream without an end of its own may end.
     pub border: Option<Box<Border>>,
+}
+
+/// What has become of a token that was had for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Nothing: the server has not refused it.
+    Open,
+    /// The server has refused it.
+    Due,
+    /// Another was asked for: there is no second time.
+    Done,
 }
 
 /// Why there is no answer to pass on.
@@ -117,7 +134,8 @@ impl<'w> Exchange<'w> {
             attempts: 0,
         };
         let answered_at = forward.started;
-        Self { worker, forward, record, answered_at, pass: None, tap: None, border: None }
+        let renewal = Renewal::Open;
+        Self { worker, forward, record, answered_at, pass: None, tap: None, renewal, border: None }
     }
 
     /// The server has begun to answer, or has failed to: what it took tells how busy it is.
@@ -146,7 +164,7 @@ impl<'w> Exchange<'w> {
         let transcript = self.tap.as_mut().and_then(|tap| tap.take_transcript());
         let mut transcript = transcript.or_else(|| self.forward.transcript.take());
         let bill = transcript.as_mut().map(|transcript| &mut transcript.bill).filter(|_| !outcome.reported);
-        self.worker.purse.settle(limits, ticket, &outcome, bill, now);
+        self.worker.purse.settle(limits, ticket, &outcome, bill, now, &self.worker.stats);
         if counts_tokens {
             let deployment = &self.forward.live.deployment;
             self.worker.note_tokens(&outcome, limits.tokens.o200k.is_some(), transcript, deployment);
@@ -224,7 +242,7 @@ impl<'w> Exchange<'w> {
                 return Next::Drop;
             }
             Failure::Dial(error) => dial_failure(error, &self.server().name),
-            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy: try again in a moment".into()),
+            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy with other calls".into()),
             Failure::Closed => {
                 (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
             }
@@ -247,22 +265,16 @@ impl<'w> Exchange<'w> {
         }
         let close = self.forward.close || self.worker.is_draining();
         let origin = self.forward.origin.as_deref();
-        let mut headers = String::new();
-        let mut data = Vec::new();
-        if let Failure::Shed(shed) = failure {
-            let wait = rate_limit::seconds(shed.retry_after());
-            data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label()).into_bytes();
-            headers = format!("retry-after: {}\r\n", rate_limit::seconds(shed.retry_after()));
-        }
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
-        let data = (!data.is_empty()).then_some(&data[..]);
-        let reply = Reply {
-            close,
-            origin,
-            data,
-            ..Reply::status(status, &message).with_id(id).with_headers(&headers)
+        let buf = match failure {
+            Failure::Shed(shed) => {
+                let (status, buf) = self.shed(*shed, &message, id, close);
+                self.record.status = status;
+                buf
+            }
+            _ => Reply { close, origin, ..Reply::status(status, &message).with_id(id) }
+                .render(self.worker, false),
         };
-        let buf = reply.render(self.worker, false);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {
             return Next::Drop;
@@ -270,6 +282,24 @@ impl<'w> Exchange<'w> {
         self.record.bytes_down = length;
         client.finish_request(self.worker, self.forward.request_len);
         if close { Next::Close } else { Next::Keep }
+    }
+}
+
+impl Exchange<'_> {
+    /// What a call is told that got no place: its status, and the whole answer.
+    fn shed(&self, shed: Shed, message: &str, id: Option<&[u8]>, close: bool) -> (u16, Buf) {
+        let origin = self.forward.origin.as_deref();
+        let wait = rate_limit::seconds(shed.retry_after());
+        let headers = format!("retry-after: {wait}\r\n");
+        if let (true, DenyAs::Result, Some(id)) = (self.forward.is_call, self.server().shed_as, id) {
+            let why = format!("The tool was not called: {message}. Try again in {wait} s.");
+            let mut body = Vec::with_capacity(256);
+            rate_limit::write_failure(&why, id, self.forward.modern, &mut body);
+            return (200, head::whole(self.worker, 200, headers.as_bytes(), &body, origin, close));
+        }
+        let data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label());
+        let reply = Reply::status(503, message).with_id(id).with_headers(&headers);
+        (503, Reply { close, origin, data: Some(data.as_bytes()), ..reply }.render(self.worker, false))
     }
 }
 
@@ -315,7 +345,8 @@ async fn obtain_answer(
     loop {
         let mut conn = checkout(exchange, client, fresh).await?;
         // A pooled connection was had at once; the clock is read again only after a dial.
-        let sent_at = if conn.reused { exchange.forward.started } else { exchange.worker.net.now() };
+        let at_once = conn.reused && exchange.renewal == Renewal::Open;
+        let sent_at = if at_once { exchange.forward.started } else { exchange.worker.net.now() };
         let sent = send_request(exchange, client, &mut conn, sent_at).await;
         match relay::await_head(exchange, client, &mut conn, sent).await {
             Ok(answer) => {
@@ -327,6 +358,16 @@ async fn obtain_answer(
             Err(Failure::Closed) if conn.reused && exchange.forward.safe && !fresh => {
                 exchange.worker.stats.borrow_mut().retries += 1;
                 fresh = true;
+            }
+            Err(_) if exchange.renewal == Renewal::Due => {
+                exchange.renewal = Renewal::Done;
+                drop(conn);
+                if !Box::pin(renew(exchange, client)).await {
+                    return Err(Failure::Malformed(TOKEN_REFUSED));
+                }
+                if exchange.is_cancelled_by(client) {
+                    return Err(Failure::ClientGone);
+                }
             }
             Err(failure) => return Err(failure),
         }
@@ -340,6 +381,12 @@ async fn enter(exchange: &mut Exchange<'_>) -> Result<(), Shed> {
         return Ok(());
     }
     let Some(throttle) = forward.live.throttle(usize::from(forward.server.0)) else { return Ok(()) };
+    if forward.beside
+        && let Some(pass) = throttle.enter_beside()
+    {
+        exchange.pass = Some(pass);
+        return Ok(());
+    }
     let class = forward.caller.as_ref().map_or(Class::Normal, |caller| caller.class);
     let pass = match throttle.try_enter(class, forward.tool, forward.started) {
         Entry::Go(pass) => pass,
@@ -394,16 +441,22 @@ fn readdress(exchange: &mut Exchange<'_>, client: &mut Client, endpoint: usize) 
         &exchange.server().endpoints[endpoint],
         &target,
     );
+    let forward = &mut exchange.forward;
+    replace_front(worker, client, forward, old, &front);
+    forward.endpoint = endpoint;
+    forward.front_len = new;
+}
+
+/// Puts `front` in the place of the first `old` bytes of the request in the inbox.
+pub fn replace_front(worker: &Worker, client: &mut Client, forward: &mut Forward, old: usize, front: &[u8]) {
     client.inbox.consume(old);
-    if !client.inbox.prepend(&front) {
+    if !client.inbox.prepend(front) {
         let mut larger = worker.take_buf(front.len() + client.inbox.len());
-        let fits = larger.append(&front) && larger.append(client.inbox.filled());
+        let fits = larger.append(front) && larger.append(client.inbox.filled());
         debug_assert!(fits, "the buffer was asked for by this length");
         worker.give_buf(std::mem::replace(&mut client.inbox, larger));
     }
-    let forward = &mut exchange.forward;
-    forward.endpoint = endpoint;
-    forward.front_len = new;
+    let new = front.len();
     forward.request_len = forward.request_len + new - old;
     forward.id = forward.id.take().map(|id| id.start + new - old..id.end + new - old);
 }

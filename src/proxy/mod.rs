@@ -17,6 +17,7 @@ pub mod hot;
 pub mod listener;
 pub mod purse;
 mod relay;
+mod renew;
 mod reply;
 mod tap;
 pub mod throttle;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::connection::Next;
-use super::exchange::{Event, Exchange, Failure, Sent, next_event};
+use super::exchange::{Event, Exchange, Failure, Renewal, Sent, TOKEN_REFUSED, next_event};
 use super::head::{self, Delivery};
 use super::upstream::UpstreamConn;
 use super::worker::Worker;
@@ -162,6 +162,10 @@ fn take_head(
             *scan = HeadScan::new();
             continue;
         }
+        if head.status == 401 && exchange.forward.token_len > 0 && exchange.renewal == Renewal::Open {
+            exchange.renewal = Renewal::Due;
+            return Err(TOKEN_REFUSED);
+        }
         let filtering = match exchange.forward.filter {
             Some(_) => filter::judge(&head, awaits_message(exchange))?,
             None => Filtering::No,
@@ -174,7 +178,7 @@ fn take_head(
         // It wants a credential that the gateway does not have for it. The client's own was good, and must not be thrown
         // away for this; nor is the client to follow a server to another issuer.
         if head.status == 401 && exchange.forward.live.session_key.is_some() {
-            return Err("it wants a credential that the gateway does not show it");
+            return Err(TOKEN_REFUSED);
         }
         let unframed = matches!(framing, Some(ResponseFraming::Chunked | ResponseFraming::UntilClose))
             && exchange.forward.version == crate::wire::http1::Version::Http10;

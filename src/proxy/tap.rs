@@ -143,7 +143,7 @@ impl Tap {
             read.root().pointer("/result/resultType").and_then(|kind| kind.as_str()) == Some("input_required")
         });
         let pointer = limits.tokens.reported.as_ref();
-        let reported = pointer.zip(read.as_ref()).and_then(|(pointer, read)| reported_tokens(read, pointer));
+        let reported = pointer.and_then(|pointer| reported_tokens(read.as_ref()?, pointer));
         let tokens = reported.unwrap_or_else(|| sent.saturating_add(self.tokens.tokens()));
         let reported = reported.is_some();
         Outcome { success, unfinished, tokens, reported, bytes: self.bytes, ..Outcome::default() }
@@ -170,14 +170,14 @@ mod tests {
     use super::*;
     use crate::policy::rate_limit::Tokens;
 
+    fn usage() -> Tokens {
+        Tokens { reported: Some("/structuredContent/usage".into()), ..Tokens::default() }
+    }
+
     fn limits(tokens: Tokens) -> Limits {
         let mut limits = Limits::new(Vec::new(), Vec::new(), Vec::new());
         limits.tokens = tokens;
         limits
-    }
-
-    fn told() -> Tokens {
-        Tokens { reported: Some("/structuredContent/usage".into()), ..Tokens::default() }
     }
 
     const GOOD: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"four words are here"}],"structuredContent":{"usage":77}}}"#;
@@ -208,9 +208,12 @@ mod tests {
                     let outcome = read(Tokens::default());
                     assert_eq!((outcome.success, outcome.unfinished), (success, more), "{body} at {cut}");
                     assert!(outcome.tokens > 5 && outcome.bytes == body.len() as u64);
-                    let told = read(told());
-                    let tells = message != error;
-                    assert_eq!((told.tokens == 77, told.reported), (tells, tells), "{body} at {cut}");
+                    let told = read(usage());
+                    assert_eq!(
+                        (told.tokens == 77, told.reported),
+                        (message != error, message != error),
+                        "{body} at {cut}"
+                    );
                 }
             }
         }
@@ -226,8 +229,8 @@ mod tests {
             let mut tap = Tap::new(false, false, None);
             tap.feed(GOOD.as_bytes());
             tap.feed(&vec![b' '; MESSAGE_BYTES_MAX - GOOD.len() + longer]);
-            let outcome = tap.finish(&limits(told()), 0, true);
-            assert_eq!(outcome.tokens == 77, reported);
+            let outcome = tap.finish(&limits(usage()), 0, true);
+            assert_eq!((outcome.tokens == 77, outcome.reported), (reported, reported));
         }
         let mut tap = Tap::new(false, true, None);
         for _ in 0..3 {

@@ -78,10 +78,14 @@ pub struct Tokenizer {
 pub struct IssuerKeys {
     /// The issuer.
     pub issuer: Box<str>,
-    /// Whether there are keys.
-    pub known: bool,
+    /// How many keys there are.
+    pub keys: usize,
     /// Since they were fetched; `None` if they never were.
     pub age: Option<Duration>,
+    /// How often they could not be fetched, since the process or the issuer's configuration began.
+    pub failures: u64,
+    /// The same, since they were fetched last.
+    pub failures_in_a_row: u32,
 }
 
 /// The metrics as text.
@@ -105,7 +109,22 @@ fn fetches(page: &mut Page, facts: &Facts<'_>) {
     let name = "ringgate_keys_known";
     page.family(name, "gauge", "1 while there are keys of an issuer; 0: its tokens cannot be verified.");
     for issuer in facts.issuers {
-        page.value(name, &[("issuer", &issuer.issuer)], u64::from(issuer.known));
+        page.value(name, &[("issuer", &issuer.issuer)], u64::from(issuer.keys > 0));
+    }
+    let name = "ringgate_keys";
+    page.family(name, "gauge", "Keys of an issuer that tokens can be verified with.");
+    for issuer in facts.issuers {
+        page.value(name, &[("issuer", &issuer.issuer)], issuer.keys as u64);
+    }
+    let name = "ringgate_keys_failures_total";
+    page.family(name, "counter", "Fetches of the keys of an issuer that failed.");
+    for issuer in facts.issuers {
+        page.value(name, &[("issuer", &issuer.issuer)], issuer.failures);
+    }
+    let name = "ringgate_keys_failures_in_a_row";
+    page.family(name, "gauge", "Of these, those since the last that did not fail.");
+    for issuer in facts.issuers {
+        page.value(name, &[("issuer", &issuer.issuer)], u64::from(issuer.failures_in_a_row));
     }
     let name = "ringgate_keys_age_seconds";
     page.family(name, "gauge", "Seconds since the keys of an issuer were fetched.");
@@ -218,6 +237,11 @@ fn identity(page: &mut Page, stats: &WorkerStats) {
     for (limit, refused, reported) in &stats.limits {
         page.value(name, &[("limit", limit), ("mode", "enforce")], *refused);
         page.value(name, &[("limit", limit), ("mode", "report")], *reported);
+    }
+    let name = "ringgate_budget_alerts_total";
+    page.family(name, "counter", "Times that so many percent of a key's budget came to be used.");
+    for (limit, percent, count) in &stats.budgets {
+        page.value(name, &[("limit", limit), ("percent", &percent.to_string())], *count);
     }
     page.single("ringgate_errands_total", "counter", "Exchanges that waited for control.", stats.errands);
     let help = "Exchanges that waited for control in vain.";
@@ -433,8 +457,10 @@ mod tests {
             fetches: &[("keys", "ok", 5)],
             issuers: &[IssuerKeys {
                 issuer: "https://i".into(),
-                known: true,
+                keys: 2,
                 age: Some(Duration::from_secs(8)),
+                failures: 5,
+                failures_in_a_row: 1,
             }],
             turned_away: 6,
             tokenizer: Tokenizer {
@@ -455,6 +481,9 @@ mod tests {
             "ringgate_fetches_total{kind=\"keys\",result=\"ok\"} 5",
             "ringgate_keys_known{issuer=\"https://i\"} 1",
             "ringgate_keys_age_seconds{issuer=\"https://i\"} 8",
+            "ringgate_keys{issuer=\"https://i\"} 2",
+            "ringgate_keys_failures_total{issuer=\"https://i\"} 5",
+            "ringgate_keys_failures_in_a_row{issuer=\"https://i\"} 1",
             "ringgate_ledger_turned_away_total 6",
             "ringgate_tokens_total{by=\"o200k\"} 17",
             "ringgate_tokens_exchanges_total{by=\"o200k\"} 3",

@@ -15,10 +15,10 @@ use super::harness::{Client, Gateway, PATIENCE, TempDir, Upstream, echoed, ok};
 use super::scenes::{SSE, chunk, door, large_answer, legacy_call, modern_call, told, wait_until};
 
 /// An authority, and what it has signed.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
@@ -40,7 +40,12 @@ impl Authority {
         builder.with_root_certificates(roots).with_no_client_auth()
     }
 
-    fn server_config(&self, name: &str) -> ServerConfig {
+    /// Its own certificate, in PEM.
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    pub fn server_config(&self, name: &str) -> ServerConfig {
         let (chain, key) = self.sign(name);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder =
@@ -106,7 +111,7 @@ fn tls_upstream(config: ServerConfig) -> (SocketAddr, Arc<AtomicUsize>) {
 }
 
 /// Takes every failure to read as the end: a peer that refuses the certificate says so in its own way.
-struct Tolerant<S>(S);
+pub struct Tolerant<S>(pub S);
 
 impl<S: Read> Read for Tolerant<S> {
     fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {

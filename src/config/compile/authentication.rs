@@ -15,6 +15,7 @@ mod certificates;
 mod introspection;
 mod issuers;
 mod mapping;
+mod saml;
 
 /// The proofs that are accepted; `None` where everybody is served.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Option<Authn> {
@@ -28,6 +29,7 @@ pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> O
         api_keys: api_keys::compile(file, section, context, findings),
         certificates: certificates::compile(file, section, findings),
         introspection: introspection::compile(file, section, context, findings),
+        saml: saml::compile(file, section, context, findings),
         revoked: section
             .revoked
             .as_ref()
@@ -57,7 +59,8 @@ fn check_some_proof(file: &File, section: &AuthenticationSection, place: &Place,
         || !section.api_keys.value.is_empty()
         || section.api_keys_file.is_some()
         || section.certificates.is_some()
-        || section.introspection.is_some();
+        || section.introspection.is_some()
+        || section.saml.is_some();
     let anonymous =
         file.servers.iter().flat_map(|list| &list.value).any(|server| server.value.anonymous.value);
     // An option that is wrong reads as absent, and has its finding already.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::servers::{check_header_name, push_line};
-use super::{Context, material};
+use super::{Context, grant, material};
 use crate::base::Secret;
 use crate::config::file::credentials::{BasicSection, CredentialsSection, GrantSection, HeaderSection};
 use crate::config::file::{File, ServerSection, UpstreamTlsSection};
-use crate::config::finding::{At, Findings, Place, Problem};
+use crate::config::finding::{At, Findings, Place};
 use crate::config::text::Reference;
-use crate::policy::propagate::{Assertion, Credentials, ExchangeWish, Grant, Signer, base64};
+use crate::policy::propagate::{Assertion, Credentials, Grant, Signer, base64};
 
 /// What a server is shown besides its fixed header lines.
 pub struct Shown {
@@ -67,28 +67,13 @@ impl Work<'_, '_> {
         } else if let Some(header) = header {
             self.header(header);
         } else if let Some(At { value: grant, place }) = client_credentials {
-            return self.grant(grant, place).map_or(Credentials::None, Credentials::ClientCredentials);
-        } else if let Some(At { value: exchange, place }) = token_exchange {
-            let wish = ExchangeWish {
-                subject_token_type: exchange.subject_token_type.value.as_str().into(),
-                requested_token_type: exchange
-                    .requested_token_type
-                    .as_ref()
-                    .map(|kind| kind.value.as_str().into()),
-            };
-            // The same options under another name.
-            let grant = GrantSection {
-                place: exchange.place.clone(),
-                token_url: exchange.token_url.clone(),
-                client_id: exchange.client_id.clone(),
-                client_secret: exchange.client_secret.clone(),
-                scopes: exchange.scopes.clone(),
-                audience: exchange.audience.clone(),
-                resource: exchange.resource.clone(),
-            };
-            return self
-                .grant(&grant, place)
-                .map_or(Credentials::None, |grant| Credentials::Exchange(grant, wish));
+            self.claim("authorization", place);
+            return self.grant(grant).map_or(Credentials::None, Credentials::ClientCredentials);
+        } else if let Some(At { value: exchange, .. }) = token_exchange {
+            let (header, place) = grant::header(exchange);
+            self.claim(&header, place);
+            let (grant, wish) = grant::exchange(exchange, self.findings);
+            return self.grant(&grant).map_or(Credentials::None, |grant| Credentials::Exchange(grant, wish));
         } else if !self.findings.iter().any(|finding| finding.place.path.starts_with(&place.path)) {
             let fix = "add `bearer`, `basic`, `header`, `client_credentials` or `token_exchange`";
             self.findings.add(place, "names no credential", fix);
@@ -122,23 +107,8 @@ impl Work<'_, '_> {
         push_line(self.lines, &name.value, &value);
     }
 
-    fn grant(&mut self, section: &GrantSection, place: &Place) -> Option<Grant> {
-        self.claim("authorization", place);
-        let (url, id) = (section.token_url.as_ref()?, section.client_id.as_ref()?);
-        if let Err(problem) = is_permitted(&url.value, self.file) {
-            self.findings.note(&url.place, problem);
-        }
-        let secret = section.client_secret.as_ref().and_then(|secret| self.line(secret))?;
-        let text = |option: &Option<At<String>>| option.as_ref().map(|option| option.value.as_str().into());
-        let scopes: Vec<&str> = section.scopes.value.iter().map(|scope| scope.value.as_str()).collect();
-        Some(Grant {
-            token_url: url.value.as_str().into(),
-            client_id: id.value.as_str().into(),
-            client_secret: Secret::new(secret),
-            audience: text(&section.audience),
-            resource: text(&section.resource),
-            scope: scopes.join(" ").into(),
-        })
+    fn grant(&mut self, section: &GrantSection) -> Option<Grant> {
+        grant::compile(self.file, section, self.context, self.findings)
     }
 
     fn assertion(&mut self, section: &ServerSection) -> Option<Assertion> {
@@ -180,16 +150,6 @@ impl Work<'_, '_> {
     }
 }
 
-/// Whether this URL, which its rule has read, may be fetched.
-pub fn is_permitted(url: &str, file: &File) -> Result<(), Problem> {
-    let is_https = url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-    if is_https || file.outbound.value.allow_http.value {
-        return Ok(());
-    }
-    let fix = "use `https`; only where nobody can change the traffic: `outbound: {allow_http: true}`";
-    Err(Problem::new("is not `https`, so that anybody on the way could read and change it", fix))
-}
-
 /// The certificate and key that the gateway shows to a server.
 pub fn client_certificate(
     tls: &UpstreamTlsSection,
@@ -228,15 +188,11 @@ pub fn signer(file: &File, context: &Context<'_>, findings: &mut Findings) -> Op
     let key = section.key.as_ref()?;
     let read =
         |reference: &Reference| material::resolve(reference, context).map(|bytes| material::der(&bytes));
-    let explain = |what: &str| {
-        let fix = "give a key made with `openssl genpkey -algorithm ed25519`, or `-algorithm EC -pkeyopt \
-                   ec_paramgen_curve:P-256`; an older form becomes PKCS #8 with `openssl pkcs8 -topk8 -nocrypt`";
-        Problem::new(what, fix)
-    };
-    let made = read(&key.value).and_then(|der| Signer::new(issuer.into(), der.reveal()).map_err(explain));
+    let made =
+        read(&key.value).and_then(|der| Signer::new(issuer.into(), der.reveal()).map_err(grant::not_a_key));
     let mut signer = made.map_err(|problem| findings.note(&key.place, problem)).ok()?;
     for At { value: reference, place } in &section.previous_keys.value {
-        let added = read(reference).and_then(|der| signer.publish(der.reveal()).map_err(explain));
+        let added = read(reference).and_then(|der| signer.publish(der.reveal()).map_err(grant::not_a_key));
         if let Err(problem) = added {
             findings.note(place, problem);
         }

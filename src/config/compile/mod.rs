@@ -12,6 +12,7 @@ mod access;
 mod adaptive;
 mod authentication;
 mod credentials;
+mod grant;
 mod listeners;
 mod material;
 mod origins;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::credentials::{CLIENT_AUTHENTICATION, CLIENT_ID, ClientAuthentication, FETCHED_URL, SCOPES};
 use super::{AUDIENCE, Minutes, Ms, REFERENCE, SCOPE, Text, list, sub, time};
 use crate::config::finding::At;
 use crate::config::rule::{Choice, Flag, List, MapOf, Time};
@@ -12,6 +13,7 @@ use crate::policy::authn::api_key::Hash;
 use crate::policy::authn::certificate::NameKind;
 use crate::policy::authn::claims::ClaimPath;
 use crate::policy::authz::Pattern;
+use crate::policy::propagate::Trade;
 
 pub mod date;
 mod spelling;
@@ -33,6 +35,8 @@ section! {
         certificates: CertificatesSection = sub::<CertificatesSection>(), optional;
         /// Who is asked about tokens that are not JWTs (RFC 7662), and about all tokens where there are no `issuers`.
         introspection: IntrospectionSection = sub::<IntrospectionSection>(), optional;
+        /// Who is asked about SAML 2.0 assertions that agents show as bearer tokens.
+        saml: SamlSection = sub::<SamlSection>(), optional;
         /// Credentials that are not accepted any more: a reference to a text with lines `jti:ID` (a token), `key:ID` (an API
         /// key), `cert:SERIAL` (a certificate, in hexadecimal); `#` begins a comment.
         revoked: Reference = REFERENCE, optional;
@@ -180,6 +184,42 @@ section! {
         required_claims: Vec<(At<String>, String)> = REQUIRED, default "{}";
         /// As `issuers[].claims`.
         claims: ClaimsSection = sub::<ClaimsSection>(), default "{}";
+    }
+}
+
+section! {
+    /// Where a SAML 2.0 assertion that an agent shows as its bearer token (base64url, without padding) is traded for a token.
+    /// The issuer verifies it, and the token that it gives must be one that `issuers` or `introspection` accept for the
+    /// server: it says who calls. The gateway itself reads nothing in an assertion. What has 16 KiB or more, a comment, a
+    /// processing instruction behind the first or a document type is refused. A refused one is not sent again for 5 seconds.
+    SamlSection {
+        /// The token endpoint: an `https` URL.
+        token_url: String = FETCHED_URL, required;
+        /// How it is asked: `saml2_bearer` (RFC 7522), or `token_exchange` (RFC 8693, with the type `saml2`).
+        grant: Trade = Choice(&[("saml2_bearer", Trade::Saml2Bearer), ("token_exchange", Trade::TokenExchange)]),
+            default "saml2_bearer";
+        /// The gateway's client id there.
+        client_id: String = CLIENT_ID, required;
+        /// How it proves itself there: `client_secret_basic` (HTTP Basic, RFC 6749 section 2.3.1), `client_secret_post` (in the
+        /// form), `private_key_jwt` (a JWT that is signed with `client_key`, RFC 7523).
+        client_authentication: ClientAuthentication = CLIENT_AUTHENTICATION, default "client_secret_basic";
+        /// Its secret, for the first two: a reference.
+        client_secret: Reference = REFERENCE, optional;
+        /// Its private key, for the third, EC P-256 or Ed25519 in PKCS #8: a reference. The `kid` is its thumbprint (RFC 7638).
+        client_key: Reference = REFERENCE, optional;
+        /// The scopes to ask for. When none are given, the issuer chooses.
+        scopes: Vec<At<String>> = SCOPES, default "[]";
+        /// The `audience` parameter. With neither this nor `resource`, the audience of the server that is called is
+        /// sent as `resource`.
+        audience: String = AUDIENCE, optional;
+        /// The `resource` parameter (RFC 8707).
+        resource: String = FETCHED_URL, optional;
+        /// A text that stands in every assertion that is worth asking about, such as the entity id of your SAML IdP. Others are
+        /// refused at once, so that nobody keeps the endpoint busy with what cannot be one.
+        entity_id: String = NAME, optional;
+        /// How long an answer is believed: an assertion that has ended meanwhile is good for so long. Never past the end of the
+        /// token that was given.
+        cache: Duration = time(Ms(1_000), Minutes(60)), default "5m";
     }
 }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::{AUDIENCE, Minutes, Ms, REFERENCE, SCOPE, Text, list, sub, time};
 use crate::config::finding::{At, Problem};
-use crate::config::rule::List;
+use crate::config::rule::{Choice, List};
 use crate::config::section::section;
 use crate::config::snapshot::Address;
 use crate::config::text::{self, Reference};
 use crate::config::units::shorten;
 use crate::config::url;
+use crate::policy::propagate::Trade;
 
 section! {
     /// What the gateway shows to a server: exactly one of these. Secrets stand in files or in the environment; files
@@ -23,7 +24,7 @@ section! {
         header: HeaderSection = sub::<HeaderSection>(), optional;
         /// A token of the gateway's own (OAuth 2.1 client credentials), one for all callers.
         client_credentials: GrantSection = sub::<GrantSection>(), optional;
-        /// A token on behalf of each caller, in exchange for the caller's own (RFC 8693).
+        /// A token on behalf of each caller, in exchange for the caller's own.
         token_exchange: ExchangeSection = sub::<ExchangeSection>(), optional;
     }
 }
@@ -49,14 +50,19 @@ section! {
 }
 
 section! {
-    /// Where a token comes from. The client proves itself with HTTP Basic (RFC 6749 section 2.3.1).
+    /// Where a token comes from.
     GrantSection {
         /// The token endpoint: an `https` URL.
         token_url: String = FETCHED_URL, required;
         /// The gateway's client id there.
         client_id: String = CLIENT_ID, required;
-        /// And its secret: a reference.
-        client_secret: Reference = REFERENCE, required;
+        /// How it proves itself there: `client_secret_basic` (HTTP Basic, RFC 6749 section 2.3.1), `client_secret_post` (in the
+        /// form), `private_key_jwt` (a JWT that is signed with `client_key`, RFC 7523).
+        client_authentication: ClientAuthentication = CLIENT_AUTHENTICATION, default "client_secret_basic";
+        /// Its secret, for the first two: a reference.
+        client_secret: Reference = REFERENCE, optional;
+        /// Its private key, for the third, EC P-256 or Ed25519 in PKCS #8: a reference. The `kid` is its thumbprint (RFC 7638).
+        client_key: Reference = REFERENCE, optional;
         /// The scopes to ask for. When none are given, the issuer chooses.
         scopes: Vec<At<String>> = SCOPES, default "[]";
         /// The `audience` parameter: the server as the issuer knows it.
@@ -67,25 +73,39 @@ section! {
 }
 
 section! {
-    /// Where a caller's token is exchanged (RFC 8693). A caller whom the issuer refuses gets 403. Callers who showed no
+    /// Where a caller's token is exchanged. A caller whom the issuer refuses gets 403. Callers who showed no
     /// token have nothing to exchange, and are refused too.
     ExchangeSection {
         /// The token endpoint: an `https` URL.
         token_url: String = FETCHED_URL, required;
         /// The gateway's client id there.
         client_id: String = CLIENT_ID, required;
-        /// And its secret: a reference.
-        client_secret: Reference = REFERENCE, required;
+        /// How it proves itself there: `client_secret_basic` (HTTP Basic, RFC 6749 section 2.3.1), `client_secret_post` (in the
+        /// form), `private_key_jwt` (a JWT that is signed with `client_key`, RFC 7523).
+        client_authentication: ClientAuthentication = CLIENT_AUTHENTICATION, default "client_secret_basic";
+        /// Its secret, for the first two: a reference.
+        client_secret: Reference = REFERENCE, optional;
+        /// Its private key, for the third, EC P-256 or Ed25519 in PKCS #8: a reference. The `kid` is its thumbprint (RFC 7638).
+        client_key: Reference = REFERENCE, optional;
         /// The scopes to ask for. When none are given, the issuer chooses.
         scopes: Vec<At<String>> = SCOPES, default "[]";
         /// The `audience` parameter: the server as the issuer knows it.
         audience: String = AUDIENCE, optional;
         /// The `resource` parameter (RFC 8707): the server's URL.
         resource: String = FETCHED_URL, optional;
-        /// What the caller's token is: `access_token`, `id_token`, `jwt`, `saml2`, or a URN.
-        subject_token_type: String = TOKEN_TYPE, default "access_token";
-        /// What is asked for, in the same words. When not given, the issuer chooses. It must come as a bearer token.
+        /// How it is asked for: `token_exchange` (RFC 8693), `jwt_bearer` (RFC 7523: the caller's JWT is the grant),
+        /// `on_behalf_of` (the same as Microsoft Entra ID wants it), `saml2_bearer` (RFC 7522: the caller's SAML assertion
+        /// is the grant).
+        grant: Trade = TRADE, default "token_exchange";
+        /// With `token_exchange`: what the caller's token is, `access_token`, `id_token`, `jwt`, `saml2`, or a URN.
+        /// `access_token` when not given.
+        subject_token_type: String = TOKEN_TYPE, optional;
+        /// What is asked for, in the same words. When not given, the issuer chooses.
         requested_token_type: String = TOKEN_TYPE, optional;
+        /// The header in which the server gets it as it is, for what is no access token, such as a SAML assertion. What
+        /// comes with `token_type: N_A` (RFC 8693 section 2.2.1) is taken only with this. When not given:
+        /// `Authorization: Bearer`.
+        header: String = HEADER_NAME, optional;
     }
 }
 
@@ -119,16 +139,42 @@ section! {
     }
 }
 
-const SCOPES: List<Text<String>> = list(SCOPE, 0, 64);
+/// How the gateway proves itself to an issuer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// By HTTP Basic.
+    Basic,
+    /// In the form.
+    Post,
+    /// By what it signs.
+    Key,
+}
+
+/// The rule of `client_authentication`.
+pub const CLIENT_AUTHENTICATION: Choice<ClientAuthentication> = Choice(&[
+    ("client_secret_basic", ClientAuthentication::Basic),
+    ("client_secret_post", ClientAuthentication::Post),
+    ("private_key_jwt", ClientAuthentication::Key),
+]);
+const TRADE: Choice<Trade> = Choice(&[
+    ("token_exchange", Trade::TokenExchange),
+    ("jwt_bearer", Trade::JwtBearer),
+    ("on_behalf_of", Trade::OnBehalfOf),
+    ("saml2_bearer", Trade::Saml2Bearer),
+]);
+/// The rule of `scopes`.
+pub const SCOPES: List<Text<String>> = list(SCOPE, 0, 64);
 const USERNAME: Text<String> =
     Text { wanted: "the name of a user, without a colon", pattern: Some("^[^:]+$"), parse: username };
-const CLIENT_ID: Text<String> = Text { wanted: "a client id", pattern: None, parse: client_id };
+/// The rule of `client_id`.
+pub const CLIENT_ID: Text<String> = Text { wanted: "a client id", pattern: None, parse: client_id };
 const HEADER_NAME: Text<String> = Text {
     wanted: "the name of a header",
     pattern: Some("^[!#-'*+.0-9A-Z^-z|~-]+$"),
     parse: |text| Ok(text.to_owned()),
 };
-const FETCHED_URL: Text<String> = Text {
+/// The rule of URLs that are fetched.
+pub const FETCHED_URL: Text<String> = Text {
     wanted: "a URL such as `https://idp.example/token`",
     pattern: Some("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+"),
     parse: fetched_url,

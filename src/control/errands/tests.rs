@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
-use crate::base::Secret;
 use crate::config::Snapshot;
 use crate::control::fetch::scripted::{Say, Scripted};
 use crate::control::life::Reload;
 use crate::control::scene::{Scene, UP, grant, introspection, snapshot};
 use crate::policy::authn::Authn;
-use crate::policy::propagate::ExchangeWish;
+use crate::policy::propagate::{ExchangeWish, Trade};
 
 const TOKEN: &str = r#"{"access_token":"t0ken","token_type":"Bearer","expires_in":100}"#;
 
@@ -20,7 +19,12 @@ fn opaque(token: &str) -> Errand {
 }
 
 fn exchange(server: &Scripted) -> Credentials {
-    let wish = ExchangeWish { subject_token_type: "urn:x".into(), requested_token_type: None };
+    let wish = ExchangeWish {
+        trade: Trade::TokenExchange,
+        subject_token_type: "urn:x".into(),
+        requested_token_type: None,
+        header: None,
+    };
     Credentials::Exchange(grant(server.url("/token")), wish)
 }
 
@@ -232,5 +236,29 @@ fn orders_are_taken_when_the_bell_rings() {
         bell.ring();
         let (number, answer) = scene.answer(1).await;
         assert!(number == 5 && matches!(answer, Answer::Token { .. }));
+    });
+}
+
+#[test]
+fn a_token_that_a_server_has_refused_is_changed_once_for_all_workers() {
+    let server = Scripted::start(|number, _| Say::ok(TOKEN.replace("t0ken", &format!("t-{number}"))));
+    Scene::play(with(own(&server)), Vec::new(), async |scene| {
+        let shown = async |worker: usize, errand: Errand| {
+            take(&scene.control, scene.order(worker, 1, errand));
+            match scene.answer(worker).await.1 {
+                Answer::Token { token, .. } => String::from_utf8(token.reveal().to_vec()).unwrap(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let refused = |token: &str| {
+            let line = format!("authorization: Bearer {token}\r\n");
+            Errand::Renew(UP, Secret::new(line.as_bytes()))
+        };
+        assert_eq!(shown(0, Errand::Token(UP, None)).await, "t-0");
+        for worker in [0, 1, 0] {
+            assert_eq!(shown(worker, refused("t-0")).await, "t-1", "the others get the new one");
+        }
+        assert_eq!(shown(1, Errand::Token(UP, None)).await, "t-1");
+        assert_eq!(server.seen().len(), 2);
     });
 }

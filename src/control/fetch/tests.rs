@@ -170,32 +170,127 @@ fn a_url_of_the_network_leads_to_no_private_address() {
     assert_eq!(operators(outbound(), &server.url("/")), Ok(b"{}".to_vec()));
 }
 
+/// Gives these addresses, one with each look-up, whatever is asked for; and how often it was asked.
+#[derive(Clone, Debug)]
+struct Rebound(Arc<std::sync::Mutex<(Vec<std::net::SocketAddr>, usize)>>);
+
+impl Rebound {
+    fn new(addresses: &[std::net::SocketAddr]) -> Self {
+        Self(Arc::new(std::sync::Mutex::new((addresses.to_vec(), 0))))
+    }
+
+    fn asked(&self) -> usize {
+        self.0.lock().unwrap().1
+    }
+}
+
+impl Resolver for Rebound {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let mut state = self.0.lock().unwrap();
+        let mut found = self.empty();
+        found.push(state.0[state.1 % state.0.len()]);
+        state.1 += 1;
+        Ok(found)
+    }
+}
+
+/// A fetcher whose names resolve so.
+fn fetcher(outbound: Outbound, names: &Rebound) -> Fetcher {
+    let agents = [false, !outbound.allow_private].map(|public_only| {
+        let judge = Judge { public_only, names: names.clone() };
+        agent(&outbound, RootCerts::Specific(Arc::default()), judge)
+    });
+    Fetcher { outbound, agents: OnceLock::from(agents) }
+}
+
 #[test]
-fn an_issuer_is_believed_only_with_a_certificate_of_the_right_authority() {
+fn a_name_is_resolved_once_and_what_was_judged_is_what_is_connected_to() {
+    let (first, second) = (Scripted::start(|_, _| Say::ok("1")), Scripted::start(|_, _| Say::ok("2")));
+    let names = Rebound::new(&[first.address, second.address]);
+    let reply = fetcher(outbound(), &names).get("http://rebound.example/", Author::Operator, 100).unwrap();
+    assert_eq!((reply.body, names.asked()), (b"1".to_vec(), 1));
+    assert!(second.seen().is_empty());
+}
+
+#[test]
+fn a_name_that_leads_to_a_private_address_by_the_time_of_the_fetch_is_refused() {
+    let inside = Scripted::start(|_, _| Say::ok("secret"));
+    // Whoever looked it up before, to see whether it may be fetched, was told a public address.
+    let names = Rebound::new(&[([93, 184, 215, 14], 80).into(), inside.address]);
+    let judge = Judge { public_only: true, names: names.clone() };
+    let timeout = NextTimeout {
+        after: Duration::from_secs(9).into(),
+        reason: ureq::Timeout::Global,
+        per_read: None,
+        per_write: None,
+    };
+    let looked = judge.resolve(&Uri::from_static("http://rebound.example/"), &Config::default(), timeout);
+    assert_eq!(looked.unwrap()[0].ip(), IpAddr::from([93, 184, 215, 14]));
+    let fetched = fetcher(outbound(), &names).get("http://rebound.example/", Author::Network, 100);
+    assert_eq!(fetched.map(|reply| reply.body), Err(Fault::Forbidden(inside.address.ip())));
+    assert!(inside.seen().is_empty());
+}
+
+/// What a server shows whose certificate, by this authority, is for `localhost` and ends in this year.
+fn server_config(ca: &CertifiedIssuer<'_, KeyPair>, ends: i32) -> ServerConfig {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(ends, 1, 1);
+    let leaf = params.signed_by(&key, ca).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    versions.unwrap().with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap()
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
-    let config = || {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        versions.unwrap().with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap()
-    };
-    let server = Scripted::start_tls(config(), |_, _| Say::ok("{}"));
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// Only TLS, and only by this authority.
+fn trusting(ca: &CertifiedIssuer<'_, KeyPair>) -> Outbound {
+    let roots = Roots::Pem(ca.as_ref().pem().into_bytes().into());
+    Outbound { allow_http: false, roots, ..outbound() }
+}
+
+#[test]
+fn an_issuer_is_believed_only_with_a_certificate_of_the_right_authority() {
+    let ca = authority();
+    let server = Scripted::start_tls(server_config(&ca, 4000), |_, _| Say::ok("{}"));
     let port = server.address.port();
     let url = format!("https://localhost:{port}/");
-    let trusting = Outbound {
-        allow_http: false,
-        roots: Roots::Pem(ca.as_ref().pem().into_bytes().into()),
-        ..outbound()
-    };
-    assert_eq!(operators(trusting.clone(), &url), Ok(b"{}".to_vec()));
-    let by_address = operators(trusting.clone(), &format!("https://127.0.0.1:{port}/"));
-    assert!(matches!(by_address, Err(Fault::Tls(_))), "{by_address:?}");
-    let others = Outbound { roots: Roots::System, ..trusting };
-    assert!(matches!(operators(others, &url), Err(Fault::Tls(_))));
+    assert_eq!(operators(trusting(&ca), &url), Ok(b"{}".to_vec()));
+    let ended = Scripted::start_tls(server_config(&ca, 2020), |_, _| Say::ok("{}"));
+    for (outbound, url, why) in [
+        (trusting(&ca), format!("https://127.0.0.1:{port}/"), "not valid for"),
+        (trusting(&authority()), url.clone(), "UnknownIssuer"),
+        (Outbound { roots: Roots::System, ..trusting(&ca) }, url.clone(), "UnknownIssuer"),
+        (trusting(&ca), format!("https://localhost:{}/", ended.address.port()), "expired"),
+    ] {
+        let fault = operators(outbound, &url).unwrap_err();
+        assert!(matches!(fault, Fault::Tls(_)), "{fault:?}");
+        // What the operator reads says which of them it is.
+        let line = fault.to_string();
+        assert!(line.starts_with("TLS failed: ") && line.contains(why), "{why}: {line}");
+    }
+}
+
+#[test]
+fn a_redirect_does_not_lead_out_of_tls_either() {
+    let ca = authority();
+    let plain = Scripted::start(|_, _| Say::ok("{}"));
+    let place = plain.url("/keys");
+    let server = Scripted::start_tls(server_config(&ca, 4000), move |_, _| {
+        Say::Reply(301, format!("location: {place}\r\n"), Vec::new())
+    });
+    for allow_http in [false, true] {
+        let outbound = Outbound { allow_http, ..trusting(&ca) };
+        let fetched = operators(outbound, &format!("https://localhost:{}/", server.address.port()));
+        assert_eq!(fetched, Err(Fault::Redirect(plain.address.to_string())));
+    }
+    assert!(plain.seen().is_empty());
 }
 
 #[test]

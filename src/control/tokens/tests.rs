@@ -6,7 +6,8 @@ use super::*;
 use crate::config::snapshot::Outbound;
 use crate::control::fetch::scripted::{Say, Scripted};
 use crate::control::scene::introspection_at;
-use crate::policy::propagate::base64;
+use crate::policy::authn::base64url;
+use crate::policy::propagate::{SAML2, Signer, base64};
 
 fn fetcher() -> Fetcher {
     Fetcher::new(Outbound { allow_http: true, timeout: Duration::from_secs(20), ..Outbound::default() })
@@ -16,7 +17,7 @@ fn grant(server: &Scripted) -> Grant {
     Grant {
         token_url: server.url("/token").into(),
         client_id: "gate way".into(),
-        client_secret: Secret::new(*b"hunter2:&"),
+        client: ClientProof::Basic(Secret::new(*b"hunter2:&")),
         audience: Some("https://up.example".into()),
         resource: Some("https://up.example/mcp".into()),
         scope: "a b".into(),
@@ -25,9 +26,23 @@ fn grant(server: &Scripted) -> Grant {
 
 fn wish() -> ExchangeWish {
     ExchangeWish {
+        trade: Trade::TokenExchange,
         subject_token_type: "urn:ietf:params:oauth:token-type:saml2".into(),
         requested_token_type: Some("urn:ietf:params:oauth:token-type:access_token".into()),
+        header: None,
     }
+}
+
+/// 2026-01-01.
+const NOW: u64 = 1_767_225_600;
+
+fn exchange(
+    fetcher: &Fetcher,
+    grant: &Grant,
+    wish: &ExchangeWish,
+    subject: &Secret,
+) -> Result<Granted, Fault> {
+    super::exchange(fetcher, grant, wish, subject, None, NOW)
 }
 
 const GOOD: &str = r#"{"access_token":"t0ken","token_type":"bearer","expires_in":100}"#;
@@ -35,7 +50,7 @@ const GOOD: &str = r#"{"access_token":"t0ken","token_type":"bearer","expires_in"
 #[test]
 fn requests_are_those_of_the_rfcs() {
     let server = Scripted::start(|_, _| Say::ok(GOOD));
-    client_credentials(&fetcher(), &grant(&server)).unwrap();
+    client_credentials(&fetcher(), &grant(&server), NOW).unwrap();
     exchange(&fetcher(), &grant(&server), &wish(), &Secret::new(*b"sub/ject")).unwrap();
     let whom = introspection_at(server.url("/introspect"), "gate way", b"hunter2:&");
     introspect(&fetcher(), &whom, &Secret::new(*b"opaque")).unwrap();
@@ -61,7 +76,7 @@ fn requests_are_those_of_the_rfcs() {
 
 #[test]
 fn a_token_is_taken_only_if_it_can_be_sent_as_a_bearer() {
-    let token = |body: &str| granted(body.as_bytes());
+    let token = |body: &str| granted(body.as_bytes(), None);
     let usable = |expires: &str| {
         let body = format!(r#"{{"access_token":"t","token_type":"Bearer"{expires}}}"#);
         token(&body).map(|granted| granted.usable)
@@ -143,7 +158,7 @@ fn only_an_exchange_can_be_denied_and_only_200_is_an_answer() {
         Scripted::start(|_, _| Say::Reply(400, String::new(), br#"{"error":"invalid_grant"}"#.into()));
     let subject = Secret::new(*b"s");
     assert_eq!(exchange(&fetcher(), &grant(&server), &wish(), &subject), Err(Fault::Denied));
-    let own = client_credentials(&fetcher(), &grant(&server));
+    let own = client_credentials(&fetcher(), &grant(&server), NOW);
     assert!(matches!(own, Err(Fault::Client(_))), "{own:?}");
     for status in [204, 429, 500, 503] {
         let server = Scripted::start(move |_, _| Say::Reply(status, String::new(), Vec::new()));
@@ -170,4 +185,99 @@ fn an_issuers_answer_about_a_token_is_passed_on_if_it_is_an_object() {
         let whom = introspection_at(server.url("/"), "id", b"secret");
         assert_eq!(introspect(&fetcher(), &whom, &Secret::new(*b"t")), expected, "{status} {body}");
     }
+}
+
+/// The pairs of the one form that the server got.
+fn form_of(request: &str) -> Vec<(&str, &str)> {
+    let body = request.split_once("\r\n\r\n").unwrap().1;
+    body.split('&').map(|pair| pair.split_once('=').unwrap()).collect()
+}
+
+#[test]
+fn a_token_can_be_the_grant_itself() {
+    for (trade, kind, more) in [
+        (Trade::JwtBearer, "jwt-bearer", None),
+        (Trade::OnBehalfOf, "jwt-bearer", Some(("requested_token_use", "on_behalf_of"))),
+        (Trade::Saml2Bearer, "saml2-bearer", None),
+    ] {
+        let server = Scripted::start(|_, _| Say::ok(GOOD));
+        let wish = ExchangeWish { trade, requested_token_type: None, ..wish() };
+        let grant = Grant { audience: None, resource: None, ..grant(&server) };
+        let subject = Secret::new(*b"sub.ject");
+        super::exchange(&fetcher(), &grant, &wish, &subject, Some("https://gw/mcp"), NOW).unwrap();
+        let seen = server.seen().concat();
+        let kind = format!("urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3A{kind}");
+        let mut expected = vec![("grant_type", kind.as_str()), ("assertion", "sub.ject")];
+        expected.extend(more);
+        expected.extend([("scope", "a+b"), ("resource", "https%3A%2F%2Fgw%2Fmcp")]);
+        assert_eq!(form_of(&seen), expected);
+    }
+}
+
+#[test]
+fn a_client_proves_itself_in_the_form_where_it_is_to() {
+    let server = Scripted::start(|_, _| Say::ok(GOOD));
+    let post = Grant { client: ClientProof::Post(Secret::new(*b"hunter2:&")), ..grant(&server) };
+    client_credentials(&fetcher(), &post, NOW).unwrap();
+    let seen = server.seen().concat();
+    assert!(!seen.contains("authorization:"), "{seen}");
+    let form = form_of(&seen);
+    assert!(form.ends_with(&[("client_id", "gate+way"), ("client_secret", "hunter2%3A%26")]), "{form:?}");
+}
+
+#[test]
+fn a_client_with_a_key_signs_something_new_for_each_request() {
+    let server = Scripted::start(|_, _| Say::ok(GOOD));
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let signer = || Signer::new("gate way".into(), &pair.serialize_der()).unwrap();
+    let grant = Grant { client: ClientProof::Key(Box::new(signer())), ..grant(&server) };
+    for _ in 0..2 {
+        client_credentials(&fetcher(), &grant, NOW).unwrap();
+    }
+    let seen = server.seen();
+    let claims = |request: &str| -> Json {
+        assert!(!request.contains("authorization:"), "{request}");
+        let form: std::collections::HashMap<_, _> = form_of(request).into_iter().collect();
+        assert_eq!(form["client_id"], "gate+way");
+        assert_eq!(
+            form["client_assertion_type"],
+            "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer"
+        );
+        let claims = form["client_assertion"].split('.').nth(1).unwrap();
+        serde_json::from_slice(&base64url::decode(claims.as_bytes()).unwrap()).unwrap()
+    };
+    let (first, second) = (claims(&seen[0]), claims(&seen[1]));
+    assert_eq!((&first["iss"], &first["sub"]), (&Json::from("gate way"), &Json::from("gate way")));
+    assert_eq!(first["aud"], *grant.token_url);
+    assert_eq!((&first["iat"], &first["exp"]), (&Json::from(NOW), &Json::from(NOW + 60)));
+    assert_ne!(first["jti"], second["jti"]);
+}
+
+#[test]
+fn what_is_no_access_token_is_taken_only_where_a_header_is_made_for_it() {
+    let other = |issued: &str| format!(r#"{{"access_token":"t","token_type":"N_A"{issued}}}"#);
+    let saml = r#","issued_token_type":"urn:ietf:params:oauth:token-type:saml2""#;
+    let asked = |header: Option<&str>, wanted: Option<&str>, body: &str| {
+        let header = header.map(Into::into);
+        let wish = ExchangeWish { header, requested_token_type: wanted.map(Into::into), ..wish() };
+        granted(body.as_bytes(), Some(&wish)).map(|granted| granted.token)
+    };
+    let good = Ok(Secret::new(*b"t"));
+    for wanted in [None, Some(SAML2)] {
+        assert_eq!(asked(Some("x-saml"), wanted, &other(saml)), good);
+        assert_eq!(asked(Some("x-saml"), wanted, &other(saml).replace("N_A", "n_a")), good);
+        assert_eq!(asked(Some("x-saml"), wanted, GOOD), Ok(Secret::new(*b"t0ken")), "a bearer token, too");
+    }
+    let access = r#","issued_token_type":"urn:ietf:params:oauth:token-type:access_token""#;
+    for (header, wanted, issued) in [
+        (None, None, saml),
+        (None, Some(SAML2), saml),
+        (Some("x-saml"), None, ""),
+        (Some("x-saml"), None, access),
+        (Some("x-saml"), Some("urn:ietf:params:oauth:token-type:jwt"), saml),
+    ] {
+        let answer = asked(header, wanted, &other(issued));
+        assert!(matches!(answer, Err(Fault::Content(_))), "{header:?} {wanted:?} {issued}");
+    }
+    assert!(matches!(granted(other(saml).as_bytes(), None), Err(Fault::Content(_))));
 }

@@ -39,6 +39,16 @@ pub enum Choice<'a> {
 }
 
 impl KeySet {
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none: then no token can be verified.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The usable keys of a JWK set. Keys of other kinds and for other uses are passed over, as RFC 7517 section 5 wants.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ mod jwt;
 pub mod keys;
 pub mod refused;
 pub mod revoked;
+pub mod saml;
 
 use algorithm::Algorithms;
 pub use api_key::ApiKeys;
@@ -33,6 +34,7 @@ pub use jwt::Required;
 pub use keys::KeySet;
 pub use refused::Refused;
 pub use revoked::Revoked;
+pub use saml::Saml;
 
 /// The configured proofs.
 #[derive(Debug, Default, PartialEq)]
@@ -45,6 +47,8 @@ pub struct Authn {
     pub certificates: Option<Certificates>,
     /// Who is asked about opaque tokens, if anybody.
     pub introspection: Option<Introspection>,
+    /// Who is asked about SAML assertions, if anybody.
+    pub saml: Option<Saml>,
     /// Credentials that are not accepted any more.
     pub revoked: Revoked,
     /// Roles of a caller without a credential, where a server permits one.
@@ -117,6 +121,8 @@ pub enum Outcome {
     NeedsKeys(usize),
     /// Not to be told before the introspection endpoint was asked about the token.
     NeedsIntrospection,
+    /// Not to be told before the SAML assertion was traded for a token.
+    NeedsTrade,
     /// It is nobody.
     Refused(Refused),
 }
@@ -144,6 +150,7 @@ impl Authn {
     /// Whether keys are to be fetched for some issuer, or introspection may be asked.
     pub fn fetches(&self) -> bool {
         self.introspection.is_some()
+            || self.saml.is_some()
             || self.issuers.iter().any(|issuer| !matches!(issuer.source, KeySource::Given(_)))
     }
 
@@ -170,9 +177,18 @@ impl Authn {
             Credential::Bearer(token) if token.starts_with(api_key::PREFIX.as_bytes()) => {
                 self.api_key(token, facts)
             }
-            Credential::Bearer(token) => self.token(token, facts),
+            Credential::Bearer(token) => match &self.saml {
+                Some(saml) if saml::has_form(token) => saml.judge(token),
+                _ => self.token(token, facts),
+            },
         };
         self.unless_revoked(outcome)
+    }
+
+    /// Who shows a SAML assertion that was traded for `token`: whoever the token names. It is judged as any that a client
+    /// shows itself; never as an API key, and never as a further assertion.
+    pub fn traded(&self, token: &[u8], facts: &Facts<'_>) -> Outcome {
+        self.unless_revoked(self.token(token, facts))
     }
 
     /// Who shows a token of which the introspection endpoint said `answer`: the body of its 200 (RFC 7662 section 2.2).

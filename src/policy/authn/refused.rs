@@ -61,6 +61,8 @@ reasons! {
     UNKNOWN_CERTIFICATE = 401, "unknown_certificate", "the client certificate belongs to nobody known here";
     UNTRUSTED_CERTIFICATE = 401, "untrusted_certificate", "the client certificate of this connection is not good any more: connect again";
     INACTIVE = 401, "inactive", "the token is not active";
+    REFUSED_ASSERTION = 401, "refused_assertion", "the issuer does not accept the assertion";
+    MALFORMED_ASSERTION = 401, "malformed_assertion", "the assertion is none that is sent to the issuer";
     MALFORMED_ANSWER = 503, "malformed_answer", "the token could not be checked";
 }
 

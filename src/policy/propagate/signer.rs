@@ -1,6 +1,7 @@
 //! The gateway's own key, and the assertions that are signed with it (RFC 7515, RFC 7519).
 
 use std::fmt;
+use std::ops::Range;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -12,6 +13,8 @@ use crate::policy::principal::Principal;
 
 /// Bytes of an assertion. It goes into one header line, beside which others need room.
 pub const ASSERTION_BYTES_MAX: usize = 4 << 10;
+/// For how long a token endpoint may take a client's assertion.
+const CLIENT_ASSERTION_SECONDS: u64 = 60;
 
 /// The key that the gateway signs assertions with, and the keys that are published beside it.
 pub struct Signer {
@@ -107,6 +110,20 @@ impl Signer {
         self.mint(assertion, principal, now, u128::from_le_bytes(nonce), &rng)
     }
 
+    /// A JWT by which this signer, whose `iss` is a client's id, proves to the endpoint `audience` that it is that client
+    /// (RFC 7523 section 3). It is good for a minute and, by its `jti`, once.
+    ///
+    /// # Errors
+    /// See [`MintError`].
+    pub fn client_assertion(&self, audience: &str, now: u64) -> Result<Vec<u8>, MintError> {
+        let rng = SystemRandom::new();
+        let mut nonce = [0; 16];
+        rng.fill(&mut nonce).map_err(|_| MintError::Failed)?;
+        let mut claims = Map::new();
+        claims.insert("sub".into(), json!(self.issuer));
+        self.sign(claims, audience, now..now + CLIENT_ASSERTION_SECONDS, u128::from_le_bytes(nonce), &rng)
+    }
+
     /// [`Signer::mint_now`], with chance from outside: a nonce that is used once, and what the signature needs.
     ///
     /// # Errors
@@ -124,12 +141,23 @@ impl Signer {
         if expires <= now {
             return Err(MintError::Expired);
         }
-        let mut claims = who(principal);
+        self.sign(who(principal), &assertion.audience, now..expires, nonce, rng)
+    }
+
+    /// These claims and those that every assertion has, signed.
+    fn sign(
+        &self,
+        mut claims: Map<String, Json>,
+        audience: &str,
+        good: Range<u64>,
+        nonce: u128,
+        rng: &dyn SecureRandom,
+    ) -> Result<Vec<u8>, MintError> {
         claims.insert("iss".into(), json!(self.issuer));
-        claims.insert("aud".into(), json!(assertion.audience));
-        claims.insert("iat".into(), json!(now));
-        claims.insert("nbf".into(), json!(now));
-        claims.insert("exp".into(), json!(expires));
+        claims.insert("aud".into(), json!(audience));
+        claims.insert("iat".into(), json!(good.start));
+        claims.insert("nbf".into(), json!(good.start));
+        claims.insert("exp".into(), json!(good.end));
         claims.insert("jti".into(), json!(format!("{nonce:032x}")));
         let claims = base64::url(Json::Object(claims).to_string().as_bytes());
         let mut token = format!("{}.{claims}", self.header);

@@ -9,7 +9,9 @@ use super::refuser::Refuser;
 use crate::base::Secret;
 use crate::config::snapshot::{Protection, Server, Snapshot};
 use crate::link::{Answer, Errand};
-use crate::policy::authn::{Credential, Facts, Outcome, Refused, refused};
+use crate::policy::authn::{Credential, Facts, Outcome, Refused, refused, saml};
+use crate::policy::propagate::Credentials;
+use crate::policy::{Principal, Proof};
 use crate::proxy::caller::{Caller, Callers, Place, REFUSED_REMEMBERED};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
@@ -33,6 +35,8 @@ pub struct Brought {
     /// They could not be fetched.
     keys_failed: bool,
     introspected: Option<Answer>,
+    /// What the SAML assertion was traded for.
+    traded: Option<Answer>,
     /// The token for the server.
     pub token: Option<Answer>,
     /// Who calls, once that was found out: a request whose body takes its time is not judged again with each part of it.
@@ -51,7 +55,16 @@ impl Brought {
                 self.keys_failed = matches!(answer, Answer::Failed);
             }
             Errand::Introspect(_) => self.introspected = Some(answer),
-            Errand::Token(..) => self.token = Some(answer),
+            Errand::Trade(..) => self.traded = Some(answer),
+            Errand::Token(..) | Errand::Renew(..) => self.token = Some(answer),
+        }
+    }
+
+    /// What the assertion was traded for, and until when that is believed.
+    fn traded(&self) -> Option<(&Secret, u64)> {
+        match &self.traded {
+            Some(Answer::Token { token, expires }) => Some((token, *expires)),
+            _ => None,
         }
     }
 
@@ -126,8 +139,8 @@ pub fn identify(
         worker.stats.borrow_mut().note_unauthenticated(reason.reason);
         Stop::Refuse(challenge(refuser, &server.protection, reason))
     };
-    let credential = read(head).map_err(|reason| refuse(&reason))?;
-    let (place, shown) = match (credential, certificate) {
+    let credential = shown(head).map_err(|reason| refuse(&reason))?;
+    let (place, bytes) = match (credential, certificate) {
         (Credential::Bearer(token), _) => (Place::Bearer, token),
         (Credential::ApiKey(key), _) => (Place::ApiKey, key),
         (Credential::None, Some(certificate)) => (Place::Certificate, certificate),
@@ -137,17 +150,19 @@ pub fn identify(
         (Credential::None, None) => (Place::Bearer, &b""[..]),
     };
     let now = worker.wall();
-    if let Some(caller) = callers.find(place, server.id, shown, now) {
+    if let Some(caller) = callers.find(place, server.id, bytes, now) {
         return Ok(Some(caller));
     }
-    if let Some(reason) = callers.find_refused(place, server.id, shown, now) {
+    if let Some(reason) = callers.find_refused(place, server.id, bytes, now) {
         return Err(refuse(&reason));
     }
+    // One that is known equals one that was checked.
+    let credential = credential.checked().map_err(|reason| refuse(&reason))?;
     // The time of the last tick would make a token that was issued a moment ago one of the future.
     let now = worker.net.wall();
     // An answer is believed from when it is first looked at, and never looked at again.
     let introspected = brought.introspected.take();
-    let was_asked = introspected.is_some();
+    let was_asked = introspected.is_some() || brought.traded.is_some();
     let facts = Facts {
         server: &server.name,
         audiences: &server.protection.audiences,
@@ -157,15 +172,21 @@ pub fn identify(
         certificate,
         now,
     };
-    let outcome = match &introspected {
-        Some(Answer::Introspected(answer)) => authn.introspected(answer.reveal(), &facts),
+    let outcome = match (&introspected, &brought.traded) {
+        (Some(Answer::Introspected(answer)), _) => authn.introspected(answer.reveal(), &facts),
+        (_, Some(Answer::Token { token, .. })) => authn.traded(token.reveal(), &facts),
+        (_, Some(Answer::Refused)) => Outcome::Refused(refused::REFUSED_ASSERTION),
         _ => authn.authenticate(credential, &facts),
     };
     match outcome {
-        Outcome::Known(principal) => {
+        Outcome::Known(mut principal) => {
             worker.stats.borrow_mut().credentials_verified += 1;
-            let caller = callers.caller(snapshot, secret, principal);
-            callers.remember(place, server.id, shown, caller.clone(), now);
+            if let Some((_, believed)) = brought.traded() {
+                principal.expires = Some(principal.expires.map_or(believed, |ends| ends.min(believed)));
+            }
+            let subject = subject(server, &principal, bytes, brought);
+            let caller = callers.caller(snapshot, secret, principal, subject);
+            callers.remember(place, server.id, bytes, caller.clone(), now);
             Ok(Some(caller))
         }
         // A key that is not known is not known to be wrong while the issuer cannot be asked.
@@ -174,15 +195,19 @@ pub fn identify(
         }
         Outcome::Refused(reason) => {
             if was_asked && reason.status == 401 {
-                callers.remember_refused(place, server.id, shown, reason, now + REFUSED_REMEMBERED);
+                callers.remember_refused(place, server.id, bytes, reason, now + REFUSED_REMEMBERED);
             }
             Err(refuse(&reason))
         }
         Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
-        Outcome::NeedsIntrospection if brought.may_wait() && !was_asked => {
-            Err(Stop::Wait(Errand::Introspect(Secret::new(shown))))
+        Outcome::NeedsIntrospection if brought.may_wait() && introspected.is_none() => {
+            let token = brought.traded().map_or_else(|| Secret::new(bytes), |(token, _)| token.clone());
+            Err(Stop::Wait(Errand::Introspect(token)))
         }
-        Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection => {
+        Outcome::NeedsTrade if brought.may_wait() && brought.traded.is_none() => {
+            Err(Stop::Wait(Errand::Trade(server.id, Secret::new(bytes))))
+        }
+        Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection | Outcome::NeedsTrade => {
             worker.stats.borrow_mut().note_unauthenticated("unavailable");
             let message = "who you are cannot be verified now: try again";
             Err(Stop::Refuse(refuser.refuse(Reply::status(503, message).with_headers("retry-after: 2\r\n"))))
@@ -195,8 +220,8 @@ fn asks_who(snapshot: &Snapshot) -> bool {
     snapshot.access.rules.is_some() || snapshot.rate_limits.is_some() || !snapshot.priorities.0.is_empty()
 }
 
-/// The credential in the head.
-fn read<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
+/// The credential in the head, of which the bytes are still to be checked.
+fn shown<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
     let present = head.fields.present();
     if !present.contains(HeaderId::Authorization)
         && !present.contains(HeaderId::XApiKey)
@@ -205,14 +230,20 @@ fn read<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
         return Ok(Credential::None);
     }
     let all = |id| head.headers().filter(move |field| field.id == id).map(|field| field.value);
-    Credential::read(all(HeaderId::Authorization), all(HeaderId::XApiKey), head.query)
+    Credential::shown(all(HeaderId::Authorization), all(HeaderId::XApiKey), head.query)
 }
 
-/// The bearer token that a request shows.
-pub fn bearer(head: &RequestHead<'_>) -> Option<Secret> {
-    match read(head) {
-        Ok(Credential::Bearer(token)) => Some(Secret::new(token)),
-        _ => None,
+/// What of a caller that shows `shown` is exchanged for a token for `server`, where one is: its token. An API key is the
+/// gateway's own secret, and no issuer's business.
+fn subject(server: &Server, principal: &Principal, shown: &[u8], brought: &Brought) -> Option<Secret> {
+    let Credentials::Exchange(_, wish) = &server.credentials else { return None };
+    if !matches!(principal.proof, Proof::Jwt | Proof::Introspection) {
+        return None;
+    }
+    match brought.traded() {
+        _ if wish.wants_saml() => saml::has_form(shown).then(|| Secret::new(shown)),
+        Some((token, _)) => Some(token.clone()),
+        None => Some(Secret::new(shown)),
     }
 }
 
@@ -286,7 +317,6 @@ pub fn metadata(snapshot: &Snapshot, head: &RequestHead<'_>, refuser: &mut Refus
 
 /// Whether the caller's token has all scopes of the server. Who needs no token needs no scope.
 pub fn has_scopes(caller: &Caller, protection: &Protection) -> bool {
-    use crate::policy::Proof;
     caller.principal.proof == Proof::Anonymous
         || protection.scopes.iter().all(|scope| caller.principal.has_scope(scope))
 }

@@ -4,12 +4,10 @@ use super::identify::Brought;
 use crate::base::Secret;
 use crate::config::snapshot::Server;
 use crate::link::{Answer, Errand};
-use crate::policy::Proof;
 use crate::policy::propagate::{Credentials, MintError};
 use crate::proxy::caller::{Caller, Granted};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
-use crate::wire::http1::RequestHead;
 
 /// Header lines to be added, each with its end.
 #[derive(Default)]
@@ -34,7 +32,6 @@ pub enum Stop {
 pub fn to_server(
     worker: &Worker,
     live: &Live,
-    head: &RequestHead<'_>,
     caller: Option<&Caller>,
     brought: &mut Brought,
     server: &Server,
@@ -42,7 +39,7 @@ pub fn to_server(
     if server.assertion.is_none() && server.credentials == Credentials::None {
         return Ok(Shown::default());
     }
-    let token = token(worker, live, head, caller, brought, server)?;
+    let token = token(worker, live, caller, brought, server)?;
     let assertion = match caller {
         Some(caller) => assertion(worker, live, caller, server)?,
         None => None,
@@ -53,7 +50,6 @@ pub fn to_server(
 fn token(
     worker: &Worker,
     live: &Live,
-    head: &RequestHead<'_>,
     caller: Option<&Caller>,
     brought: &mut Brought,
     server: &Server,
@@ -68,21 +64,16 @@ fn token(
             None
         }
         (Credentials::Exchange(..), None) => return Err(Stop::Refuse(nothing_to_exchange())),
-        // Only a token is exchanged: an API key is the gateway's own secret, and no issuer's business.
-        (Credentials::Exchange(..), Some(caller)) if !is_token(caller.principal.proof) => {
-            return Err(Stop::Refuse(nothing_to_exchange()));
-        }
         (Credentials::Exchange(..), Some(caller)) => {
             if let Some(held) = Granted::of(&caller.token, now) {
                 return Ok(Some(held.line));
             }
-            Some(super::identify::bearer(head).ok_or_else(|| Stop::Refuse(nothing_to_exchange()))?)
+            Some(caller.subject.clone().ok_or_else(|| Stop::Refuse(nothing_to_exchange()))?)
         }
     };
     match brought.token.take() {
         Some(Answer::Token { token, expires }) => {
-            let line = [b"authorization: Bearer ".as_slice(), token.reveal(), b"\r\n"].concat();
-            let granted = Granted { line: Secret::new(line), until: expires };
+            let granted = Granted { line: server.credentials.line(&token), since: now, until: expires };
             let line = granted.line.clone();
             match caller.filter(|_| subject.is_some()) {
                 Some(caller) => {
@@ -103,10 +94,6 @@ fn token(
                 .with_headers("retry-after: 2\r\n"),
         )),
     }
-}
-
-fn is_token(proof: Proof) -> bool {
-    matches!(proof, Proof::Jwt | Proof::Introspection)
 }
 
 fn nothing_to_exchange() -> Reply<'static> {
@@ -134,7 +121,7 @@ fn assertion(worker: &Worker, live: &Live, caller: &Caller, server: &Server) -> 
     // A line that is taken from here has half of its life before it at least.
     let until = now + u64::from(assertion.lifetime / 2).max(1);
     let until = caller.principal.expires.map_or(until, |expires| until.min(expires));
-    let granted = Granted { line: Secret::new(line), until };
+    let granted = Granted { line: Secret::new(line), since: now, until };
     let line = granted.line.clone();
     live.callers.note_kept(line.reveal().len());
     *caller.assertion.borrow_mut() = Some(granted);

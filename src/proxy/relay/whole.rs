@@ -39,12 +39,12 @@ pub async fn relay_whole(
         let keep = keep.ok_or(Failure::Malformed("nothing says what may be shown of it"))?;
         filtered(worker, &head, &body, keep, strict).map_err(Failure::Malformed)
     });
-    let (out, front_len) = match filtered {
-        Ok(out) => out,
+    let (out, front) = match filtered {
+        Ok(filtered) => filtered,
         Err(failure) => return exchange.fail(client, &failure).await,
     };
     if let Some(tap) = &mut exchange.tap {
-        tap.feed(&out.filled()[front_len..]);
+        tap.feed(&out.filled()[front..]);
     }
     exchange.record.status = answer.facts.status;
     client.finish_request(worker, exchange.forward.request_len);

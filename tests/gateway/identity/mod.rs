@@ -8,10 +8,13 @@ mod certificates;
 mod floods;
 mod introspection;
 mod keys;
+mod keys_tls;
+mod metered;
 mod sessions;
 mod step_up;
 mod tasks;
 mod tokens;
+mod trades;
 mod upstream;
 mod warnings;
 

@@ -51,6 +51,7 @@ fn answer(worker: &Worker, order: &Order, prng: &Prng) -> Answer {
         Errand::Introspect(token) => {
             Answer::Introspected(Secret::new(cast::introspected(token.reveal()).as_bytes()))
         }
+        Errand::Trade(..) | Errand::Renew(..) => Answer::Failed,
         Errand::Token(server, subject) => {
             let whose = subject.as_ref().map_or("all", |subject| cast::owner(subject.reveal()).name);
             let expires = worker.net.wall() + 1 + prng.below(20);

@@ -68,7 +68,7 @@ fn shown(authn: &Authn, server: &str, key: &str) -> &'static str {
     };
     match authn.authenticate(Credential::ApiKey(key.as_bytes()), &facts) {
         Outcome::Known(_) => "known",
-        Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection => "needs",
+        Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection | Outcome::NeedsTrade => "needs",
         Outcome::Refused(refused) => refused.reason,
     }
 }
@@ -365,6 +365,10 @@ fn mistakes_in_certificates_and_introspection_are_found() {
         (
             "certificates: {from: subject_cn, entries: [{name: 'a*'}]}",
             "entries[0].name: `a*` is not a whole common name",
+        ),
+        (
+            "saml: {token_url: 'https://a', client_id: a, client_secret: 'env:SECRET'}",
+            "authentication.saml: has nobody to verify the tokens",
         ),
         (
             "introspection: {url: 'http://a', client_id: a, client_secret: 'env:SECRET'}",

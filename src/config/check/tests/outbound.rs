@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::{CERTIFICATE, Fake, KEY, findings, good, server_with, with, world};
+use crate::base::Secret;
 use crate::config::check::{Context, Findings, check};
 use crate::config::snapshot::{Outbound, Roots, Snapshot};
-use crate::policy::propagate::{Credentials, base64};
+use crate::policy::propagate::{ClientProof, Credentials, Trade, base64};
 
 /// PKCS #8 of EC P-256, as `openssl genpkey` makes it: a key that nobody uses.
 fn identity() -> Vec<u8> {
@@ -57,7 +58,7 @@ fn grants_keep_what_was_written() {
         (&*grant.token_url, &*grant.client_id, &*grant.scope),
         ("https://idp.example/token", "gw", "a b")
     );
-    assert_eq!(grant.client_secret.reveal(), b"hunter2");
+    assert_eq!(grant.client, ClientProof::Basic(Secret::new(*b"hunter2")));
     assert_eq!(
         (grant.audience.as_deref(), grant.resource.as_deref()),
         (Some("up"), Some("https://up.example/mcp"))
@@ -75,6 +76,30 @@ fn grants_keep_what_was_written() {
         };
         assert_eq!((other, &*wish.subject_token_type, &wish.requested_token_type), (grant, urn, &None));
     }
+}
+
+#[test]
+fn an_exchange_is_of_the_kind_and_by_the_client_that_was_written() {
+    let common = "token_url: https://idp.example/token, client_id: gw, scopes: [a]";
+    let exchange = |more: &str| {
+        let text = server_with(&format!("credentials: {{token_exchange: {{{common}, {more}}}}}"));
+        let snapshot = with_identity(&text).unwrap_or_else(|findings| panic!("{findings}"));
+        let server = snapshot.servers.into_iter().next().unwrap();
+        let Credentials::Exchange(grant, wish) = server.credentials else { panic!("an exchange") };
+        (grant, wish, server.header_names)
+    };
+    let (grant, wish, names) = exchange(
+        "grant: on_behalf_of, client_authentication: client_secret_post, client_secret: 'env:TOKEN'",
+    );
+    assert_eq!((wish.trade, wish.header), (Trade::OnBehalfOf, None));
+    assert_eq!(grant.client, ClientProof::Post(Secret::new(*b"hunter2")));
+    assert_eq!(&*names, &["authorization".into()]);
+    let (grant, wish, names) = exchange(
+        "client_authentication: private_key_jwt, client_key: id.pem, requested_token_type: saml2, header: X-Saml",
+    );
+    assert_eq!((wish.trade, wish.header.as_deref()), (Trade::TokenExchange, Some("x-saml")));
+    assert!(matches!(grant.client, ClientProof::Key(signer) if &*signer.issuer == "gw"));
+    assert_eq!(&*names, &["x-saml".into()]);
 }
 
 #[test]
@@ -133,6 +158,42 @@ fn each_mistake_with_credentials_is_found_where_it_stands() {
         (
             credentials(&format!("{{token_exchange: {{{grant}, subject_token_type: saml}}}}")),
             "`saml` is not a kind",
+        ),
+        (
+            credentials(&format!("{{token_exchange: {{{grant}, grant: on_behalf_of}}}}")),
+            "token_exchange: asks on behalf of the user for no `scopes`",
+        ),
+        (
+            credentials(&format!(
+                "{{token_exchange: {{{grant}, grant: jwt_bearer, subject_token_type: jwt}}}}"
+            )),
+            "subject_token_type: is sent in a token exchange only",
+        ),
+        (
+            credentials(&format!("{{token_exchange: {{{grant}, requested_token_type: saml2}}}}")),
+            "requested_token_type: is no access token, and no `header`",
+        ),
+        (
+            credentials(&format!("{{token_exchange: {{{grant}, header: Host}}}}")),
+            "token_exchange.header: is a header that the gateway",
+        ),
+        (
+            credentials(&format!("{{token_exchange: {{{grant}, client_authentication: private_key_jwt}}}}")),
+            "client_key: is missing",
+        ),
+        (
+            credentials("{client_credentials: {token_url: 'https://i/t', client_id: a}}"),
+            "client_credentials.client_secret: is missing",
+        ),
+        (
+            credentials(&format!("{{client_credentials: {{{grant}, client_key: key.pem}}}}")),
+            "client_key: is not used beside `client_secret`",
+        ),
+        (
+            credentials(
+                "{client_credentials: {token_url: 'https://i/t', client_id: a, client_authentication: private_key_jwt, client_key: cert.pem}}",
+            ),
+            "client_key: is not a private key",
         ),
         (server_with("tls: {certificate: cert.pem}"), "tls.certificate: stands without its private key"),
         (server_with("tls: {key: key.pem}"), "tls.key: stands without its certificate"),

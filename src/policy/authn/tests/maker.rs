@@ -211,6 +211,7 @@ pub(in super::super) fn word(outcome: &Outcome) -> &'static str {
         Outcome::Known(_) => "known",
         Outcome::NeedsKeys(_) => "needs_keys",
         Outcome::NeedsIntrospection => "needs_introspection",
+        Outcome::NeedsTrade => "needs_trade",
         Outcome::Refused(refused) => refused.reason,
     }
 }
