@@ -402,7 +402,8 @@ mod tests {
             callers.note_kept(granted.line.reveal().len());
             *caller.token.borrow_mut() = Some(granted);
             assert!(callers.find(Place::Bearer, server, b"busy", 1_000).is_some(), "after {number}");
-            assert!(held() <= bytes_max + (4 << 10), "{} after {number}", held());
+            // Either generation may be over by the token that came last.
+            assert!(held() <= bytes_max + 2 * (4 << 10), "{} after {number}", held());
         }
         assert!(held() > bytes_max / 4, "the memory is used");
         assert!(callers.find(Place::Bearer, server, &token(0), 1_000).is_none());

@@ -265,7 +265,7 @@ fn an_issuer_is_believed_only_with_a_certificate_of_the_right_authority() {
     let ended = Scripted::start_tls(server_config(&ca, 2020), |_, _| Say::ok("{}"));
     for (outbound, url, why) in [
         (trusting(&ca), format!("https://127.0.0.1:{port}/"), "not valid for"),
-        (trusting(&authority()), url.clone(), "UnknownIssuer"),
+        (trusting(&authority()), url.clone(), "invalid peer certificate"),
         (Outbound { roots: Roots::System, ..trusting(&ca) }, url.clone(), "UnknownIssuer"),
         (trusting(&ca), format!("https://localhost:{}/", ended.address.port()), "expired"),
     ] {

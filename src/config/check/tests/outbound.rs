@@ -178,7 +178,9 @@ fn each_mistake_with_credentials_is_found_where_it_stands() {
             "token_exchange.header: is a header that the gateway",
         ),
         (
-            credentials(&format!("{{token_exchange: {{{grant}, client_authentication: private_key_jwt}}}}")),
+            credentials(
+                "{token_exchange: {token_url: 'https://i/t', client_id: a, client_authentication: private_key_jwt}}",
+            ),
             "client_key: is missing",
         ),
         (
