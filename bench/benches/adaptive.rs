@@ -55,5 +55,5 @@ fn turn(bencher: Bencher<'_, '_>, tools: u64, per_tool: bool) {
 
 fn config(per_tool: bool, queue: u32) -> Config {
     let queue_time = Duration::from_millis(200);
-    Config { min: 4, max: 1000, per_tool, queue, queue_time, percent: 150 }
+    Config { min: 4, max: 1000, start: 16, per_tool, queue, queue_time, percent: 150 }
 }

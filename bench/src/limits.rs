@@ -160,7 +160,7 @@ impl Gateway {
         let config = format!(
             "workers: {workers}\nlisteners: [{{ address: \"{address}\" }}]\nadmin: {{ address: \"{admin}\" }}\n\
              servers: [{{ name: up, url: \"http://{upstream}/mcp\" }}]\n\
-             rate_limits: {{ limits: [{{ name: bound, unit: calls, rate: {rate}/s, burst: {burst} }}] }}\n"
+             rate_limits: {{ limits: [{{ name: bound, unit: calls, deny_as: error, rate: {rate}/s, burst: {burst} }}] }}\n"
         );
         let file = directory.join("ringgate.yaml");
         std::fs::write(&file, config).map_err(|error| error.to_string())?;

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value as Json, json};
 
 use super::snapshot::{ServerId, Snapshot};
-use crate::policy::authz::{Decision, Facts, Operation, Rules, Target, Verdict};
+use crate::policy::authz::{Decision, Facts, Operation, Repeated, Rules, Target, Verdict};
 use crate::policy::rate_limit::{self, Ledger, Limits, Line, Message, Now};
 use crate::policy::{Principal, Proof};
 
@@ -119,8 +119,7 @@ impl Question {
             Message::Request
         };
         self.with_facts(|facts| {
-            // Of a header that is sent twice, nothing is known here.
-            let header = |name: &str| (facts.header)(name).ok().flatten();
+            let header = |name: &str| (facts.header)(name);
             let facts = rate_limit::Facts {
                 message,
                 method: &self.method,
@@ -162,8 +161,9 @@ impl Question {
     fn with_facts<T>(&self, ask: impl FnOnce(&Facts<'_>) -> T) -> T {
         let (body, arguments) = (self.body().to_string(), self.arguments.as_ref().map(Json::to_string));
         let header = |name: &str| {
-            let line = self.headers.iter().find(|(own, _)| own == name);
-            Ok(line.map(|(_, value)| value.as_bytes()))
+            let mut lines = self.headers.iter().filter(|(own, _)| own == name);
+            let value = lines.next().map(|(_, value)| value.as_bytes());
+            if lines.next().is_some() { Err(Repeated) } else { Ok(value) }
         };
         ask(&Facts {
             source: self.source,

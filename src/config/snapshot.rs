@@ -14,7 +14,7 @@ use crate::policy::adaptive::{self, Priorities};
 use crate::policy::authn::Authn;
 use crate::policy::authz::Rules;
 use crate::policy::propagate::{Assertion, Credentials, Signer};
-use crate::policy::rate_limit;
+use crate::policy::rate_limit::{self, DenyAs};
 
 pub use listener::{ListenAddress, Listener, ListenerTls, Network, ProxyProtocol, TlsIdentity};
 pub use origin::{HostPolicy, OriginPolicy};
@@ -304,6 +304,8 @@ pub struct Server {
     pub timeouts: Timeouts,
     /// How its calls are limited to what it can take, if they are.
     pub adaptive: Option<adaptive::Config>,
+    /// How a call looks that got no place for that reason.
+    pub shed_as: DenyAs,
     /// Tools that may be called again after a failure.
     pub idempotent_tools: Box<[Box<str>]>,
     /// Who may call it. Without [`Snapshot::authn`] this counts for nothing.

@@ -83,7 +83,7 @@ impl<'a> Teller<'a> {
             if lost > 0 {
                 tracing::warn!(buckets = lost, "no room in the ledger: raise rate_limits.keys_max");
             }
-            note_alerts(limits, &mut self.leases);
+            note_alerts(limits, &mut self.leases, |_, _| ());
         }
         // Last, so that whoever sees it finds the limits put right.
         counting.tokens.add(tokens);

@@ -146,9 +146,10 @@ pub struct Shared {
 }
 
 /// Tells the operator of budgets that run out.
-pub fn note_alerts(limits: &Limits, leases: &mut Leases) {
+pub fn note_alerts(limits: &Limits, leases: &mut Leases, mut count: impl FnMut(&str, u8)) {
     leases.take_alerts(|alert| {
         let limit = limits.list().get(usize::from(alert.limit)).map_or("", |limit| &limit.name);
+        count(limit, alert.percent);
         tracing::warn!(limit, percent = alert.percent, "a budget is used up so far");
     });
 }

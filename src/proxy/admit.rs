@@ -102,6 +102,12 @@ pub struct Forward {
     pub transcript: Option<Box<Transcript>>,
     /// Stands for the tool that is called, or the method.
     pub tool: ToolKey,
+    /// It is no tool's work, see [`message::Verdict::beside`].
+    pub beside: bool,
+    /// It is the call of a tool: the gateway can answer it with a result.
+    pub is_call: bool,
+    /// It is of revision 2026-07-28 or later.
+    pub modern: bool,
     /// Bytes of its body.
     pub body_len: usize,
     /// What of lists the caller may see, where the answer may hold one.
@@ -242,7 +248,9 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         modern: false,
     });
     let request = message::Request { head: &head, body_len, route: &route, facts: &facts, limits };
-    let (verdict, message) = message::judge(&client.inbox, &request, ask, &mut refuser)?;
+    let mut read = None;
+    message::read(&mut read, &client.inbox, &request, &refuser)?;
+    let verdict = message::judge(read.as_ref(), &request, ask.as_ref(), &mut refuser)?;
     let shown = match shown::to_server(worker, live, caller.as_deref(), &mut client.brought, route.server) {
         Ok(shown) => shown,
         Err(shown::Stop::Wait(errand)) => {
@@ -259,8 +267,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         forward.ends = forward.ends.min(client.trust.end(worker, now));
     }
     if let Some(ask) = &ask {
-        let message = message.as_ref().map(|(message, body)| (message, *body));
-        let taken = charge::charge(ask, &request, &verdict, message, now, &refuser)?;
+        let taken = charge::charge(ask, &request, &verdict, read.as_ref(), now, &refuser)?;
         (forward.ticket, forward.tokens, forward.transcript) = (taken.ticket, taken.tokens, taken.transcript);
     }
     if let Some(caller) = caller.as_ref().filter(|_| verdict.lists) {

@@ -23,7 +23,7 @@ use crate::config::snapshot::{Limits, Server, Timeouts, Transport};
 use crate::io::Direction;
 use crate::io::conn::ReadResult;
 use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
-use crate::policy::rate_limit;
+use crate::policy::rate_limit::{self, DenyAs};
 use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, Outcome};
 
@@ -164,7 +164,7 @@ impl<'w> Exchange<'w> {
         let transcript = self.tap.as_mut().and_then(|tap| tap.take_transcript());
         let mut transcript = transcript.or_else(|| self.forward.transcript.take());
         let bill = transcript.as_mut().map(|transcript| &mut transcript.bill).filter(|_| !outcome.reported);
-        self.worker.purse.settle(limits, ticket, &outcome, bill, now);
+        self.worker.purse.settle(limits, ticket, &outcome, bill, now, &self.worker.stats);
         if counts_tokens {
             let deployment = &self.forward.live.deployment;
             self.worker.note_tokens(&outcome, limits.tokens.o200k.is_some(), transcript, deployment);
@@ -242,7 +242,7 @@ impl<'w> Exchange<'w> {
                 return Next::Drop;
             }
             Failure::Dial(error) => dial_failure(error, &self.server().name),
-            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy: try again in a moment".into()),
+            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy with other calls".into()),
             Failure::Closed => {
                 (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
             }
@@ -265,22 +265,16 @@ impl<'w> Exchange<'w> {
         }
         let close = self.forward.close || self.worker.is_draining();
         let origin = self.forward.origin.as_deref();
-        let mut headers = String::new();
-        let mut data = Vec::new();
-        if let Failure::Shed(shed) = failure {
-            let wait = rate_limit::seconds(shed.retry_after());
-            data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label()).into_bytes();
-            headers = format!("retry-after: {}\r\n", rate_limit::seconds(shed.retry_after()));
-        }
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
-        let data = (!data.is_empty()).then_some(&data[..]);
-        let reply = Reply {
-            close,
-            origin,
-            data,
-            ..Reply::status(status, &message).with_id(id).with_headers(&headers)
+        let buf = match failure {
+            Failure::Shed(shed) => {
+                let (status, buf) = self.shed(*shed, &message, id, close);
+                self.record.status = status;
+                buf
+            }
+            _ => Reply { close, origin, ..Reply::status(status, &message).with_id(id) }
+                .render(self.worker, false),
         };
-        let buf = reply.render(self.worker, false);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {
             return Next::Drop;
@@ -288,6 +282,24 @@ impl<'w> Exchange<'w> {
         self.record.bytes_down = length;
         client.finish_request(self.worker, self.forward.request_len);
         if close { Next::Close } else { Next::Keep }
+    }
+}
+
+impl Exchange<'_> {
+    /// What a call is told that got no place: its status, and the whole answer.
+    fn shed(&self, shed: Shed, message: &str, id: Option<&[u8]>, close: bool) -> (u16, Buf) {
+        let origin = self.forward.origin.as_deref();
+        let wait = rate_limit::seconds(shed.retry_after());
+        let headers = format!("retry-after: {wait}\r\n");
+        if let (true, DenyAs::Result, Some(id)) = (self.forward.is_call, self.server().shed_as, id) {
+            let why = format!("The tool was not called: {message}. Try again in {wait} s.");
+            let mut body = Vec::with_capacity(256);
+            rate_limit::write_failure(&why, id, self.forward.modern, &mut body);
+            return (200, head::whole(self.worker, 200, headers.as_bytes(), &body, origin, close));
+        }
+        let data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label());
+        let reply = Reply::status(503, message).with_id(id).with_headers(&headers);
+        (503, Reply { close, origin, data: Some(data.as_bytes()), ..reply }.render(self.worker, false))
     }
 }
 
@@ -369,6 +381,12 @@ async fn enter(exchange: &mut Exchange<'_>) -> Result<(), Shed> {
         return Ok(());
     }
     let Some(throttle) = forward.live.throttle(usize::from(forward.server.0)) else { return Ok(()) };
+    if forward.beside
+        && let Some(pass) = throttle.enter_beside()
+    {
+        exchange.pass = Some(pass);
+        return Ok(());
+    }
     let class = forward.caller.as_ref().map_or(Class::Normal, |caller| caller.class);
     let pass = match throttle.try_enter(class, forward.tool, forward.started) {
         Entry::Go(pass) => pass,

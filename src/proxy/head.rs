@@ -4,7 +4,7 @@ use super::worker::Worker;
 use crate::base::Buf;
 use crate::config::snapshot::{Endpoint, Server};
 use crate::policy::session::SessionKey;
-use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
+use crate::wire::http1::write::{Lines, push_content_length, push_end, push_header, push_status_line};
 use crate::wire::http1::{
     Header, HeaderId, HeaderSet, Method, RequestHead, ResponseFraming, ResponseHead, Version,
 };
@@ -127,6 +127,7 @@ pub fn write_request_fields(
     }
     out.extend_from_slice(server.headers.reveal());
     let named = head.fields.present().contains(HeaderId::Connection);
+    let mut lines = Lines::new(out, &head.fields);
     for field in head.headers() {
         let left_out = NOT_UPSTREAM.contains(field.id)
             || (fields.mirror == Mirror::Unverified
@@ -137,12 +138,12 @@ pub fn write_request_fields(
             continue;
         }
         match (field.id, fields.session) {
-            (HeaderId::McpSessionId, Some(own)) => push_header(out, field.name, own),
+            (HeaderId::McpSessionId, Some(own)) => push_header(lines.out(), field.name, own),
             (HeaderId::McpSessionId, None) => {}
-            _ => push_header(out, field.name, field.value),
+            _ => lines.copy(&field),
         }
     }
-    push_end(out);
+    push_end(lines.out());
 }
 
 /// Whether a server may take a field called `name` for `configured`: letter case does not count, and servers in the
@@ -215,6 +216,7 @@ fn write_session(out: &mut Vec<u8>, name: &[u8], own: &[u8], delivery: &Delivery
 pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Delivery<'_>) {
     push_status_line(out, head.status);
     let named = head.fields.present().contains(HeaderId::Connection);
+    let mut lines = Lines::new(out, &head.fields);
     for field in head.headers() {
         let left_out = NOT_DOWNSTREAM.contains(field.id)
             || (delivery.binding.is_some() && field.id == HeaderId::WwwAuthenticate)
@@ -225,10 +227,11 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
             continue;
         }
         match field.id {
-            HeaderId::McpSessionId => write_session(out, field.name, field.value, delivery),
-            _ => push_header(out, field.name, field.value),
+            HeaderId::McpSessionId => write_session(lines.out(), field.name, field.value, delivery),
+            _ => lines.copy(&field),
         }
     }
+    drop(lines);
     if let Some(framing) = delivery.framing {
         write_framing(out, head.status, framing, delivery.version);
     }

@@ -9,6 +9,7 @@ use crate::base::Ticks;
 use crate::link::{Shared, note_alerts};
 use crate::policy::rate_limit::{Bill, Leases, Limits, Now, Outcome, Ticket};
 use crate::shared::ledger::Clerk;
+use crate::telemetry::WorkerStats;
 
 /// Buckets of which one worker holds something at a time. What was used the longest time ago goes back first.
 const BUCKETS_MAX: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
@@ -62,6 +63,7 @@ impl Purse {
         outcome: &Outcome,
         bill: Option<&mut Bill>,
         now: Now,
+        stats: &RefCell<WorkerStats>,
     ) {
         let mut leases = self.leases.borrow_mut();
         if let Some(bill) = bill {
@@ -71,7 +73,9 @@ impl Purse {
         if settled.lost > 0 {
             tracing::warn!(buckets = settled.lost, "no room in the ledger: raise rate_limits.keys_max");
         }
-        note_alerts(limits, &mut leases);
+        note_alerts(limits, &mut leases, |limit, percent| {
+            stats.borrow_mut().note_budget(limit, percent, 1);
+        });
         drop(leases);
         self.give_back(ticket);
     }

@@ -100,6 +100,12 @@ impl Throttle {
         }
     }
 
+    /// Asks for a place beside the calls, see [`Limiter::try_beside`].
+    pub fn enter_beside(self: &Rc<Self>) -> Option<Pass> {
+        let permit = self.limiter.borrow_mut().try_beside()?;
+        Some(Pass::new(self, permit))
+    }
+
     /// Asks for a place, and waits for one if there is none now.
     ///
     /// # Errors

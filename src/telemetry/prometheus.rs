@@ -238,6 +238,11 @@ fn identity(page: &mut Page, stats: &WorkerStats) {
         page.value(name, &[("limit", limit), ("mode", "enforce")], *refused);
         page.value(name, &[("limit", limit), ("mode", "report")], *reported);
     }
+    let name = "ringgate_budget_alerts_total";
+    page.family(name, "counter", "Times that so many percent of a key's budget came to be used.");
+    for (limit, percent, count) in &stats.budgets {
+        page.value(name, &[("limit", limit), ("percent", &percent.to_string())], *count);
+    }
     page.single("ringgate_errands_total", "counter", "Exchanges that waited for control.", stats.errands);
     let help = "Exchanges that waited for control in vain.";
     page.single("ringgate_errands_failed_total", "counter", help, stats.errands_failed);

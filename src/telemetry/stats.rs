@@ -43,6 +43,8 @@ pub struct WorkerStats {
     /// For each limit that refused any: its name, the messages it refused, and those that it would have refused in
     /// report mode.
     pub limits: Vec<(Box<str>, u64, u64)>,
+    /// Budgets that were used up so far, by limit and percentage.
+    pub budgets: Vec<(Box<str>, u8, u64)>,
     /// Tokens of ended exchanges that some limit counts.
     pub tokens: TokenStats,
     /// Exchanges that waited for control.
@@ -162,6 +164,7 @@ impl WorkerStats {
             denied: 0,
             reported: 0,
             limits: Vec::new(),
+            budgets: Vec::new(),
             tokens: TokenStats::default(),
             errands: 0,
             errands_failed: 0,
@@ -240,6 +243,15 @@ impl WorkerStats {
         }
     }
 
+    /// Counts a budget of which so many percent are used. There are as many as the configuration has marks.
+    pub fn note_budget(&mut self, limit: &str, percent: u8, count: u64) {
+        let mut known = self.budgets.iter_mut();
+        match known.find(|(name, mark, _)| **name == *limit && *mark == percent) {
+            Some((.., alerts)) => *alerts += count,
+            None => self.budgets.push((limit.into(), percent, count)),
+        }
+    }
+
     /// Adds what another worker counted.
     pub fn merge(&mut self, other: &Self) {
         self.connections_accepted += other.connections_accepted;
@@ -259,6 +271,9 @@ impl WorkerStats {
         self.tokens.merge(&other.tokens);
         self.errands += other.errands;
         self.errands_failed += other.errands_failed;
+        for (name, percent, count) in &other.budgets {
+            self.note_budget(name, *percent, *count);
+        }
         for (name, refused, reported) in &other.limits {
             self.add_limit(name, *refused, *reported);
         }

@@ -21,7 +21,10 @@ fn status(gateway: &Gateway, request: &[u8]) -> u16 {
 #[test]
 fn a_limit_is_exact_over_all_workers_and_says_when_to_come_again() {
     let upstream = Upstream::echo();
-    let gateway = gateway(&upstream, "  headers: true\n  limits:\n  - {name: few, unit: calls, rate: 50/h}");
+    let gateway = gateway(
+        &upstream,
+        "  headers: true\n  limits:\n  - {name: few, deny_as: error, unit: calls, rate: 50/h}",
+    );
     let answers: Vec<Message> = (0..120).map(|_| gateway.connect().ask(&call("x", &json!({})))).collect();
     let admitted = answers.iter().filter(|answer| answer.status() == 200).count();
     assert_eq!(admitted, 50, "never one more, whoever is asked");
@@ -44,8 +47,8 @@ fn two_tools_of_one_server_have_rates_of_their_own() {
     let gateway = gateway(
         &upstream,
         "  limits:
-  - {name: sql, when: 'body.method == \"tools/call\" && body.params.name == \"run_sql_query\"', rate: 10/min}
-  - {name: tables, when: 'body.method == \"tools/call\" && body.params.name == \"list_tables\"', rate: 200/min}",
+  - {name: sql, deny_as: error, when: 'body.method == \"tools/call\" && body.params.name == \"run_sql_query\"', rate: 10/min}
+  - {name: tables, deny_as: error, when: 'body.method == \"tools/call\" && body.params.name == \"list_tables\"', rate: 200/min}",
     );
     let admitted = |tool: &str, count: usize| {
         (0..count).filter(|_| status(&gateway, &call(tool, &json!({}))) == 200).count()
@@ -60,7 +63,7 @@ fn the_five_requests_of_one_legacy_call_count_once() {
     let upstream = Upstream::echo();
     let gateway = gateway(
         &upstream,
-        "  limits:\n  - {name: calls, unit: calls, rate: 2/h}\n  - {name: requests, unit: requests, rate: 11/h}",
+        "  limits:\n  - {name: calls, deny_as: error, unit: calls, rate: 2/h}\n  - {name: requests, unit: requests, rate: 11/h}",
     );
     for life in 0..2 {
         let mut client = gateway.connect();
@@ -87,9 +90,9 @@ fn the_five_requests_of_one_legacy_call_count_once() {
 }
 
 #[test]
-fn a_refusal_can_be_a_result_that_the_model_reads() {
+fn a_refused_call_is_a_result_that_the_model_reads() {
     let upstream = Upstream::echo();
-    let gateway = gateway(&upstream, "  limits:\n  - {name: few, rate: 1/h, deny_as: result}");
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, rate: 1/h}");
     assert_eq!(status(&gateway, &call("x", &json!({}))), 200);
     let answer = gateway.connect().ask(&call("x", &json!({})));
     assert_eq!(
@@ -102,6 +105,56 @@ fn a_refusal_can_be_a_result_that_the_model_reads() {
 }
 
 #[test]
+fn the_end_of_a_session_passes_whatever_is_left_and_its_stream_does_not() {
+    let upstream = Upstream::echo();
+    let delete = b"DELETE /up/mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: s\r\n\r\n";
+    let gateway_of = |more: &str| {
+        gateway(&upstream, &format!("  limits:\n  - {{name: requests, unit: requests, rate: 3/h}}{more}"))
+    };
+    let gateway = gateway_of("");
+    let mut client = gateway.connect();
+    // It counts as long as there is something left, and never makes a debt.
+    assert_eq!(client.ask(delete).status(), 200);
+    assert!((0..2).all(|id| client.ask(&legacy(id, "ping", "")).status() == 200));
+    assert_eq!(client.ask(&legacy(3, "ping", "")).status(), 429);
+    assert!((0..5).all(|_| client.ask(delete).status() == 200));
+    let stream = client.ask(&get("/up/mcp", ""));
+    let wait: u64 = stream.header("retry-after").unwrap().parse().unwrap();
+    assert!(stream.status() == 429 && wait <= 1200, "{stream:?}");
+    // A limit that is about these by name refuses them.
+    let gateway = gateway_of("\n  - {name: ends, unit: requests, when: 'method == \"(delete)\"', rate: 1/h}");
+    let mut client = gateway.connect();
+    assert_eq!([client.ask(delete).status(), client.ask(delete).status()], [200, 429]);
+}
+
+#[test]
+fn a_header_that_is_there_twice_or_that_ends_here_chooses_no_bucket() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(
+        &upstream,
+        "  limits:
+  - {name: team, deny_as: error, key: ['header:x-team'], rate: 1/h}
+  - {name: free, deny_as: error, when: 'headers[\"x-free\"] != \"yes\"', rate: 5/h}",
+    );
+    let body =
+        json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": "x"}}).to_string();
+    let ask = |headers: &str| gateway.connect().ask(&post(&body, headers)).status();
+    assert_eq!([ask("X-Team: a\r\nX-Free: yes\r\n"), ask("X-Team: a\r\nX-Free: yes\r\n")], [200, 429]);
+    // Two lines: one bucket, whatever they say.
+    assert_eq!(ask("X-Team: b\r\nX-Team: c\r\nX-Free: yes\r\n"), 200);
+    assert_eq!(ask("X-Team: d\r\nX-Team: e\r\nX-Free: yes\r\n"), 429);
+    // What Connection names does not reach the server: as if it were not there.
+    assert_eq!(ask("X-Free: yes\r\n"), 200);
+    assert_eq!(ask("X-Team: f\r\nConnection: x-team\r\nX-Free: yes\r\n"), 429);
+    // A condition on what is there twice counts as met.
+    for team in 0..5 {
+        assert_eq!(ask(&format!("X-Team: g{team}\r\nX-Free: yes\r\nX-Free: yes\r\n")), 200);
+    }
+    assert_eq!(ask("X-Team: h\r\nX-Free: yes\r\nX-Free: yes\r\n"), 429);
+    assert_eq!(ask("X-Team: h\r\nX-Free: yes\r\n"), 200);
+}
+
+#[test]
 fn no_more_calls_are_under_way_than_may_be() {
     let (handle, shut) = door();
     let upstream = Upstream::new(move |request, client| {
@@ -109,7 +162,7 @@ fn no_more_calls_are_under_way_than_may_be() {
         client.send(&ok(&super::harness::echoed(request)));
         true
     });
-    let gateway = gateway(&upstream, "  limits:\n  - {name: busy, unit: in_flight, max: 2}");
+    let gateway = gateway(&upstream, "  limits:\n  - {name: busy, deny_as: error, unit: in_flight, max: 2}");
     let mut under_way: Vec<_> = (0..2)
         .map(|_| {
             let mut client = gateway.connect();
@@ -166,7 +219,8 @@ fn tokens_that_run_out_within_a_stream_end_the_next_call_and_not_the_stream() {
         client.send(LAST);
         true
     });
-    let gateway = gateway(&upstream, "  limits:\n  - {name: quota, unit: tokens, rate: 500/h}");
+    let gateway =
+        gateway(&upstream, "  limits:\n  - {name: quota, deny_as: error, unit: tokens, rate: 500/h}");
     let answer = gateway.connect().ask(&call("x", &json!({})));
     assert_eq!(answer.status(), 200);
     assert!(answer.text().contains("done"), "the stream goes on to its end");
@@ -183,7 +237,8 @@ fn a_failed_call_costs_nothing_where_only_success_is_charged() {
         client.send(&ok(&answer.to_string()));
         true
     });
-    let gateway = gateway(&upstream, "  limits:\n  - {name: good, rate: 3/h, charge: on_success}");
+    let gateway =
+        gateway(&upstream, "  limits:\n  - {name: good, deny_as: error, rate: 3/h, charge: on_success}");
     let mut client = gateway.connect();
     for _ in 0..10 {
         assert_eq!(client.ask(&call("bad", &json!({}))).status(), 200);
@@ -195,7 +250,7 @@ fn a_failed_call_costs_nothing_where_only_success_is_charged() {
 #[test]
 fn a_reload_leaves_what_was_used_as_it_is() {
     let upstream = Upstream::echo();
-    let gateway = gateway(&upstream, "  limits:\n  - {name: few, rate: 5/h}");
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, deny_as: error, rate: 5/h}");
     assert_eq!((0..9).filter(|_| status(&gateway, &call("x", &json!({}))) == 200).count(), 5);
     let text = std::fs::read_to_string(&gateway.config).unwrap();
     std::fs::write(&gateway.config, format!("{text}timeouts: {{head: 11s}}\n")).unwrap();
@@ -221,18 +276,33 @@ fn a_busy_server_is_shielded_and_its_callers_are_told_to_come_again() {
         true
     });
     let gateway = Gateway::with(&format!(
-        "servers:\n  - {{name: up, url: 'http://{}/mcp', adaptive: {{min: 1, max: 1, queue: 1, queue_time: 100ms}}}}\nworkers: 1\n",
-        upstream.address
+        "servers:\n  - {{name: up, url: 'http://{0}/mcp', adaptive: {{{1}}}}}\n  - {{name: plain, url: 'http://{0}/mcp', \
+         adaptive: {{{1}, deny_as: error}}}}\nworkers: 1\n",
+        upstream.address, "min: 1, max: 1, queue: 1, queue_time: 100ms"
     ));
+    let to_plain = |request: &[u8]| {
+        String::from_utf8(request.to_vec()).unwrap().replacen("/up/mcp", "/plain/mcp", 1).into_bytes()
+    };
     let mut first = gateway.connect();
     first.send(&call("x", &json!({})));
     upstream.request();
     let shed = gateway.connect().ask(&call("x", &json!({})));
-    assert_eq!(shed.status(), 503, "{shed:?}");
+    assert_eq!((shed.status(), &shed.json()["result"]["isError"]), (200, &json!(true)), "{shed:?}");
     assert!(shed.header("retry-after").is_some() && shed.json()["id"] == 7, "{shed:?}");
+    let words = shed.json()["result"]["content"][0]["text"].to_string();
+    assert!(words.contains("was not called") && words.contains("Try again in 2 s"), "{words}");
+    // What is no call of a tool has no result that could say so.
+    let prompt = gateway.connect().ask(&legacy(7, "prompts/get", r#""name":"p""#));
+    assert_eq!((prompt.status(), &prompt.json()["error"]["code"]), (503, &json!(503)), "{prompt:?}");
     upstream.assert_untouched();
-    handle.open();
-    assert_eq!(first.message().unwrap().status(), 200);
+    let mut other = gateway.connect();
+    other.send(&to_plain(&call("x", &json!({}))));
+    upstream.request();
+    let shed = gateway.connect().ask(&to_plain(&call("x", &json!({}))));
+    assert_eq!((shed.status(), &shed.json()["error"]["data"]["retryAfter"]), (503, &json!(2)), "{shed:?}");
+    upstream.assert_untouched();
+    (0..2).for_each(|_| handle.open());
+    assert!([first, other].iter_mut().all(|client| client.message().unwrap().status() == 200));
     handle.open();
     assert_eq!(status(&gateway, &call("x", &json!({}))), 200);
 }

@@ -66,7 +66,8 @@ fn under_load_a_limit_admits_its_burst_and_its_rate_and_no_more() {
     let limits: Vec<Json> = LIMITS
         .map(|(rate, burst)| {
             let tools = [format!("tool-{rate}")];
-            json!({"name": format!("of-{rate}"), "tools": tools, "rate": format!("{rate}/s"), "burst": burst})
+            json!({"name": format!("of-{rate}"), "deny_as": "error", "tools": tools, "rate": format!("{rate}/s"),
+                "burst": burst})
         })
         .into();
     let gateway = Gateway::before(upstream.address, &format!("rate_limits: {}", json!({"limits": limits})));

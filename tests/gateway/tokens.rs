@@ -30,7 +30,7 @@ fn answering(answer: Vec<u8>) -> Upstream {
 }
 
 fn gateway(upstream: &Upstream, tokens: &str, quota: u64, workers: u32) -> Gateway {
-    let limit = format!("{{name: day, unit: tokens, rate: {quota}/day, window: calendar}}");
+    let limit = format!("{{name: day, deny_as: error, unit: tokens, rate: {quota}/day, window: calendar}}");
     let gateway = Gateway::before(
         upstream.address,
         &format!("workers: {workers}\nrate_limits:\n  tokens: {tokens}\n  limits:\n  - {limit}"),

@@ -305,7 +305,7 @@ fn a_stream_ends_with_the_credential_that_opened_it() {
         let client = world.sim.spawn(async move {
             let (mut ear, mut mouth, hangup) = ends_of(conn);
             let ask = format!(
-                "GET /s2/mcp HTTP/1.1\r\nhost: gw.example\r\naccept: text/event-stream\r\nauthorization: Bearer {token}\r\n\r\n"
+                "GET /s2/mcp HTTP/1.1\r\nhost: gw.example\r\naccept: text/event-stream\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
             );
             assert!(mouth.say(ask.as_bytes()).await);
             while ear.more().await {}

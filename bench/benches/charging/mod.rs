@@ -50,7 +50,7 @@ pub fn charge_and_settle<L: Ledger>(
         source: Some(source),
         body: b"",
         arguments: None,
-        header: &|_| None,
+        header: &|_| Ok(None),
     };
     let mut ticket = Ticket::new();
     let verdict = limits.charge(leases, ledger, &facts, now, &mut ticket);

@@ -24,6 +24,7 @@ pub fn compile(section: &ServerSection, timeouts: &Timeouts, findings: &mut Find
     Some(Config {
         min: places(adaptive.min.value),
         max: places(adaptive.max.value.max(adaptive.min.value)),
+        start: places(adaptive.start.value),
         per_tool: adaptive.per_tool.value,
         queue: places(adaptive.queue.value),
         queue_time: adaptive.queue_time.value,

@@ -65,6 +65,11 @@ pub fn check_names(file: &File, servers: &[Server], access: &Access, findings: &
             .iter()
             .find(|server| section.name.as_ref().is_some_and(|name| *name.value == *server.name));
         let Some(server) = found else { continue };
+        // An option that is wrong reads as absent, and has its finding already.
+        let below = format!("{}.", place.path);
+        if findings.iter().any(|finding| finding.place.path.starts_with(&below)) {
+            continue;
+        }
         if names.prefix.is_none() && names.names.value.is_empty() {
             findings.add(place, "says nothing", "add `prefix` or `names`, or remove it");
             continue;

@@ -15,7 +15,7 @@ use crate::config::units::show_duration;
 use crate::policy::authz::Pattern;
 use crate::policy::expr::Expression;
 use crate::policy::rate_limit::{
-    Charge, Fill, KeyPart, Limit, Limits, Override, Price, Tokens, Unit, VARIABLES, Who, Window,
+    Charge, Fill, KeyPart, Limit, Limits, Marks, Override, Price, Tokens, Unit, VARIABLES, Who, Window,
 };
 
 mod key;
@@ -92,9 +92,13 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
         findings.add(&section.window.place, "has no effect on `in_flight`", "remove it");
     }
     let numbers = Numbers { rates: &section.rate, burst: &section.burst, max: &section.max, place };
-    let windows = windows(unit, &numbers, calendar, findings);
-    let overrides =
+    let mut windows = windows(unit, &numbers, calendar, findings);
+    let mut overrides: Box<[Override]> =
         section.overrides.value.iter().map(|one| exception(one, unit, calendar, findings)).collect();
+    if let Some(marks) = marks(section, findings) {
+        let others = overrides.iter_mut().flat_map(|other| &mut other.windows);
+        windows.iter_mut().chain(others).for_each(|window| window.alerts = marks);
+    }
     let when = section.when.as_ref().and_then(|when| expression(&when.value, &when.place, findings));
     Some(Limit {
         name: section.name.as_ref()?.value.as_str().into(),
@@ -113,6 +117,18 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
         who: Who { agents: patterns(&section.agents), roles: patterns(&section.roles), ..Who::default() },
         when,
     })
+}
+
+/// Of what use of the limit the operator is told, where that is not what every such window has.
+fn marks(section: &RateLimitSection, findings: &mut Findings) -> Option<Marks> {
+    let Some(alerts) = &section.alerts else {
+        return (section.unit.value == Unit::Cost).then_some(Marks::USUAL);
+    };
+    if section.unit.value == Unit::InFlight {
+        findings.add(&alerts.place, "has no effect on `in_flight`", "remove it");
+        return None;
+    }
+    Some(Marks::of(alerts.value.iter().map(|percent| u8::try_from(percent.value).unwrap_or(100))))
 }
 
 fn exception(

@@ -13,6 +13,7 @@ use crate::config::snapshot::{
 use crate::config::text::HeaderValue;
 use crate::config::units::shorten;
 use crate::config::url::EndpointUrl;
+use crate::policy::rate_limit::DenyAs;
 
 /// The servers. Those without a usable name are left out, after a finding.
 pub fn compile(
@@ -112,6 +113,7 @@ fn server(
         headers: Secret::new(headers),
         header_names: header_names.into(),
         adaptive: adaptive::compile(section, &timeouts, findings),
+        shed_as: section.adaptive.as_ref().map_or(DenyAs::Result, |at| at.value.deny_as.value),
         timeouts,
         idempotent_tools: section
             .idempotent_tools

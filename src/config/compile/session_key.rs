@@ -169,7 +169,7 @@ mod tests {
             ),
             (b"ThisIsTheSuperSecretSessionKeyOfOurGateway2026", "word in it"),
             (b"hunter2hunter2hunter2hunter2hunter2hunter2hunter2", "repeats itself"),
-            (b"abcdabdcacbdadbcabdacdbacbadcbdacdabdcbadcabdbacdb", "different characters"),
+            (b"wxyzwxzywyxzwzxywxzwyzxwyxwzyxzwyzwxzyxwzywxzxwyzx", "different characters"),
         ] {
             let found = weakness(key).unwrap_or_else(|| panic!("{part} passes"));
             assert!(found.contains(part), "{part}: {found}");

@@ -2,22 +2,27 @@
 
 use std::time::Duration;
 
+use super::rate_limits::DENY_AS;
 use super::{Text, count, list};
 use crate::config::finding::At;
 use crate::config::rule::{Choice, Count, Flag, List, Time};
 use crate::config::section::section;
 use crate::config::text;
 use crate::policy::adaptive::Class;
+use crate::policy::rate_limit::DenyAs;
 
 section! {
     /// Limits the calls that are under way at a server to what it can take, learnt from how long it takes for them.
-    /// Calls beyond that wait for a moment, then are refused with 503. Streams that a client only listens to (GET,
-    /// `subscriptions/listen`) are not counted. `adaptive: {}` is enough.
+    /// Calls beyond that wait for a moment, then are refused (`deny_as` says how). Streams that a client only listens to (GET,
+    /// `subscriptions/listen`) are not counted; `initialize`, `server/discover`, `ping` and the lists only against `max`. `adaptive: {}` is enough.
     AdaptiveSection {
         /// Calls under way that are permitted in any case, over all workers together; at least 1 for each worker.
         min: usize = PLACES, default "4";
         /// Calls under way that are never exceeded, over all workers together; at least 1 for each worker.
         max: usize = PLACES, default "1000";
+        /// Calls under way that are permitted before it is known what they take, over all workers together. More for tools that
+        /// are slow by nature and are called by many at once.
+        start: usize = PLACES, default "16";
         /// Give each tool a limit of its own within that of the server, so that one that is overloaded does not take
         /// the places of the others.
         per_tool: bool = Flag, default "false";
@@ -28,6 +33,10 @@ section! {
         /// How long calls may take, in percent of what they take when the server has little to do, before it gets fewer.
         /// More for servers whose times vary much with their load although they are well.
         latency_percent: usize = PERCENT, default "150";
+        /// How a call of a tool that gets no place looks: `result`, a result with `isError` and status 200, which the model
+        /// reads; `error`, a JSON-RPC error with status 503, which ends some clients. What is no call of a tool gets the
+        /// error. `Retry-After` comes with both.
+        deny_as: DenyAs = DENY_AS, default "result";
     }
 }
 

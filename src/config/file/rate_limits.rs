@@ -12,7 +12,9 @@ use crate::config::section::section;
 use crate::config::units::shorten;
 use crate::config::yaml::{Node, Value};
 use crate::policy::authz::Pattern;
-use crate::policy::rate_limit::{Charge, DenyAs, LIMITS_MAX, Mode, OVERRIDES_MAX, Unit, WINDOWS_MAX};
+use crate::policy::rate_limit::{
+    Charge, DenyAs, LIMITS_MAX, MARKS_MAX, Mode, OVERRIDES_MAX, Unit, WINDOWS_MAX,
+};
 
 section! {
     /// How often, how much and at what cost callers may. A request passes if every limit that concerns it has something
@@ -81,13 +83,18 @@ section! {
         /// For `calendar`: when days begin, with the offset from UTC: `"00:00+02:00"`. Weeks begin on Mondays, months on
         /// the first.
         resets_at: i32 = Text { wanted: "a time such as `\"00:00+02:00\"`", pattern: Some("^[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$"), parse: rate::resets_at }, optional;
+        /// Of how many percent of each rate the operator is told when they are used, in the log and in the metric
+        /// `ringgate_budget_alerts_total`; at most 4 numbers. When not given: 80 and 100 for `calendar` and for `cost`, of
+        /// others none. Rates of less than 10 units give no alerts.
+        alerts: Vec<At<usize>> = list(count(1, 100), 0, MARKS_MAX), optional;
         /// `report` refuses nothing; it is logged and counted where it would.
         mode: Mode = MODE, default "enforce";
         /// `on_success` gives back what failed: JSON-RPC errors, results with `isError`, and servers that do not answer.
         charge: Charge = Choice(&[("always", Charge::Always), ("on_success", Charge::OnSuccess)]), default "always";
-        /// How a refusal looks: `error`, a JSON-RPC error with status 429; `result`, for calls of tools: a result with
-        /// `isError`, which the model reads.
-        deny_as: DenyAs = DENY_AS, default "error";
+        /// How a refused call of a tool looks: `result`, a result with `isError` and status 200, which the model reads;
+        /// `error`, a JSON-RPC error with status 429, which ends some clients and which models hardly ever see. What is
+        /// no call of a tool gets the error. `Retry-After` comes with both.
+        deny_as: DenyAs = DENY_AS, default "result";
         /// What differs for some callers: the first that fits.
         overrides: Vec<At<OverrideSection>> = list(sub::<OverrideSection>(), 0, OVERRIDES_MAX), default "[]";
     }
@@ -186,7 +193,7 @@ pub enum CountWord {
 }
 
 const MODE: Choice<Mode> = Choice(&[("enforce", Mode::Enforce), ("report", Mode::Report)]);
-const DENY_AS: Choice<DenyAs> = Choice(&[("error", DenyAs::Error), ("result", DenyAs::Result)]);
+pub(super) const DENY_AS: Choice<DenyAs> = Choice(&[("error", DenyAs::Error), ("result", DenyAs::Result)]);
 const NAMES: List<Text<Pattern>> = list(PATTERN, 1, 1024);
 const PATTERN: Text<Pattern> =
     Text { wanted: "a name, `*` for any part of it", pattern: None, parse: pattern };

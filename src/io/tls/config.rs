@@ -69,6 +69,12 @@ impl TlsServer {
         Ok(Self { config: Arc::new(config), verifier })
     }
 
+    /// A server with one certificate for all names.
+    #[cfg(test)]
+    pub(super) fn single(chain: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<Self, String> {
+        Self::new(&[Identity { chain_pem: chain, key_pem: key, names: &[] }], client_ca)
+    }
+
     /// Whether clients must show a certificate.
     pub fn asks_for_certificates(&self) -> bool {
         self.verifier.is_some()

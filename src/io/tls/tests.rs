@@ -34,7 +34,7 @@ impl Authority {
 
     fn server(&self) -> TlsServer {
         let (chain, key) = self.sign("gate.test");
-        single(chain.as_bytes(), key.as_bytes(), None).unwrap()
+        TlsServer::single(chain.as_bytes(), key.as_bytes(), None).unwrap()
     }
 
     fn client(&self) -> TlsClient {
@@ -120,11 +120,6 @@ async fn read_patterns(mut reader: Reader, sizes: Vec<usize>) {
 }
 
 const SIZES: [usize; 12] = [0, 1, 100, 2047, 2048, 2049, 16_383, 16_384, 16_385, 65_537, 70_001, 200 << 10];
-
-/// A server with one certificate for all names.
-fn single(chain: &[u8], key: &[u8], client_ca: Option<&[u8]>) -> Result<TlsServer, String> {
-    TlsServer::new(&[Identity { chain_pem: chain, key_pem: key, names: &[] }], client_ca)
-}
 
 #[test]
 fn all_sizes_go_round_on_an_awkward_network() {
@@ -292,7 +287,7 @@ fn only_certified_clients_get_in_where_certificates_are_asked_for() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     let (chain, key) = authority.sign("gate.test");
     let ca = authority.0.pem();
-    let server = single(chain.as_bytes(), key.as_bytes(), Some(ca.as_bytes())).unwrap();
+    let server = TlsServer::single(chain.as_bytes(), key.as_bytes(), Some(ca.as_bytes())).unwrap();
 
     let own = authority.sign("agent.test");
     let identity = Some((own.0.as_bytes(), own.1.as_bytes()));
@@ -493,7 +488,7 @@ fn wrong_files_are_explained() {
     let authority = Authority::new();
     let ((chain, key), (_, other_key)) = (authority.sign("a.test"), authority.sign("b.test"));
     let explain = |chain: &str, key: &str, ca: Option<&str>| {
-        single(chain.as_bytes(), key.as_bytes(), ca.map(str::as_bytes)).unwrap_err()
+        TlsServer::single(chain.as_bytes(), key.as_bytes(), ca.map(str::as_bytes)).unwrap_err()
     };
     assert!(explain("", &key, None).contains("holds no certificate"));
     assert!(explain(&chain, "", None).contains("BEGIN PRIVATE KEY"));

@@ -102,7 +102,7 @@ impl Limit {
     /// This core's part of the limit, where it starts.
     pub fn new(config: &Config, share: Share) -> Self {
         let (min, max) = (share.of(config.min), share.of(config.max).max(share.of(config.min)));
-        let start = share.of(START).clamp(min, max);
+        let start = share.of(config.start).clamp(min, max);
         Self {
             min: f64::from(min),
             max: f64::from(max),
@@ -202,7 +202,12 @@ impl Limit {
         self.note_lesson(now);
     }
 
-    /// For how long no call ended and nothing moved: with calls under way, a sign that the server hangs.
+    /// There is something to do after there was nothing: silence counts from here.
+    pub fn stirred(&mut self, now: Ticks) {
+        self.heard = now;
+    }
+
+    /// For how long no call ended, began with nothing else under way, or moved the limit: with calls under way, a sign that the server hangs.
     pub fn silence(&self, now: Ticks) -> Duration {
         now.since(self.heard.max(self.moved))
     }
@@ -305,8 +310,6 @@ fn whole(limit: f64) -> u32 {
     limit as u32
 }
 
-/// Where the limit of a server starts, over all cores.
-const START: u32 = 16;
 /// The limit is judged at most so often.
 const WINDOW: Duration = Duration::from_millis(100);
 /// What is older than this is not judged together with what comes now.

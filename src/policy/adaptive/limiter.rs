@@ -17,6 +17,10 @@ pub struct Limiter {
     tools: Tools,
     queue: Queue,
     in_flight: u32,
+    /// What is under way beside the calls.
+    beside: u32,
+    /// Calls and what is beside them are never more.
+    ceiling: u32,
     numbers: Numbers,
 }
 
@@ -28,6 +32,8 @@ pub struct Permit {
     tool: usize,
     server: Terms,
     own: Terms,
+    /// It is no call, and tells nothing of calls.
+    beside: bool,
 }
 
 /// What becomes of a call.
@@ -57,6 +63,8 @@ impl Limiter {
             tools: Tools::default(),
             queue: Queue::new(config.queue, config.queue_time),
             in_flight: 0,
+            beside: 0,
+            ceiling: share.of(config.max).max(share.of(config.min)),
             numbers: Numbers::default(),
         }
     }
@@ -90,8 +98,22 @@ impl Limiter {
         }
     }
 
+    /// Asks for a place beside the calls: for what a session cannot be without and what takes no tool's time. What was
+    /// learnt of tools says nothing about it, so only the configured `max` counts. `None`: ask for a place as for a call.
+    pub fn try_beside(&mut self) -> Option<Permit> {
+        if self.in_flight + self.beside >= self.ceiling {
+            return None;
+        }
+        self.beside += 1;
+        let terms = Terms { calm: false, probing: false };
+        Some(Permit { tool: 0, server: terms, own: terms, beside: true })
+    }
+
     /// Takes in what a call took. At most once for a permit; never for a call that the client gave up.
     pub fn observe(&mut self, permit: &Permit, sample: Sample, now: Ticks) {
+        if permit.beside {
+            return;
+        }
         let at = logarithm(sample.latency);
         self.limit.heard(now);
         let tool = self.tools.get_mut(permit.tool);
@@ -146,6 +168,10 @@ impl Limiter {
 
     /// Takes a permit back. Afterwards [`Limiter::next`] may have somebody to wake.
     pub fn release(&mut self, permit: Permit) {
+        if permit.beside {
+            self.beside = self.beside.saturating_sub(1);
+            return;
+        }
         let tool = self.tools.get_mut(permit.tool);
         debug_assert!(self.in_flight > 0 && tool.in_flight > 0, "a permit comes back once");
         tool.in_flight = tool.in_flight.saturating_sub(1);
@@ -159,6 +185,9 @@ impl Limiter {
             return None;
         }
         self.numbers.probes += u64::from(self.limit.tick(now));
+        if self.in_flight + self.beside >= self.ceiling {
+            return None;
+        }
         let (places, in_flight) = (self.limit.now(), self.in_flight);
         let tools = &self.tools;
         let (id, Waiter { class, tool, .. }) = self.queue.take(
@@ -200,7 +229,7 @@ impl Limiter {
     }
 
     fn has_place(&self, class: Class) -> bool {
-        self.in_flight < class.part_of(self.limit.now())
+        self.in_flight < class.part_of(self.limit.now()) && self.in_flight + self.beside < self.ceiling
     }
 
     fn tool_has_place(&self, index: usize, class: Class) -> bool {
@@ -208,6 +237,9 @@ impl Limiter {
     }
 
     fn go(&mut self, index: usize, class: Class, now: Ticks) -> Permit {
+        if self.in_flight == 0 {
+            self.limit.stirred(now);
+        }
         self.in_flight += 1;
         self.numbers.admitted[class as usize] += 1;
         let server = self.limit.admitted(self.in_flight, now);
@@ -215,7 +247,7 @@ impl Limiter {
         tool.in_flight += 1;
         let in_flight = tool.in_flight;
         let own = tool.limit.as_mut().map_or(server, |own| own.admitted(in_flight, now));
-        Permit { tool: index, server, own }
+        Permit { tool: index, server, own, beside: false }
     }
 
     /// Tells the limit that was in the way.

@@ -29,6 +29,8 @@ pub struct Config {
     pub min: u32,
     /// The limit is never above. At least `min`.
     pub max: u32,
+    /// Where the limit starts, before anything was measured. Brought between `min` and `max`.
+    pub start: u32,
     /// Each tool has a limit of its own too, with the same bounds.
     pub per_tool: bool,
     /// Calls that may wait on one core. 0: none waits.

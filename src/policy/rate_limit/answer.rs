@@ -107,7 +107,7 @@ impl Limits {
     /// A JSON-RPC error (code 429, or 503 without room) that names the limit; `id` is raw JSON.
     pub fn write_error(&self, denial: &Denial, id: &[u8], out: &mut Vec<u8>) {
         let code = if denial.why == Why::NoRoom { STATUS_NO_ROOM } else { STATUS_DENIED };
-        self.write_data_open(id, out);
+        write_open(id, out);
         line(out, format_args!("\"error\":{{\"code\":{code},\"message\":"));
         write_json(&self.message(denial), out);
         out.extend_from_slice(b",\"data\":");
@@ -125,29 +125,34 @@ impl Limits {
         );
     }
 
-    /// The result of a tool that says why it was not called, for the model to read. `modern`: of revision 2026-07-28 or
-    /// later, where a result says that it is complete.
+    /// As [`write_failure`], with the words of [`Limits::message`].
     pub fn write_result(&self, denial: &Denial, id: &[u8], modern: bool, out: &mut Vec<u8>) {
-        self.write_data_open(id, out);
-        out.extend_from_slice(b"\"result\":{");
-        if modern {
-            out.extend_from_slice(b"\"resultType\":\"complete\",");
-        }
-        out.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":");
-        write_json(&self.message(denial), out);
-        out.extend_from_slice(b"}],\"isError\":true}}");
-    }
-
-    fn write_data_open(&self, id: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
-        out.extend_from_slice(id);
-        out.push(b',');
+        write_failure(&self.message(denial), id, modern, out);
     }
 
     fn refused(&self, denial: &Denial) -> Option<(&Limit, &Window)> {
         let limit = self.limits.get(usize::from(denial.limit))?;
         Some((limit, limit.windows_of(denial.plan).get(usize::from(denial.window))?))
     }
+}
+
+/// The result of a tool that was not called, and why, for the model to read. `id` is raw JSON. `modern`: of revision
+/// 2026-07-28 or later, where a result says that it is complete.
+pub fn write_failure(why: &str, id: &[u8], modern: bool, out: &mut Vec<u8>) {
+    write_open(id, out);
+    out.extend_from_slice(b"\"result\":{");
+    if modern {
+        out.extend_from_slice(b"\"resultType\":\"complete\",");
+    }
+    out.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":");
+    write_json(why, out);
+    out.extend_from_slice(b"}],\"isError\":true}}");
+}
+
+fn write_open(id: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":");
+    out.extend_from_slice(id);
+    out.push(b',');
 }
 
 /// Whole seconds, rounded up; at least one.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::facts::{Asked, Facts, Now};
 use super::index::{rest_fits, uses};
 use super::key::{NOT_CONCERNED, Values};
-use super::leases::{Alert, Leases, Taken};
+use super::leases::{Leases, Taken};
 use super::limit::{Limit, Mode, Unit, Window};
 use super::ticket::{Item, NO_PRICE, State, Ticket, Wants};
-use super::{BucketKey, Fill, Ledger, Limits};
+use super::{BucketKey, Ledger, Limits};
 
 /// Whether a message may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,8 @@ impl Limits {
         }
         let wall = leases.advance(now);
         let asked = Asked::new(self, facts, wall);
-        let mut charging = Charging { leases, ledger, now, ticket, denial: None, reported: None };
+        let ends = facts.is_end();
+        let mut charging = Charging { leases, ledger, now, ticket, denial: None, reported: None, ends };
         let before = charging.ticket.len();
         for &at in candidates {
             let Some(limit) = self.limits.get(usize::from(at)) else { continue };
@@ -103,7 +104,8 @@ impl Limits {
     /// Takes everything of a ticket back: the exchange was not sent.
     pub fn refund<L: Ledger + ?Sized>(&self, leases: &mut Leases, ledger: &L, ticket: &mut Ticket, now: Now) {
         leases.advance(now);
-        Charging { leases, ledger, now, ticket, denial: None, reported: None }.give_back(self, 0);
+        Charging { leases, ledger, now, ticket, denial: None, reported: None, ends: false }
+            .give_back(self, 0);
         (ticket.price, ticket.wants) = (NO_PRICE, Wants::default());
     }
 }
@@ -123,6 +125,8 @@ struct Charging<'a, L: ?Sized> {
     ticket: &'a mut Ticket,
     denial: Option<Denial>,
     reported: Option<u16>,
+    /// The message ends a session.
+    ends: bool,
 }
 
 impl<L: Ledger + ?Sized> Charging<'_, L> {
@@ -140,7 +144,7 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
             let item = Item { key, drawn: self.now.ticks, limit: at, plan, window: number, index, state };
             match taken {
                 Taken::Unit => {
-                    if let (Fill::Calendar { .. }, State::Spent) = (&window.fill, state) {
+                    if state == State::Spent && !window.alerts.is_empty() {
                         self.note_use(at, key, window);
                     }
                     self.ticket.push(item, limit.unit);
@@ -172,7 +176,10 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
 
     #[cold]
     fn refuse(&mut self, limit: &Limit, item: Item, wait: Duration, why: Why) {
+        // The end of a session frees what it holds: it counts while there is something left, and passes all the same.
+        let spared = self.ends && !limit.names_ends();
         match limit.mode {
+            _ if spared => {}
             Mode::Report => {
                 self.reported = self.reported.or(Some(item.limit));
                 if item.state == State::Later && why != Why::NoRoom {
@@ -189,14 +196,11 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
         }
     }
 
-    /// Notes that a quota has come to its end or near it. A quota of whole units passes each mark once.
+    /// Notes that a budget has come to its end or near it.
     fn note_use(&mut self, limit: u16, key: BucketKey, window: &Window) {
-        let capacity = window.fill.capacity();
-        if capacity < MARKED_MIN {
-            return;
-        }
-        let available = self.leases.available(self.ledger, key, &window.fill, self.now.ticks);
-        note_marks(self.leases, limit, key, capacity, available.saturating_add(1), available);
+        let now = self.now.ticks;
+        let available = self.leases.available(self.ledger, key, &window.fill, now);
+        self.leases.alerts.note(limit, key, window, available.saturating_add(1), available, now);
     }
 
     fn give_back(&mut self, limits: &Limits, from: usize) {
@@ -212,25 +216,5 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
             }
         }
         self.ticket.truncate(from);
-    }
-}
-
-/// Smaller quotas give no alerts: their refusals are seen as they are.
-const MARKED_MIN: u64 = 10;
-
-/// Notes each mark that lies between what was there `before` and what is there `after`.
-pub(super) fn note_marks(
-    leases: &mut Leases,
-    limit: u16,
-    key: BucketKey,
-    capacity: u64,
-    before: i64,
-    after: i64,
-) {
-    let fifth = i64::try_from(capacity / 5).unwrap_or(i64::MAX);
-    for (percent, mark) in [(80, fifth), (100, 0)] {
-        if before > mark && after <= mark {
-            leases.alert(Alert { limit, key, percent });
-        }
     }
 }

@@ -7,6 +7,7 @@ use super::key::{KeyPart, NOT_CONCERNED, Values};
 use super::limit::{Limit, Mode, Unit};
 use super::sip::Secret;
 use super::{BucketKey, Ledger, Level, Limits};
+use crate::policy::authz::Repeated;
 
 /// One window of a limit that concerns a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,8 +150,9 @@ fn value(part: &KeyPart, asked: &Asked<'_, '_>) -> String {
             path.find(&principal.claims).map_or_else(|| NONE.to_owned(), ToString::to_string)
         }
         KeyPart::Header(name) => match (facts.header)(name) {
-            Some(value) => String::from_utf8_lossy(value).into_owned(),
-            None => NONE.to_owned(),
+            Ok(Some(value)) => String::from_utf8_lossy(value).into_owned(),
+            Ok(None) => NONE.to_owned(),
+            Err(Repeated) => "(repeated)".to_owned(),
         },
         KeyPart::Arguments => format!("{} bytes", facts.arguments.map_or(0, <[u8]>::len)),
         KeyPart::Cel(expression) => asked.text(expression).unwrap_or_else(|| "(no answer)".to_owned()),

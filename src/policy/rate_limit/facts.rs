@@ -9,7 +9,7 @@ use super::Limits;
 use super::key::CallerKeys;
 use crate::base::Ticks;
 use crate::policy::Principal;
-use crate::policy::authz::Target;
+use crate::policy::authz::{Lookup, Repeated, Target};
 use crate::policy::expr::{Data, Expression, Failure, HEADERS, parse_json};
 
 /// The variables of expressions in limits.
@@ -23,6 +23,11 @@ pub struct Now {
     /// Seconds since 1970 (UTC): for quotas of the calendar.
     pub wall: u64,
 }
+
+/// In place of a method: the end of a session (DELETE).
+pub const END: &str = "(delete)";
+/// In place of a method: the stream of a session (GET).
+pub const STREAM: &str = "(stream)";
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub enum Message {
 pub struct Facts<'a> {
     /// What it is.
     pub message: Message,
-    /// The JSON-RPC method; for what has none: `(response)`, `(stream)` of a GET, `(delete)`.
+    /// The JSON-RPC method; for what has none: `(response)`, [`STREAM`], [`END`].
     pub method: &'a str,
     /// What it is about.
     pub target: Target<'a>,
@@ -58,8 +63,8 @@ pub struct Facts<'a> {
     pub body: &'a [u8],
     /// `params.arguments` of it, as it stands there.
     pub arguments: Option<&'a [u8]>,
-    /// The first value of a header, by its lower-case name.
-    pub header: &'a dyn Fn(&str) -> Option<&'a [u8]>,
+    /// The value of a header, by its lower-case name, as rules of access see it.
+    pub header: &'a Lookup<'a>,
 }
 
 impl<'a> Facts<'a> {
@@ -70,6 +75,12 @@ impl<'a> Facts<'a> {
             Target::Tool(name) => Some(name),
             Target::Prompt(_) | Target::Resource(_) | Target::Protocol => None,
         }
+    }
+
+    /// Whether it ends a session.
+    #[inline]
+    pub fn is_end(&self) -> bool {
+        self.message == Message::None && self.method == END
     }
 
     /// Whether it is a call of a tool.
@@ -148,7 +159,9 @@ impl<'a, 'f> Asked<'a, 'f> {
             (HEADERS, _) => {
                 let mut lines = Vec::with_capacity(of.headers().len());
                 for name in of.headers() {
-                    if let Some(bytes) = (facts.header)(name) {
+                    let found = (facts.header)(name)
+                        .map_err(|Repeated| Failure::NoData("a header is there twice"))?;
+                    if let Some(bytes) = found {
                         let text = String::from_utf8(bytes.to_vec());
                         lines.push((
                             &**name,

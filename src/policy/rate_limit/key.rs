@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::facts::Asked;
 use super::sip::{Secret, Sip};
 use super::{BucketKey, Limits};
-use crate::policy::authz::Path;
+use crate::policy::authz::{Path, Repeated};
 use crate::policy::expr::Expression;
 use crate::policy::{Principal, Proof};
 
@@ -37,7 +37,7 @@ pub enum KeyPart {
     },
     /// A claim of the caller's token.
     Claim(Path),
-    /// A header, by its lower-case name.
+    /// A header, by its lower-case name. Requests that have it more than once share one value.
     Header(Box<str>),
     /// `params.arguments`, byte by byte.
     Arguments,
@@ -137,6 +137,8 @@ impl Limits {
 const ABSENT: u64 = u64::MAX;
 /// In place of the length of a value that cannot be computed.
 const UNKNOWN: u64 = u64::MAX - 1;
+/// In place of the length of a header that is there more than once.
+const REPEATED: u64 = u64::MAX - 2;
 
 /// The values of a limit's key for one request; the windows of the limit add what they are.
 #[derive(Clone, Copy)]
@@ -184,8 +186,9 @@ fn absorb(sip: &mut Sip, part: &KeyPart, asked: &Asked<'_, '_>) {
         KeyPart::Method => sip.bytes(facts.method.as_bytes()),
         KeyPart::Source { v4_bits, v6_bits } => absorb_address(sip, facts.source, *v4_bits, *v6_bits),
         KeyPart::Header(name) => match (facts.header)(name) {
-            Some(value) => sip.bytes(value),
-            None => sip.word(ABSENT),
+            Ok(Some(value)) => sip.bytes(value),
+            Ok(None) => sip.word(ABSENT),
+            Err(Repeated) => sip.word(REPEATED),
         },
         KeyPart::Arguments => match facts.arguments {
             Some(bytes) => sip.bytes(bytes),

@@ -7,6 +7,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::alerts::{Alert, Alerts};
 use super::facts::Now;
 use super::fill::{Fill, HELD_WAIT};
 use super::sip::Secret;
@@ -22,8 +23,7 @@ pub struct Leases {
     table: Table<Lease>,
     /// The latest second seen: a wall clock that is set back does not give a quota back.
     wall: u64,
-    alerts: Vec<Alert>,
-    lost_alerts: u64,
+    pub(super) alerts: Alerts,
 }
 
 /// What a core holds of one bucket.
@@ -56,17 +56,6 @@ pub enum Taken {
     NoRoom,
 }
 
-/// A budget that is used up so far, for the operator. Whoever was charged when it was noted has used the last of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Alert {
-    /// Index of the limit.
-    pub limit: u16,
-    /// The bucket.
-    pub key: BucketKey,
-    /// 80 or 100.
-    pub percent: u8,
-}
-
 /// A bucket that was not used for this long is given back.
 const IDLE: Duration = Duration::from_millis(250);
 /// The longest that a core believes in an empty bucket without asking again: units may come back to it.
@@ -75,15 +64,12 @@ const REST_MAX: Duration = Duration::from_millis(1);
 const BELIEF: Duration = Duration::from_millis(2);
 /// Idle leases that one tick gives back at most.
 const RETURNS_MAX: usize = 4_096;
-/// Alerts that wait to be taken.
-const ALERTS_MAX: usize = 64;
 
 impl Leases {
     /// Of one of so many cores; at most `buckets_max` buckets are known here at a time. The secret is the same on all
     /// cores, or one key would be several.
     pub fn new(secret: Secret, cores: NonZeroUsize, buckets_max: NonZeroUsize) -> Self {
-        let alerts = Vec::with_capacity(ALERTS_MAX);
-        Self { secret, cores, table: Table::new(buckets_max), wall: 0, alerts, lost_alerts: 0 }
+        Self { secret, cores, table: Table::new(buckets_max), wall: 0, alerts: Alerts::new() }
     }
 
     /// What hashes are keyed with.
@@ -103,8 +89,7 @@ impl Leases {
 
     /// Alerts since the last time this was asked, and how many more there were than are kept.
     pub fn take_alerts(&mut self, each: impl FnMut(Alert)) -> u64 {
-        self.alerts.drain(..).for_each(each);
-        std::mem::take(&mut self.lost_alerts)
+        self.alerts.take(each)
     }
 
     /// Reports what was spent since the last tick and gives back what is not used any more. Call it every 10 to
@@ -262,14 +247,6 @@ impl Leases {
             }
         });
         ledger.level(key, &refill, now).available.saturating_add(own)
-    }
-
-    pub(super) fn alert(&mut self, alert: Alert) {
-        if self.alerts.len() < ALERTS_MAX {
-            self.alerts.push(alert);
-        } else {
-            self.lost_alerts += 1;
-        }
     }
 
     /// The lease on the bucket, of the present window.

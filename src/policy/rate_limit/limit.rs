@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use super::alerts::Marks;
 use super::fill::Fill;
 use super::key::KeyPart;
 use crate::policy::Principal;
@@ -118,12 +119,15 @@ pub struct Window {
     /// Stands for the limit, the override and the window, and changes with none of the numbers, so that a bucket
     /// outlives a change of them. [`super::Limits::new`] sets it.
     pub identity: u128,
+    /// Of what use the operator is told.
+    pub alerts: Marks,
 }
 
 impl Window {
-    /// A window of this kind.
+    /// A window of this kind. Of quotas of the calendar the operator is told at [`Marks::USUAL`].
     pub fn new(fill: Fill) -> Self {
-        Self { fill, identity: 0 }
+        let alerts = if let Fill::Calendar { .. } = fill { Marks::USUAL } else { Marks::default() };
+        Self { fill, identity: 0, alerts }
     }
 
     /// `count` in `per`, at most `burst` at once.

@@ -7,15 +7,16 @@
 
 pub use crate::base::ledger::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 
-pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show};
+pub use alerts::{Alert, MARKS_MAX, Marks};
+pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show, write_failure};
 pub use charge::{Denial, Verdict, Why};
 pub use correct::Bill;
 pub use estimate::Estimator;
 pub use explain::{Line, Touched};
-pub use facts::{Facts, Message, Now, VARIABLES};
+pub use facts::{END, Facts, Message, Now, STREAM, VARIABLES};
 pub use fill::{Fill, Period};
 pub use key::{CallerKeys, KeyPart};
-pub use leases::{Alert, Leases};
+pub use leases::Leases;
 pub use limit::{Charge, DenyAs, Limit, Mode, Override, Price, Unit, Who, Window};
 pub use settle::{Outcome, Settled};
 pub use sip::Secret;
@@ -23,6 +24,7 @@ pub use ticket::{Ticket, Wants};
 pub use transcript::Transcript;
 pub use usage::reported_tokens;
 
+mod alerts;
 mod answer;
 mod charge;
 mod correct;
@@ -137,6 +139,11 @@ impl PartialEq for Limits {
 }
 
 impl Limit {
+    /// Whether it is about the ends of sessions by their name, and refuses them.
+    fn names_ends(&self) -> bool {
+        self.methods.iter().any(|method| method.literal() == Some(END))
+    }
+
     /// The windows of a plan: 0 is the limit's own, n that of override n - 1.
     #[inline]
     fn windows_of(&self, plan: u8) -> &[Window] {

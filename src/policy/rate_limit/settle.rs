@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::charge::note_marks;
 use super::facts::{Facts, Now};
 use super::leases::Leases;
 use super::limit::{Charge, Limit, Unit, Window};
 use super::ticket::{Item, NO_PRICE, State, Ticket, Wants};
-use super::{Fill, Ledger, Limits};
+use super::{Ledger, Limits};
 
 /// What became of an exchange.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,10 +120,10 @@ pub(super) fn charge<L: Ledger + ?Sized>(
     if !leases.charge(ledger, item.key, &window.fill, units, now.ticks) {
         return false;
     }
-    if let Fill::Calendar { .. } = window.fill {
+    if !window.alerts.is_empty() {
         let after = leases.available(ledger, item.key, &window.fill, now.ticks);
         let before = after.saturating_add(i64::try_from(units).unwrap_or(i64::MAX));
-        note_marks(leases, item.limit, item.key, window.fill.capacity(), before, after);
+        leases.alerts.note(item.limit, item.key, window, before, after, now.ticks);
     }
     true
 }

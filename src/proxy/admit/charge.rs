@@ -1,20 +1,19 @@
 //! Whether there is enough left for the request: every message against the limits, all of them or none.
 
 use super::Refusal;
-use super::message::{Request, Verdict};
+use super::message::{Read, Request, Verdict};
 use super::permit::{Ask, plain, target_of, whole};
 use super::refuser::Refuser;
 use crate::base::Ticks;
 use crate::link::note_alerts;
 use crate::policy::authz::Target;
 use crate::policy::rate_limit::{
-    self, Answer, CallerKeys, Denial, Estimator, Facts, Limits, Message as Form, Ticket, Transcript,
-    Verdict as Charged,
+    self, Answer, CallerKeys, Denial, END, Estimator, Facts, Limits, Message as Form, STREAM, Ticket,
+    Transcript, Verdict as Charged,
 };
 use crate::proxy::hot::Fate;
 use crate::proxy::purse;
-use crate::wire::http1::{Header, Method};
-use crate::wire::json::Padded;
+use crate::wire::http1::Method;
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
 use crate::wire::mcp;
 
@@ -34,7 +33,7 @@ pub fn charge(
     ask: &Ask<'_, '_>,
     request: &Request<'_, '_>,
     verdict: &Verdict,
-    message: Option<(&Message<'_>, Padded<'_>)>,
+    read: Option<&Read<'_>>,
     now: Ticks,
     refuser: &Refuser<'_>,
 ) -> Result<Taken, Refusal> {
@@ -57,15 +56,15 @@ pub fn charge(
         is_first: true,
         modern: verdict.modern,
     };
-    match message {
+    match read {
         None => {
-            let method = if request.head.method == Method::Get { "(stream)" } else { "(delete)" };
+            let method = if request.head.method == Method::Get { STREAM } else { END };
             charging.bodiless(method, refuser);
         }
         Some((Message::Single(envelope), _)) => charging.one(envelope, refuser),
         Some((Message::Batch(_), body)) => {
             // It was read before, so it can be read again.
-            let _ = jsonrpc::for_each_envelope(body, &super::json_limits(request.limits), |envelope| {
+            let _ = jsonrpc::for_each_envelope(*body, &super::json_limits(request.limits), |envelope| {
                 charging.one(&envelope, refuser);
             });
         }
@@ -118,10 +117,7 @@ impl Charging<'_, '_, '_> {
         id: Option<&[u8]>,
         refuser: &Refuser<'_>,
     ) {
-        let header = |name: &str| {
-            let named = |field: &Header<'_>| field.name.eq_ignore_ascii_case(name.as_bytes());
-            self.ask.head.headers().find(named).map(|field| field.value)
-        };
+        let header = |name: &str| self.ask.header(name);
         let facts = Facts {
             message,
             method,
@@ -153,7 +149,9 @@ impl Charging<'_, '_, '_> {
                 if self.ticket.wants().tokens {
                     self.note(arguments.unwrap_or_default());
                 }
-                note_alerts(self.limits, &mut leases);
+                note_alerts(self.limits, &mut leases, |limit, percent| {
+                    self.ask.worker.stats.borrow_mut().note_budget(limit, percent, 1);
+                });
             }
             Charged::Deny(denial) => {
                 self.limits.refund(&mut leases, &purse.clerk, &mut self.ticket, self.now);

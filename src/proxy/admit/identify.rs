@@ -139,8 +139,8 @@ pub fn identify(
         worker.stats.borrow_mut().note_unauthenticated(reason.reason);
         Stop::Refuse(challenge(refuser, &server.protection, reason))
     };
-    let credential = read(head).map_err(|reason| refuse(&reason))?;
-    let (place, shown) = match (credential, certificate) {
+    let credential = shown(head).map_err(|reason| refuse(&reason))?;
+    let (place, bytes) = match (credential, certificate) {
         (Credential::Bearer(token), _) => (Place::Bearer, token),
         (Credential::ApiKey(key), _) => (Place::ApiKey, key),
         (Credential::None, Some(certificate)) => (Place::Certificate, certificate),
@@ -150,12 +150,14 @@ pub fn identify(
         (Credential::None, None) => (Place::Bearer, &b""[..]),
     };
     let now = worker.wall();
-    if let Some(caller) = callers.find(place, server.id, shown, now) {
+    if let Some(caller) = callers.find(place, server.id, bytes, now) {
         return Ok(Some(caller));
     }
-    if let Some(reason) = callers.find_refused(place, server.id, shown, now) {
+    if let Some(reason) = callers.find_refused(place, server.id, bytes, now) {
         return Err(refuse(&reason));
     }
+    // One that is known equals one that was checked.
+    let credential = credential.checked().map_err(|reason| refuse(&reason))?;
     // The time of the last tick would make a token that was issued a moment ago one of the future.
     let now = worker.net.wall();
     // An answer is believed from when it is first looked at, and never looked at again.
@@ -182,9 +184,9 @@ pub fn identify(
             if let Some((_, believed)) = brought.traded() {
                 principal.expires = Some(principal.expires.map_or(believed, |ends| ends.min(believed)));
             }
-            let subject = subject(server, &principal, shown, brought);
+            let subject = subject(server, &principal, bytes, brought);
             let caller = callers.caller(snapshot, secret, principal, subject);
-            callers.remember(place, server.id, shown, caller.clone(), now);
+            callers.remember(place, server.id, bytes, caller.clone(), now);
             Ok(Some(caller))
         }
         // A key that is not known is not known to be wrong while the issuer cannot be asked.
@@ -193,17 +195,17 @@ pub fn identify(
         }
         Outcome::Refused(reason) => {
             if was_asked && reason.status == 401 {
-                callers.remember_refused(place, server.id, shown, reason, now + REFUSED_REMEMBERED);
+                callers.remember_refused(place, server.id, bytes, reason, now + REFUSED_REMEMBERED);
             }
             Err(refuse(&reason))
         }
         Outcome::NeedsKeys(issuer) if brought.may_wait() => Err(Stop::Wait(Errand::Keys(issuer))),
         Outcome::NeedsIntrospection if brought.may_wait() && introspected.is_none() => {
-            let token = brought.traded().map_or_else(|| Secret::new(shown), |(token, _)| token.clone());
+            let token = brought.traded().map_or_else(|| Secret::new(bytes), |(token, _)| token.clone());
             Err(Stop::Wait(Errand::Introspect(token)))
         }
         Outcome::NeedsTrade if brought.may_wait() && brought.traded.is_none() => {
-            Err(Stop::Wait(Errand::Trade(server.id, Secret::new(shown))))
+            Err(Stop::Wait(Errand::Trade(server.id, Secret::new(bytes))))
         }
         Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection | Outcome::NeedsTrade => {
             worker.stats.borrow_mut().note_unauthenticated("unavailable");
@@ -218,8 +220,8 @@ fn asks_who(snapshot: &Snapshot) -> bool {
     snapshot.access.rules.is_some() || snapshot.rate_limits.is_some() || !snapshot.priorities.0.is_empty()
 }
 
-/// The credential in the head.
-fn read<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
+/// The credential in the head, of which the bytes are still to be checked.
+fn shown<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
     let present = head.fields.present();
     if !present.contains(HeaderId::Authorization)
         && !present.contains(HeaderId::XApiKey)
@@ -228,7 +230,7 @@ fn read<'b>(head: &RequestHead<'b>) -> Result<Credential<'b>, Refused> {
         return Ok(Credential::None);
     }
     let all = |id| head.headers().filter(move |field| field.id == id).map(|field| field.value);
-    Credential::read(all(HeaderId::Authorization), all(HeaderId::XApiKey), head.query)
+    Credential::shown(all(HeaderId::Authorization), all(HeaderId::XApiKey), head.query)
 }
 
 /// What of a caller that shows `shown` is exchanged for a token for `server`, where one is: its token. An API key is the

@@ -13,7 +13,7 @@ use crate::telemetry::Kind;
 use crate::wire::http1::{Method, RequestHead};
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Field, Message};
-use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, Mirror, PostRules};
+use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, MethodId, Mirror, PostRules};
 
 /// A whole request, and where it goes.
 pub struct Request<'a, 'b> {
@@ -45,31 +45,57 @@ pub struct Verdict {
     pub safe: bool,
     /// Stands for the tool that is called, or the method.
     pub tool: ToolKey,
+    /// It is no tool's work: what begins a session, keeps it, or lists what there is.
+    pub beside: bool,
+    /// It is the call of a tool, and nothing else.
+    pub is_call: bool,
     /// The raw id, as offsets into the body.
     pub id: Option<Range<usize>>,
 }
 
-/// What the request says, and that it may. GET and DELETE have no body.
-pub fn judge<'i>(
+/// A message, and the body that it was found in.
+pub type Read<'i> = (Message<'i>, Padded<'i>);
+
+/// Reads the message of a request into `read`, since a message is large, and each copy of it shows. GET and DELETE have
+/// no body.
+pub fn read<'i>(
+    read: &mut Option<Read<'i>>,
     inbox: &'i Buf,
     request: &Request<'_, '_>,
-    ask: Option<Ask<'_, '_>>,
-    refuser: &mut Refuser<'_>,
-) -> Result<(Verdict, Option<(Message<'i>, Padded<'i>)>), Refusal> {
-    match request.head.method {
-        // A resumed stream may bring the answer to an earlier request for a list.
-        Method::Get => return Ok((bodiless(Kind::Stream, "(stream)", true, ask, refuser)?, None)),
-        Method::Delete => return Ok((bodiless(Kind::Delete, "(delete)", false, ask, refuser)?, None)),
-        _ => {}
+    refuser: &Refuser<'_>,
+) -> Result<(), Refusal> {
+    if matches!(request.head.method, Method::Get | Method::Delete) {
+        return Ok(());
     }
     let start = request.head.head_len;
     let (all, length) = inbox.padded(start..start + request.body_len);
-    let body =
-        Padded::new(all, length).ok_or_else(|| refuser.refuse(Reply::status(500, "internal error")))?;
-    let message = jsonrpc::extract_envelope(body, &json_limits(request.limits))
-        .map_err(|fault| refuser.fault(&McpFault::from(fault)))?;
-    refuser.kind = kind_of(&message);
-    if calls_unseen(&message, body, request.limits) {
+    let Some(body) = Padded::new(all, length) else {
+        return Err(refuser.refuse(Reply::status(500, "internal error")));
+    };
+    match jsonrpc::extract_envelope(body, &json_limits(request.limits)) {
+        Ok(message) => *read = Some((message, body)),
+        Err(fault) => return Err(refuser.fault(&McpFault::from(fault))),
+    }
+    Ok(())
+}
+
+/// What the request says, and that it may.
+pub fn judge(
+    read: Option<&Read<'_>>,
+    request: &Request<'_, '_>,
+    ask: Option<&Ask<'_, '_>>,
+    refuser: &mut Refuser<'_>,
+) -> Result<Verdict, Refusal> {
+    let Some((message, body)) = read else {
+        return match request.head.method {
+            // A resumed stream may bring the answer to an earlier request for a list.
+            Method::Get => bodiless(Kind::Stream, "(stream)", true, ask, refuser),
+            _ => bodiless(Kind::Delete, "(delete)", false, ask, refuser),
+        };
+    };
+    let body = *body;
+    refuser.kind = kind_of(message);
+    if calls_unseen(message, body, request.limits) {
         let what = "a request without an id: nobody would see its answer";
         return Err(refuser.refuse(Reply { code: -32600, ..Reply::status(400, what) }));
     }
@@ -77,45 +103,48 @@ pub fn judge<'i>(
         // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
         Verdict {
             kind: refuser.kind,
-            lists: permit::lists(&message),
+            lists: permit::lists(message, method_of(message)),
             mirror: Mirror::Unverified,
             modern: false,
             endless: false,
             safe: false,
-            tool: tool_of(&message),
-            id: id_range(&message),
+            tool: tool_of(message),
+            beside: is_beside(message),
+            is_call: is_call(message),
+            id: id_range(message),
         }
     } else {
-        let post = mcp::check_post(request.facts, &message, &PostRules::default())
+        let post = mcp::check_post(request.facts, message, &PostRules::default())
             .map_err(|fault| refuser.fault(&fault))?;
         Verdict {
             kind: refuser.kind,
-            lists: permit::lists(&message),
+            lists: permit::lists(message, post.method),
             mirror: post.mirror,
             modern: matches!(post.era, Era::Modern(_)),
             endless: post.method.is_some_and(|method| method.endless),
-            safe: post.method.is_some_and(|method| method.safe)
-                || is_idempotent_tool(&message, request.route),
-            tool: tool_of(&message),
-            id: id_range(&message),
+            safe: post.method.is_some_and(|method| method.safe) || is_idempotent_tool(message, request.route),
+            tool: tool_of(message),
+            beside: is_beside(message),
+            is_call: is_call(message),
+            id: id_range(message),
         }
     };
     if let Some(ask) = ask {
-        let ask = Ask { modern: verdict.modern, ..ask };
-        permit::check_message(&ask, &message, body, request.limits, refuser)?;
+        let ask = Ask { modern: verdict.modern, ..*ask };
+        permit::check_message(&ask, message, body, request.limits, refuser)?;
     }
-    Ok((verdict, Some((message, body))))
+    Ok(verdict)
 }
 
 fn bodiless(
     kind: Kind,
     method: &str,
     lists: bool,
-    ask: Option<Ask<'_, '_>>,
+    ask: Option<&Ask<'_, '_>>,
     refuser: &Refuser<'_>,
 ) -> Result<Verdict, Refusal> {
     if let Some(ask) = ask {
-        permit::check_bodiless(&ask, method, refuser)?;
+        permit::check_bodiless(ask, method, refuser)?;
     }
     let endless = kind == Kind::Stream;
     Ok(Verdict {
@@ -126,6 +155,8 @@ fn bodiless(
         endless,
         safe: true,
         tool: ToolKey(0),
+        beside: false,
+        is_call: false,
         id: None,
     })
 }
@@ -156,12 +187,39 @@ fn tool_of(message: &Message<'_>) -> ToolKey {
     ToolKey(name.map_or(0, |name| name.raw().iter().fold(0xcbf2_9ce4_8422_2325, fold)))
 }
 
+fn is_beside(message: &Message<'_>) -> bool {
+    let Message::Single(envelope) = message else { return false };
+    let known = envelope.method().and_then(|name| mcp::method(name.raw()));
+    known.is_some_and(|known| {
+        matches!(
+            known.id,
+            MethodId::Initialize
+                | MethodId::ServerDiscover
+                | MethodId::Ping
+                | MethodId::ToolsList
+                | MethodId::PromptsList
+                | MethodId::ResourcesList
+                | MethodId::ResourcesTemplatesList
+        )
+    })
+}
+
+fn is_call(message: &Message<'_>) -> bool {
+    let Message::Single(envelope) = message else { return false };
+    envelope.kind() == jsonrpc::Kind::Request && envelope.method().is_some_and(|name| name.eq(b"tools/call"))
+}
+
 fn kind_of(message: &Message<'_>) -> Kind {
     let asks = match message {
         Message::Single(envelope) => envelope.kind() == jsonrpc::Kind::Request,
         Message::Batch(facts) => facts.requests > 0,
     };
     if asks { Kind::Request } else { Kind::Message }
+}
+
+fn method_of(message: &Message<'_>) -> Option<&'static mcp::Method> {
+    let Message::Single(envelope) = message else { return None };
+    envelope.method().and_then(mcp::find_method)
 }
 
 fn id_range(message: &Message<'_>) -> Option<Range<usize>> {

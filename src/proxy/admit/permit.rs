@@ -105,7 +105,7 @@ pub fn check_message(
     }
 }
 
-impl Ask<'_, '_> {
+impl<'a> Ask<'a, '_> {
     fn access(&self) -> &Access {
         &self.live.deployment.snapshot.access
     }
@@ -191,9 +191,9 @@ impl Ask<'_, '_> {
         rules.authorize(grants, &self.caller.principal, operation, &facts)
     }
 
-    /// The value of a header that rules may look at. What `Connection` names does not reach the server, and counts as
+    /// The value of a header that rules and limits may look at. What `Connection` names does not reach the server, and counts as
     /// not there. A name with `_` for `-` is the same header to some servers and another to others.
-    fn header(&self, name: &str) -> Result<Option<&[u8]>, Repeated> {
+    pub(super) fn header(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
         let named = |field: &Header<'_>| reads_as(field.name, name.as_bytes());
         let mut lines = self.head.headers().filter(named);
         let Some(first) = lines.next() else { return Ok(None) };
@@ -348,13 +348,12 @@ impl Keep for Keeper {
     }
 }
 
-/// Whether the answer to this message can hold a list, now or when its stream is resumed.
-pub fn lists(message: &Message<'_>) -> bool {
+/// Whether the answer to this message, of this method, can hold a list, now or when its stream is resumed.
+pub fn lists(message: &Message<'_>, known: Option<&Method>) -> bool {
+    use MethodId::{PromptsList, ResourcesList, ResourcesTemplatesList, ToolsList};
     match message {
-        Message::Single(envelope) => envelope.method().is_some_and(|name| {
-            [&b"tools/list"[..], b"prompts/list", b"resources/list", b"resources/templates/list"]
-                .iter()
-                .any(|list| name.eq(list))
+        Message::Single(_) => known.is_some_and(|known| {
+            matches!(known.id, ToolsList | PromptsList | ResourcesList | ResourcesTemplatesList)
         }),
         Message::Batch(facts) => facts.requests > 0,
     }

@@ -38,7 +38,7 @@ fn call(limits: &Limits, tool: &str, act: impl FnOnce(&Secret, &Facts<'_>)) {
     let mut principal = Principal::anonymous([]);
     principal.agent = Some("a".into());
     let keys = limits.caller(&secret, &principal);
-    let none = |_: &str| None;
+    let none = |_: &str| Ok(None);
     act(
         &secret,
         &Facts {

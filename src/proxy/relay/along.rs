@@ -1,6 +1,7 @@
 //! What is learnt of an answer while it passes.
 
 use super::Facts;
+use super::filter::Filtering;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::tap::Tap;
 use crate::wire::http1::{ResponseFraming, Version};
@@ -9,8 +10,13 @@ use crate::wire::http1::{ResponseFraming, Version};
 pub fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
     let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
     exchange.forward.ticket.as_ref()?;
-    let chunked = matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose)
-        && exchange.forward.version == Version::Http11;
+    // As the client gets it: what is filtered as a whole has a length then, events that are filtered never have one.
+    let unframed = match facts.filtering {
+        Filtering::No => matches!(facts.framing, ResponseFraming::Chunked | ResponseFraming::UntilClose),
+        Filtering::Whole { .. } => false,
+        Filtering::Events => true,
+    };
+    let chunked = unframed && exchange.forward.version == Version::Http11;
     let transcript = exchange.forward.transcript.take();
     limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream, transcript)))
 }

@@ -39,10 +39,13 @@ pub async fn relay_whole(
         let keep = keep.ok_or(Failure::Malformed("nothing says what may be shown of it"))?;
         filtered(worker, &head, &body, keep, strict).map_err(Failure::Malformed)
     });
-    let out = match filtered {
-        Ok(out) => out,
+    let (out, front) = match filtered {
+        Ok(filtered) => filtered,
         Err(failure) => return exchange.fail(client, &failure).await,
     };
+    if let Some(tap) = &mut exchange.tap {
+        tap.feed(&out.filled()[front..]);
+    }
     exchange.record.status = answer.facts.status;
     client.finish_request(worker, exchange.forward.request_len);
     let sent = send_all(exchange, client, out).await;
@@ -135,14 +138,15 @@ fn append(worker: &Worker, whole: &mut Buf, bytes: &[u8], limit: usize) -> Resul
     Ok(())
 }
 
-/// The answer as the client gets it: `head`, which says nothing of a length yet, and what may be shown of `body`.
+/// The answer as the client gets it, and the length of its head: `head`, which says nothing of a length yet, and what may
+/// be shown of `body`.
 fn filtered(
     worker: &Worker,
     head: &[u8],
     body: &Buf,
     keep: &dyn Keep,
     strict: bool,
-) -> Result<Buf, &'static str> {
+) -> Result<(Buf, usize), &'static str> {
     let (all, length) = body.padded(0..body.len());
     let message = Padded::new(all, length).ok_or(TOO_LARGE)?;
     let edits = edits_of(message, keep, strict)?;
@@ -156,7 +160,7 @@ fn filtered(
         fits &= out.append(part);
     }
     debug_assert!(fits, "the buffer was asked for by this length");
-    Ok(out)
+    Ok((out, front.len()))
 }
 
 /// What has to change in a body.

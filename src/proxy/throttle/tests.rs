@@ -11,8 +11,10 @@ use crate::policy::adaptive::{Class, Config, Outcome, Reason, Sample, Share, Too
 const TOOL: ToolKey = ToolKey(7);
 const LONG: Duration = Duration::from_secs(60);
 
+const QUEUE_TIME: Duration = Duration::from_millis(200);
+
 fn config() -> Config {
-    Config { min: 2, max: 2, per_tool: false, queue: 2, queue_time: Duration::from_millis(200), percent: 150 }
+    Config { min: 2, max: 2, start: 2, per_tool: false, queue: 2, queue_time: QUEUE_TIME, percent: 150 }
 }
 
 fn world() -> (Sim, Rc<Throttle>) {

@@ -58,13 +58,25 @@ impl<'b> Fields<'b> {
     /// Adds the field `name` whose parts lie at the given offsets. The caller has checked that they fit.
     #[inline]
     pub(super) fn push(&mut self, name: &[u8], name_at: usize, value_at: usize, value_len: usize) {
-        let id = HeaderId::of(name);
+        self.push_as(HeaderId::of(name), name_at, name.len(), value_at, value_len);
+    }
+
+    /// Adds a field of this id. The caller has checked that its parts lie in the head and that their lengths fit.
+    #[inline]
+    pub(super) fn push_as(
+        &mut self,
+        id: HeaderId,
+        name_at: usize,
+        name_len: usize,
+        value_at: usize,
+        value_len: usize,
+    ) {
         let Some(entry) = self.entries.get_mut(usize::from(self.count)) else { return };
         *entry = Entry {
             name_at: name_at as u16,
             value_at: value_at as u16,
             value_len: value_len as u16,
-            name_len: name.len() as u8,
+            name_len: name_len as u8,
             id,
         };
         self.count += 1;
@@ -74,6 +86,18 @@ impl<'b> Fields<'b> {
             self.present.insert(id);
             self.first[id as usize] = self.count;
         }
+    }
+
+    /// Says that the head ends here.
+    #[inline]
+    pub(super) fn end_at(&mut self, head_len: usize) {
+        self.bytes = &self.bytes[..head_len];
+    }
+
+    /// The head that they stand in.
+    #[inline]
+    pub(super) fn head(&self) -> &'b [u8] {
+        self.bytes
     }
 
     /// How many fields there are.

@@ -9,6 +9,7 @@ pub mod error;
 pub mod fields;
 mod framing;
 pub mod header;
+mod plain;
 pub mod request;
 pub mod response;
 mod scan;

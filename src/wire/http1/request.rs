@@ -4,6 +4,7 @@ use super::error::HeadError;
 use super::fields::{Fields, Header, tokens};
 use super::framing::{content_length, has_transfer_encoding};
 use super::header::{HeaderId, HeaderSet};
+use super::plain;
 use super::scan::{self, Found, HeadLimits, HeadScan, METHOD_BYTES_MAX, NO_RAW_HEADERS, fill};
 use super::target::{Target, is_host};
 use super::{Parsed, Version};
@@ -82,6 +83,25 @@ impl Method {
 }
 
 impl<'b> RequestHead<'b> {
+    /// A head of which nothing was read yet.
+    #[inline(always)]
+    fn empty(head: &'b [u8]) -> Self {
+        Self {
+            method: Method::Other,
+            method_name: b"",
+            path: b"",
+            query: None,
+            host: None,
+            version: Version::Http11,
+            fields: Fields::new(head),
+            framing: BodyFraming::None,
+            keep_alive: false,
+            expect_continue: false,
+            upgrade: false,
+            head_len: head.len(),
+        }
+    }
+
     /// All header fields, in the order sent.
     pub fn headers(&self) -> impl Iterator<Item = Header<'b>> + '_ {
         self.fields.iter()
@@ -128,6 +148,43 @@ pub fn parse_request_head<'b>(
     if !scan.is_fresh() && scan.search(window) == Found::Nothing && !limits.is_full(window) {
         return line_fault(&window[skip..], limits).map_or(Ok(Parsed::Partial), Err);
     }
+    if skip == 0 {
+        let mut request = RequestHead::empty(window);
+        if read_plain(window, limits, &mut request).is_some() {
+            return Ok(Parsed::Complete(request));
+        }
+    }
+    carefully(window, skip, limits, scan)
+}
+
+/// Reads a head that is written as nearly all are, and right.
+#[inline(always)]
+fn read_plain<'b>(window: &'b [u8], limits: &HeadLimits, request: &mut RequestHead<'b>) -> Option<()> {
+    let plain = plain::request(window, limits, &mut request.fields)?;
+    let method_len = match plain.line {
+        [b'P', b'O', b'S', b'T', b' ', ..] => 4,
+        [b'G', b'E', b'T', b' ', ..] => 3,
+        [b'D', b'E', b'L', b'E', b'T', b'E', b' ', ..] => 6,
+        _ => return None,
+    };
+    (request.method_name, request.path) = (&plain.line[..method_len], &plain.line[method_len + 1..]);
+    if request.path.len() > limits.target_bytes {
+        return None;
+    }
+    request.head_len = plain.head_len;
+    request.fields.end_at(plain.head_len);
+    judge(request).ok()
+}
+
+/// Reads any head, and says what is wrong with it.
+#[cold]
+#[inline(never)]
+pub(super) fn carefully<'b>(
+    window: &'b [u8],
+    skip: usize,
+    limits: &HeadLimits,
+    scan: &mut HeadScan,
+) -> Result<Parsed<RequestHead<'b>>, HeadError> {
     let mut raw = NO_RAW_HEADERS;
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(&window[skip..], &mut raw[..limits.headers()]) {
@@ -167,18 +224,10 @@ fn build<'b>(
     }
     // Filled where it is returned from: a head is large, and each copy of it shows.
     let mut request = RequestHead {
-        method: Method::Other,
         method_name: line.method,
         path: line.target,
-        query: None,
-        host: None,
         version: if line.minor == 0 { Version::Http10 } else { Version::Http11 },
-        fields: Fields::new(head),
-        framing: BodyFraming::None,
-        keep_alive: false,
-        expect_continue: false,
-        upgrade: false,
-        head_len: head.len(),
+        ..RequestHead::empty(head)
     };
     fill(&mut request.fields, head, raw)?;
     judge(&mut request)?;

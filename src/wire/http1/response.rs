@@ -6,6 +6,7 @@ use super::error::HeadError;
 use super::fields::{Fields, Header, media_type_is, tokens};
 use super::framing::{content_length, decimal, has_transfer_encoding};
 use super::header::HeaderId;
+use super::plain;
 use super::request::Method;
 use super::scan::{self, Found, HeadLimits, HeadScan, NO_RAW_HEADERS, fill};
 use super::{Parsed, Version};
@@ -48,6 +49,22 @@ pub enum ResponseFraming {
 }
 
 impl<'b> ResponseHead<'b> {
+    /// A head of which nothing was read yet.
+    #[inline(always)]
+    fn empty(head: &'b [u8]) -> Self {
+        Self {
+            status: 0,
+            reason: b"",
+            version: Version::Http11,
+            fields: Fields::new(head),
+            framing: ResponseFraming::None,
+            keep_alive: false,
+            keep_alive_timeout: None,
+            event_stream: false,
+            head_len: head.len(),
+        }
+    }
+
     /// Whether another head follows for the same request: 100, 102, 103 and the rest of 1xx.
     pub fn is_interim(&self) -> bool {
         self.status < 200
@@ -96,6 +113,37 @@ pub fn parse_response_head<'b>(
     if !scan.is_fresh() && scan.search(window) == Found::Nothing && !limits.is_full(window) {
         return Ok(Parsed::Partial);
     }
+    let mut response = ResponseHead::empty(window);
+    if read_plain(window, method, limits, &mut response).is_some() {
+        return Ok(Parsed::Complete(response));
+    }
+    carefully(window, method, limits, scan)
+}
+
+/// Reads a head that is written as nearly all are, and right.
+#[inline(always)]
+fn read_plain<'b>(
+    window: &'b [u8],
+    method: Method,
+    limits: &HeadLimits,
+    response: &mut ResponseHead<'b>,
+) -> Option<()> {
+    let plain = plain::response(window, limits, &mut response.fields)?;
+    (response.status, response.reason) = plain::status(plain.line)?;
+    response.head_len = plain.head_len;
+    response.fields.end_at(plain.head_len);
+    judge(response, method).ok()
+}
+
+/// Reads any head, and says what is wrong with it.
+#[cold]
+#[inline(never)]
+pub(super) fn carefully<'b>(
+    window: &'b [u8],
+    method: Method,
+    limits: &HeadLimits,
+    scan: &mut HeadScan,
+) -> Result<Parsed<ResponseHead<'b>>, HeadError> {
     let mut raw = NO_RAW_HEADERS;
     let mut response = httparse::Response::new(&mut []);
     let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
@@ -134,12 +182,7 @@ fn build<'b>(
         status: line.status,
         reason: line.reason,
         version: if line.minor == 0 { Version::Http10 } else { Version::Http11 },
-        fields: Fields::new(head),
-        framing: ResponseFraming::None,
-        keep_alive: false,
-        keep_alive_timeout: None,
-        event_stream: false,
-        head_len: head.len(),
+        ..ResponseHead::empty(head)
     };
     fill(&mut response.fields, head, raw)?;
     judge(&mut response, method)?;

@@ -1,5 +1,9 @@
 //! Writing heads: into a vector that its owner reuses, so that nothing is allocated once it has grown.
 
+use std::ops::Range;
+
+use super::fields::{Fields, Header};
+
 /// The reason phrase of a status code; empty if it has none we know.
 pub fn reason(status: u16) -> &'static str {
     let line = status_line(status).unwrap_or_default();
@@ -100,9 +104,65 @@ pub fn push_header(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a Content-Length field.
+/// Writes `content-length` with this number.
 pub fn push_content_length(out: &mut Vec<u8>, length: u64) {
-    push_header(out, b"content-length", Decimal::from(length).as_bytes());
+    out.extend_from_slice(b"content-length: ");
+    out.extend_from_slice(Decimal::from(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Copies header lines of a head that was read: those that stand side by side, and as they would be written, in one go.
+pub struct Lines<'o, 'b> {
+    out: &'o mut Vec<u8>,
+    head: &'b [u8],
+    /// What is still to be copied of the head.
+    run: Range<usize>,
+}
+
+impl<'o, 'b> Lines<'o, 'b> {
+    /// Copies from the head of these fields to `out`.
+    #[inline]
+    pub fn new(out: &'o mut Vec<u8>, fields: &Fields<'b>) -> Self {
+        Self { out, head: fields.head(), run: 0..0 }
+    }
+
+    /// Copies a field, which is one of these fields.
+    #[inline]
+    pub fn copy(&mut self, field: &Header<'b>) {
+        let start = (field.name.as_ptr() as usize).wrapping_sub(self.head.as_ptr() as usize);
+        let value = start + field.name.len() + 2;
+        let end = value + field.value.len();
+        let in_place =
+            field.value.is_empty() || field.value.as_ptr() as usize == self.head.as_ptr() as usize + value;
+        let as_written = in_place
+            && self.head.get(value - 2..value) == Some(b": ")
+            && self.head.get(end..end + 2) == Some(b"\r\n");
+        if !as_written {
+            return push_header(self.out(), field.name, field.value);
+        }
+        if self.run.end != start {
+            self.flush();
+            self.run.start = start;
+        }
+        self.run.end = end + 2;
+    }
+
+    /// Where lines of one's own may be written.
+    pub fn out(&mut self) -> &mut Vec<u8> {
+        self.flush();
+        self.out
+    }
+
+    fn flush(&mut self) {
+        self.out.extend_from_slice(&self.head[self.run.clone()]);
+        self.run = 0..0;
+    }
+}
+
+impl Drop for Lines<'_, '_> {
+    fn drop(&mut self) {
+        self.flush();
+    }
 }
 
 /// Appends the empty line that ends a head.
@@ -170,6 +230,28 @@ mod tests {
         push_request_line(&mut out, b"GET", b"/mcp", None);
         push_status_line(&mut out, 299);
         assert_eq!(out, b"GET /mcp HTTP/1.1\r\nHTTP/1.1 299 \r\n");
+    }
+
+    #[test]
+    fn copied_lines_are_those_that_would_be_written() {
+        let lines = b"GET / HTTP/1.1\r\nHost: a\r\nA: 1\r\nB: 2\r\nSkip: 3\r\nC:4\r\nD:  5\r\nE: 6 \r\nF: \r\nG:\r\nH:\t7\r\nI: 8\r\n\r\n";
+        let limits = crate::wire::http1::HeadLimits::default();
+        let scan = &mut crate::wire::http1::HeadScan::new();
+        let head = crate::wire::http1::parse_request_head(lines, &limits, scan);
+        let fields = head.ok().and_then(crate::wire::http1::Parsed::complete).map(|head| head.fields);
+        let Some(fields) = fields else { panic!("not read") };
+        let (mut copied, mut written) = (b"first\r\n".to_vec(), b"first\r\n".to_vec());
+        let mut lines = Lines::new(&mut copied, &fields);
+        for field in fields.iter().filter(|field| field.name != b"Skip") {
+            lines.copy(&field);
+            push_header(&mut written, field.name, field.value);
+            if field.name == b"I" {
+                push_header(lines.out(), b"own", b"9");
+                push_header(&mut written, b"own", b"9");
+            }
+        }
+        drop(lines);
+        assert_eq!(copied.escape_ascii().to_string(), written.escape_ascii().to_string());
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use fault::McpFault;
 pub use headers::{HeaderFacts, McpHeader, Mirror};
 pub use media::{Accept, is_json};
 pub use method::{METHOD_COUNT, METHODS, Method, MethodId, Object, method};
-pub use post::{Era, PostFacts, PostRules, check_media, check_post, judge_post};
+pub use post::{Era, PostFacts, PostRules, check_media, check_post, find_method, judge_post};
 pub use revision::Revision;
 pub use stream::{GetFacts, check_delete, check_get};
 

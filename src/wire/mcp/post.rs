@@ -238,7 +238,8 @@ fn object_of<'a>(method: &Method, envelope: &Envelope<'a>) -> Option<Text<'a>> {
     }
 }
 
-fn find_method(name: Text<'_>) -> Option<&'static Method> {
+/// The method of this name, however it is written.
+pub fn find_method(name: Text<'_>) -> Option<&'static Method> {
     if name.is_escaped() {
         super::METHODS.iter().find(|method| name.eq(method.name.as_bytes()))
     } else {

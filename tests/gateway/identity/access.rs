@@ -46,7 +46,7 @@ pub(super) fn json_server() -> Upstream {
 }
 
 /// A server that answers by a stream, as most SDKs do; a GET replays a list.
-fn sse_server() -> Upstream {
+pub(super) fn sse_server() -> Upstream {
     Upstream::new(|request, client| {
         let list = match request.start.starts_with("GET") {
             true => json!({"jsonrpc": "2.0", "id": 3, "result": offered("tools/list")}).to_string(),

@@ -9,6 +9,7 @@ mod floods;
 mod introspection;
 mod keys;
 mod keys_tls;
+mod metered;
 mod sessions;
 mod step_up;
 mod tasks;

@@ -20,8 +20,16 @@ AGENTS = ("typescript-1", "typescript-2", "python-sdk1", "python-sdk2")
 RATE_LIMITS = {
     "loop_breaker": {"calls": 5, "within": "1h"},
     "limits": [
-        {"name": "echo", "servers": ["rates"], "tools": ["echo"], "key": ["agent"], "rate": "3/min"},
-        {"name": "get-sum", "servers": ["rates"], "tools": ["get-sum"], "key": ["agent"], "rate": "20/min"},
+        {
+            "name": "echo", "servers": ["rates"],
+            "deny_as": "error",
+            "tools": ["echo"], "key": ["agent"], "rate": "3/min",
+        },
+        {
+            "name": "get-sum", "servers": ["rates"],
+            "deny_as": "error",
+            "tools": ["get-sum"], "key": ["agent"], "rate": "20/min",
+        },
         {
             "name": "tokens",
             "servers": ["tokens"],
@@ -29,8 +37,9 @@ RATE_LIMITS = {
             "unit": "tokens",
             "key": ["agent"],
             "rate": "500 tokens/day",
+            "deny_as": "error",
         },
-        {"name": "calls", "servers": ["lives"], "unit": "calls", "key": ["agent"], "rate": "3/h"},
+        {"name": "calls", "servers": ["lives"], "unit": "calls", "key": ["agent"], "rate": "3/h", "deny_as": "error"},
         {
             "name": "in-flight",
             "servers": ["in-flight"],
@@ -38,6 +47,7 @@ RATE_LIMITS = {
             "unit": "in_flight",
             "key": ["agent"],
             "max": 3,
+            "deny_as": "error",
         },
         {
             "name": "as-result",
@@ -45,7 +55,6 @@ RATE_LIMITS = {
             "tools": ["echo"],
             "key": ["agent"],
             "rate": "1/h",
-            "deny_as": "result",
         },
     ],
 }
@@ -113,7 +122,7 @@ class AdaptiveSite(LimitedSite):
         self.place["server"] = servers["busy"]
         self.place["everything_pid"] = self.processes.running[-1].pid
         # The times of a server vary where others work on the same machine; slow is twenty times as long and more.
-        adaptive = {"latency_percent": 400}
+        adaptive = {"latency_percent": 400, "deny_as": "error"}
         return {
             "listeners": [{"address": address}],
             "admin": {"address": "off"},

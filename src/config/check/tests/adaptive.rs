@@ -15,6 +15,7 @@ fn a_server_is_limited_only_where_it_says_so() {
     let plain = Config {
         min: 4,
         max: 1000,
+        start: 16,
         per_tool: false,
         queue: 64,
         queue_time: Duration::from_millis(200),
@@ -22,11 +23,12 @@ fn a_server_is_limited_only_where_it_says_so() {
     };
     assert_eq!(good(&server_with("adaptive: {}")).servers[0].adaptive, Some(plain));
     let own = server_with(
-        "adaptive: {min: 1, max: 100000, per_tool: true, queue: 0, queue_time: 1m, latency_percent: 1000}",
+        "adaptive: {min: 1, max: 100000, start: 40, per_tool: true, queue: 0, queue_time: 1m, latency_percent: 1000}",
     );
     let wanted = Config {
         min: 1,
         max: 100_000,
+        start: 40,
         per_tool: true,
         queue: 0,
         queue_time: Duration::from_secs(60),

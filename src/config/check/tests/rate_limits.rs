@@ -196,14 +196,14 @@ fn each_mistake_is_found_where_it_stands() {
             with("rate_limits: {tokens: {count: o200k, from: /a}}\n"),
             "from: has no effect without `count: reported`",
         ),
-        (with("rate_limits: {tokens: {count: cl100k}}\n"), "`cl100k` is none of"),
+        (with("rate_limits: {tokens: {count: cl100k}}\n"), "tokens.count: `cl100k` is not known"),
         (
             with("rate_limits: {tokens: {otherwise: o200k}}\n"),
             "otherwise: has no effect without `count: reported`",
         ),
         (
             with("rate_limits: {tokens: {count: reported, from: /a, otherwise: reported}}\n"),
-            "tokens.otherwise: `reported` is none of",
+            "tokens.otherwise: `reported` is not known",
         ),
         (with("rate_limits: {tokens: {max_bytes: 1MiB}}\n"), "max_bytes: has no effect without `o200k`"),
         (with("rate_limits: {tokens: {count: o200k, max_bytes: 1023}}\n"), "max_bytes: `1023` is too small"),

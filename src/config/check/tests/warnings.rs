@@ -102,6 +102,35 @@ fn check_writes_warnings_and_praises_all_the_same() {
 }
 
 #[test]
+fn limits_that_ask_who_calls_where_nobody_is_known_are_warned_of() {
+    let limit =
+        |options: &str| format!("{ONE}rate_limits: {{limits: [{{name: x, rate: 9/min, {options}}}]}}\n");
+    for (options, part) in [
+        ("agents: [bot]", "the limit `x` is for agents"),
+        ("roles: ['*']", "the limit `x` is for roles"),
+        ("when: 'tenant == \"acme\"'", "the limit `x` is for tenants"),
+        ("key: [agent, tool]", "the key of the limit `x` has agent, which"),
+        ("key: ['claim:team.id', user]", "has claim:team.id, user, which"),
+        ("overrides: [{roles: [gold], rate: 99/min}]", "overrides[0] of the limit `x` is for roles"),
+    ] {
+        let found = of(&limit(options));
+        assert!(found.len() == 1 && found[0].contains(part), "{options}: {found:?}");
+    }
+    for quiet in ["tools: [a]", "key: [source]", "key: [agent, caller]", "agents: ['*']", "key: [server]"] {
+        assert_eq!(of(&limit(quiet)), [] as [String; 0], "{quiet}");
+    }
+    // Where callers are known, and where only some need not be.
+    assert_eq!(of(&format!("{}{ISSUER}", limit("key: [agent]"))), [] as [String; 0]);
+    let open = "servers: [{name: a, url: 'http://up.example', audiences: [a]}, \
+                {name: b, url: 'http://other.example', anonymous: true}]\n";
+    let of_roles = "rate_limits: {limits: [{name: x, rate: 9/min, roles: [guest]}]}\n";
+    let found = of(&format!("{open}{ISSUER}{of_roles}"));
+    assert!(found.len() == 1 && found[0].contains("callers of b are not limited"), "{found:?}");
+    let known = ISSUER.replace("]}\n", "], anonymous_roles: [guest]}\n");
+    assert_eq!(of(&format!("{open}{known}{of_roles}")), [] as [String; 0]);
+}
+
+#[test]
 fn names_without_a_certificate_and_certificates_without_a_turn_are_warned_of() {
     let pem = |names: &[&str]| {
         let key = rcgen::KeyPair::generate().unwrap();
@@ -122,19 +151,14 @@ fn names_without_a_certificate_and_certificates_without_a_turn_are_warned_of() {
         let pairs: Vec<_> =
             files.iter().map(|file| format!("{{certificate: {file}.pem, key: key.pem}}")).collect();
         let text = format!(
-            "{ONE}{more}listeners: [{{address: '0.0.0.0:443', tls: {{certificates: [{}]}}}}]\n",
+            "servers: [{{name: a, url: 'http://up.example'}}]\n{more}listeners: [{{address: '0.0.0.0:443', tls: {{certificates: [{}]}}}}]\n",
             pairs.join(", ")
         );
         let context = Context { world: &world, directory: std::path::Path::new("/rg") };
         let snapshot = super::check(&text, 1, &context, Findings::of("f"));
         warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")))
     };
-    for quiet in [
-        "",
-        "public_url: https://A.test:8443\n",
-        "hosts: [a.test, 'x.b.test:80', 127.0.0.1]\n",
-        "public_url: http://elsewhere.test\n",
-    ] {
+    for quiet in ["", "public_url: https://A.test:8443\n", "hosts: [a.test, 'x.b.test:80', 127.0.0.1]\n"] {
         assert_eq!(of(&["a", "other"], quiet), Vec::<String>::new(), "{quiet}");
     }
     for (more, name) in [

@@ -140,6 +140,7 @@ impl Scene {
         let config = Config {
             min: 4,
             max: 200,
+            start: 16,
             per_tool: false,
             queue: 64,
             queue_time: Duration::from_millis(200),

@@ -133,7 +133,7 @@ proptest! {
         (min, more, queue, per_tool) in (1..4_u32, 0..12_u32, 0..6_u32, any::<bool>()),
     ) {
         let queue_time = Duration::from_millis(200);
-        let config = Config { min, max: min + more, per_tool, queue, queue_time, percent: 150 };
+        let config = Config { min, max: min + more, start: 16, per_tool, queue, queue_time, percent: 150 };
         let limiter = Limiter::new(&config, Share::WHOLE);
         let mut twin = Twin { waiting: vec![], permits: vec![], limiter, config, now: Ticks(0) };
         for step in steps {

@@ -1,15 +1,27 @@
 //! Servers that are overloaded, slowed down, broken, and well again: what callers get meanwhile. The server of
 //! [`Scene::new`] answers 400 calls a second, each in 50 ms. A failure names the seed and the scene.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
 use super::model::{Knee, Run, Scene, Tool, Vary};
 use crate::policy::adaptive::{Class, Reason};
 
 const SEEDS: [u64; 2] = [7, 1_000_003];
 const CAPACITY: f64 = 400.0;
 
+/// The test with each seed. `RINGGATE_SEEDS=40` takes as many others instead, and prints how many of them miss a bound.
+fn with_seeds(mut test: impl FnMut(u64)) {
+    let more = std::env::var("RINGGATE_SEEDS").ok().and_then(|count| count.parse::<u64>().ok());
+    let Some(more) = more else { return SEEDS.into_iter().for_each(test) };
+    let misses = |seed: &u64| catch_unwind(AssertUnwindSafe(|| test(*seed))).is_err();
+    let missed: Vec<u64> = (100..100 + more).filter(misses).collect();
+    println!("{}: {} of {more} seeds miss: {missed:?}", thread::current().name().unwrap(), missed.len());
+}
+
 /// Each seed with each kind of server and each number of cores.
 fn each(mut test: impl FnMut(Scene, &str)) {
-    for seed in SEEDS {
+    with_seeds(|seed| {
         for knee in [Knee::Queue, Knee::Share(1.0)] {
             for vary in [Vary::Little, Vary::Much] {
                 for cores in [1, 4] {
@@ -18,7 +30,7 @@ fn each(mut test: impl FnMut(Scene, &str)) {
                 }
             }
         }
-    }
+    });
 }
 
 /// Limits are never outside what is configured.
@@ -58,7 +70,7 @@ fn at_three_times_the_load_the_server_does_what_it_can_and_calls_stay_fast() {
 
 #[test]
 fn a_server_that_collapses_under_load_is_kept_from_it() {
-    for seed in SEEDS {
+    with_seeds(|seed| {
         for vary in [Vary::Little, Vary::Much] {
             let mut scene = Scene { knee: Knee::Share(1.5), vary, ..Scene::new(seed) };
             scene.rates = vec![(0.0, CAPACITY * 3.0)];
@@ -68,7 +80,7 @@ fn a_server_that_collapses_under_load_is_kept_from_it() {
             // 200 calls at once, the most that is configured, would leave 126 a second.
             assert!(throughput >= 0.7 * CAPACITY, "seed {seed}, {vary:?}: {throughput} a second");
         }
-    }
+    });
 }
 
 #[test]
@@ -152,7 +164,7 @@ fn with_places_to_spare_all_classes_are_served() {
 
 #[test]
 fn a_tool_that_is_slow_by_nature_is_no_overload() {
-    for seed in SEEDS {
+    with_seeds(|seed| {
         for per_tool in [false, true] {
             let mut scene = Scene { vary: Vary::Little, places: 400, ..Scene::new(seed) };
             scene.config.per_tool = per_tool;
@@ -166,12 +178,12 @@ fn a_tool_that_is_slow_by_nature_is_no_overload() {
             let shrunk = run.limiters[0].numbers().shrunk;
             assert!(shrunk <= 20, "seed {seed}, per tool {per_tool}: shrunk {shrunk} times");
         }
-    }
+    });
 }
 
 #[test]
 fn a_server_that_fails_half_of_its_calls_gets_few_until_it_does_not() {
-    for seed in SEEDS {
+    with_seeds(|seed| {
         let mut scene = Scene::new(seed);
         scene.rates = vec![(0.0, CAPACITY * 0.9)];
         scene.fails = vec![(20.0, 40.0, 0.6)];
@@ -180,23 +192,23 @@ fn a_server_that_fails_half_of_its_calls_gets_few_until_it_does_not() {
         let during = run.limit(25.0, 40.0);
         assert!(during <= 8.0, "seed {seed}: {during} at once");
         check_recovery(&run, 40.0, 0.9, &format!("seed {seed}"));
-    }
+    });
 }
 
 #[test]
 fn calls_that_clients_give_up_say_nothing() {
-    for seed in SEEDS {
+    with_seeds(|seed| {
         let mut scene = Scene { cancelled: 0.5, ..Scene::new(seed) };
         scene.rates = vec![(0.0, CAPACITY * 0.5)];
         let run = scene.run();
         let admitted = run.admitted(Class::Normal, 5.0, 60.0);
         assert!(admitted > 0.97, "seed {seed}: {admitted}");
-    }
+    });
 }
 
 #[test]
 fn with_one_call_at_once_on_each_of_many_cores_the_server_is_still_guarded() {
-    for seed in SEEDS {
+    with_seeds(|seed| {
         let mut scene = Scene { cores: 16, ..Scene::new(seed) };
         scene.rates = vec![(0.0, CAPACITY * 3.0)];
         scene.lasts = 120.0;
@@ -208,7 +220,7 @@ fn with_one_call_at_once_on_each_of_many_cores_the_server_is_still_guarded() {
         for (_, limit, _) in run.limits {
             assert!((16..=200).contains(&limit), "seed {seed}: {limit}");
         }
-    }
+    });
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub fn config() -> Config {
     Config {
         min: 2,
         max: 40,
+        start: 16,
         per_tool: false,
         queue: 0,
         queue_time: Duration::from_millis(100),
@@ -252,4 +253,43 @@ fn a_tool_with_a_limit_of_its_own_leaves_places_for_the_others() {
     let (_, last) = limiter.next(now).unwrap();
     limiter.release(last);
     assert_eq!((limiter.numbers().in_flight, limiter.numbers().queued), (0, 0));
+}
+
+#[test]
+fn what_is_no_call_passes_beside_the_calls_up_to_the_most_that_is_configured() {
+    let config = Config { min: 2, start: 4, max: 40, ..config() };
+    let mut limiter = Limiter::new(&config, Share::WHOLE);
+    let permits: Vec<_> = (0..36).map(|_| limiter.try_beside().unwrap()).collect();
+    let call = |limiter: &mut Limiter| match limiter.try_admit(Class::Critical, ToolKey(9), Ticks(1)) {
+        Admit::Go(permit) => Some(permit),
+        Admit::Wait { .. } | Admit::Shed(_) => None,
+    };
+    // Forty sessions that begin at once take none of the places where calls start.
+    let calls: Vec<_> = (0..5).filter_map(|_| call(&mut limiter)).collect();
+    assert_eq!(calls.len(), 4);
+    assert!(limiter.try_beside().is_none(), "40 in all");
+    let numbers = limiter.numbers();
+    assert_eq!((numbers.in_flight, numbers.limit), (4, 4));
+    // However slow, it moves nothing.
+    for permit in permits {
+        let sample = Sample { latency: Duration::from_secs(9), outcome: Outcome::Failed };
+        limiter.observe(&permit, sample, Ticks(1));
+        limiter.release(permit);
+    }
+    assert_eq!(limiter.numbers().limit, 4);
+    calls.into_iter().for_each(|permit| limiter.release(permit));
+    assert_eq!(limiter.numbers().in_flight, 0);
+}
+
+#[test]
+fn a_pause_is_no_silence() {
+    let mut lone = Lone::new(&Config { start: 16, ..config() });
+    for _ in 0..10 {
+        lone.round(4, Duration::from_millis(20), Outcome::Answered, false);
+    }
+    let before = lone.limiter.numbers().limit;
+    lone.now = lone.now + Duration::from_secs(3_600);
+    // Nobody called for an hour; then more come at once than there are places.
+    lone.round(usize::try_from(before).unwrap(), Duration::from_millis(20), Outcome::Answered, true);
+    assert!(lone.limiter.numbers().limit >= before, "{} of {before}", lone.limiter.numbers().limit);
 }

@@ -115,6 +115,50 @@ fn quotas_give_alerts_once_each() {
 }
 
 #[test]
+fn a_budget_that_hovers_at_a_mark_is_told_once_and_again_after_it_has_recovered() {
+    let window =
+        Window { alerts: Marks::USUAL, ..Window::steady(number(1_000), second(1_000), number(1_000)) };
+    let mut gate = Gate::new(vec![limit("x", Unit::Tokens, vec![window])]);
+    let spend = |gate: &mut Gate, units: u64| {
+        let (_, ticket) = gate.call("t");
+        gate.end(ticket, used(units));
+    };
+    spend(&mut gate, 790);
+    assert_eq!(*gate.alerts.borrow(), [] as [u8; 0]);
+    // A unit comes back each second, and a little more than that is used: it crosses the mark again and again.
+    for _ in 0..50 {
+        spend(&mut gate, 20);
+        gate.pass(second(20));
+    }
+    assert_eq!(*gate.alerts.borrow(), [80]);
+    // 150 more come back: well above the mark, which is worth telling again.
+    gate.pass(second(150));
+    spend(&mut gate, 200);
+    assert_eq!(*gate.alerts.borrow(), [80, 80]);
+    spend(&mut gate, 300);
+    assert_eq!(*gate.alerts.borrow(), [80, 80, 100]);
+    // All of it came back without anybody asking.
+    gate.pass(second(2_000));
+    spend(&mut gate, 1_001);
+    assert_eq!(*gate.alerts.borrow(), [80, 80, 100, 80, 100]);
+}
+
+#[test]
+fn only_so_many_buckets_are_remembered_and_none_is_told_twice_for_that() {
+    let window =
+        Window { alerts: Marks::of([50]), ..Window::steady(number(10), second(1_000_000), number(10)) };
+    let mut alerts = alerts::Alerts::new();
+    let mut told = 0;
+    for round in 0..3_u64 {
+        for key in 0..2_000 {
+            alerts.note(0, BucketKey(key), &window, 6, 5, Ticks(round + 1));
+            alerts.take(|_| told += 1);
+        }
+    }
+    assert_eq!(told, 1_024);
+}
+
+#[test]
 fn what_is_in_flight_is_held_until_the_end() {
     let window = Window::new(Fill::Held { count: number(2) });
     let mut gate = Gate::new(vec![limit("x", Unit::InFlight, vec![window])]);

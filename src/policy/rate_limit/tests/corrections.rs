@@ -125,7 +125,7 @@ fn a_reload_in_between_is_settled_by_the_limits_that_admitted() {
     let limits = |count| vec![quota("x", Unit::Tokens, count, Period::Day, 0)];
     let mut gate = Gate::new(limits(100));
     let bill = estimated(&mut gate, used(100));
-    let old = std::mem::replace(&mut gate.limits, Limits::new(limits(200), Vec::new(), Vec::new()));
+    let old = std::mem::replace(&mut gate.limits, Limits::new(limits(200), Vec::new(), vec!["one".into()]));
     assert!(gate.passes("t"));
     let mut bill = bill;
     old.correct(&mut gate.leases, &gate.ledger, &mut bill, 200, gate.now);

@@ -52,6 +52,8 @@ fn each_part_keeps_its_values_apart() {
             gate.header = Some(("x-team", "b"));
         },
     );
+    // What is there twice has no value, and is not the same as what is not there.
+    apart(header(), |gate| gate.header = None, |gate| gate.header = Some(("x-team", "(twice)")));
     apart(keyed(KeyPart::Arguments), |gate| gate.arguments = "{}", |gate| gate.arguments = "{\"a\":1}");
     let cel = Expression::compile("arguments.n % 2", VARIABLES).unwrap();
     apart(keyed(KeyPart::Cel(cel)), |gate| gate.arguments = "{\"n\":3}", |gate| gate.arguments = "{\"n\":4}");

@@ -12,7 +12,7 @@ use super::*;
 use crate::base::Ticks;
 use crate::base::ledger::PlainLedger;
 use crate::policy::Principal;
-use crate::policy::authz::{Pattern, Target};
+use crate::policy::authz::{Pattern, Repeated, Target};
 
 mod answers;
 mod budgets;
@@ -132,7 +132,8 @@ impl Gate {
             body: body.as_bytes(),
             arguments: matches!(target, Target::Tool(_)).then_some(self.arguments.as_bytes()),
             header: &|name| {
-                self.header.filter(|(known, _)| *known == name).map(|(_, value)| value.as_bytes())
+                let value = self.header.filter(|(known, _)| *known == name).map(|(_, value)| value);
+                if value == Some("(twice)") { Err(Repeated) } else { Ok(value.map(str::as_bytes)) }
             },
         })
     }

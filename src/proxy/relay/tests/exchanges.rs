@@ -332,6 +332,12 @@ fn tokens_are_handed_over_to_be_counted_and_estimated_where_that_cannot_be() {
     let expected = TokenStats { reported, ..TokenStats::default() };
     let told = said.replace("\"text\"", "\"usage\":77,\"text\"");
     assert_eq!((go(&told, true), go(&told, false)), ((None, expected), (None, expected)));
+    // A list that is read as a whole is counted like any other answer.
+    let pieces = chunked("200 OK\r\ncontent-type: application/json\r\n", said);
+    let shared = shared(&case);
+    assert!(shared.counting.begin());
+    run_in(case, &pieces, shared.clone());
+    assert_eq!(shared.counting.take().map(|count| count.transcript.count()), Some(exact));
     // Of a long answer the beginning is counted.
     let long = said.replace("what", &"long ".repeat(1000));
     let (counted, _) = go(&long, true).0.unwrap();
