@@ -124,7 +124,7 @@ fn limits_that_ask_who_calls_where_nobody_is_known_are_warned_of() {
     // Where callers are known, and where only some need not be.
     assert_eq!(of(&format!("{}{ISSUER}", limit(ONE, "key: [agent]"))), [] as [String; 0]);
     let open = "servers: [{name: a, url: 'http://up.example', audiences: [a]}, \
-                {name: b, url: 'http://other.example', anonymous: true}]\n";
+                {name: b, url: 'http://other.example', audiences: [b], anonymous: true}]\n";
     let of_roles = "rate_limits: {limits: [{name: x, rate: 9/min, roles: [guest]}]}\n";
     let found = of(&format!("{open}{ISSUER}{of_roles}"));
     assert!(found.len() == 1 && found[0].contains("callers of b are not limited"), "{found:?}");
