@@ -42,14 +42,20 @@ pub enum Next {
 /// Serves a client until one side ends the connection.
 pub async fn serve_connection(worker: &Rc<Worker>, client: &mut Client) {
     loop {
-        let next = match next_request(worker, client).await {
-            Some(Admission::Forward(forward)) => {
-                let mut exchange = Exchange::new(worker, forward);
-                handle_exchange(&mut exchange, client).await
-            }
-            Some(Admission::Refuse(refusal)) => Box::pin(refuse(worker, client, refusal)).await,
-            Some(Admission::More { .. } | Admission::Wait(_)) | None => Next::Drop,
+        // What was admitted turns into an exchange before the next await, or every idle connection would have room for both.
+        let mut begun = match next_request(worker, client).await {
+            Some(Admission::Forward(forward)) => Ok(Exchange::new(worker, forward)),
+            Some(Admission::Refuse(refusal)) => Err(Some(refusal)),
+            Some(Admission::More { .. } | Admission::Wait(_)) | None => return,
         };
+        let next = match &mut begun {
+            Ok(exchange) => handle_exchange(exchange, client).await,
+            Err(refusal) => match refusal.take() {
+                Some(refusal) => Box::pin(refuse(worker, client, refusal)).await,
+                None => Next::Drop,
+            },
+        };
+        drop(begun);
         match next {
             Next::Keep if !client.gone || client.has_unserved() => {}
             Next::Close => return Box::pin(linger(worker, client)).await,

@@ -92,13 +92,15 @@ pub enum Event {
 /// State is handed down by reference: what an async function is given by value it keeps twice, and every idle
 /// connection would pay for that.
 pub async fn handle_exchange(exchange: &mut Exchange<'_>, client: &mut Client) -> Next {
-    match obtain_answer(exchange, client).await {
-        Ok((conn, answer)) => {
-            let (mut conn, mut answer) = (Some(conn), answer);
-            relay::relay_response(exchange, client, &mut conn, &mut answer).await
+    let mut conn = None;
+    let mut answer = match obtain_answer(exchange, client, &mut conn).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            drop(conn);
+            return Box::pin(exchange.fail(client, &failure)).await;
         }
-        Err(failure) => Box::pin(exchange.fail(client, &failure)).await,
-    }
+    };
+    relay::relay_response(exchange, client, &mut conn, &mut answer).await
 }
 
 impl<'w> Exchange<'w> {
@@ -226,33 +228,35 @@ impl Drop for Exchange<'_> {
     }
 }
 
-/// Sends the request until the head of an answer has come.
+/// Sends the request until the head of an answer has come, over the connection in `slot` then.
 async fn obtain_answer(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
-) -> Result<(UpstreamConn, Answer), Failure> {
+    slot: &mut Option<UpstreamConn>,
+) -> Result<Answer, Failure> {
     enter(exchange).await.map_err(Failure::Shed)?;
     let mut fresh = false;
     loop {
-        let mut conn = checkout(exchange, client, fresh).await?;
+        let conn = slot.insert(checkout(exchange, client, fresh).await?);
         // A pooled connection was had at once; the clock is read again only after a dial.
         let at_once = conn.reused && exchange.renewal == Renewal::Open;
         let sent_at = if at_once { exchange.forward.started } else { exchange.worker.net.now() };
-        let sent = send_request(exchange, client, &mut conn, sent_at).await;
-        match relay::await_head(exchange, client, &mut conn, sent).await {
+        let sent = send_request(exchange, client, conn, sent_at).await;
+        match relay::await_head(exchange, client, conn, sent).await {
             Ok(answer) => {
                 exchange.answered_at = exchange.worker.net.now();
                 exchange.record.first_byte = Some(exchange.answered_at.since(sent_at));
-                return Ok((conn, answer));
+                return Ok(answer);
             }
             // The server closed the connection while it was idle, or so it seems; only a safe call is sent again.
             Err(Failure::Closed) if conn.reused && exchange.forward.safe && !fresh => {
                 exchange.worker.stats.borrow_mut().retries += 1;
                 fresh = true;
+                *slot = None;
             }
             Err(_) if exchange.renewal == Renewal::Due => {
                 exchange.renewal = Renewal::Done;
-                drop(conn);
+                *slot = None;
                 if !Box::pin(renew(exchange, client)).await {
                     return Err(Failure::Malformed(TOKEN_REFUSED));
                 }
