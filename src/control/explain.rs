@@ -145,9 +145,9 @@ rate_limits:
         assert_eq!(page["reported"]["name"], "trial");
         let page = asked("tool=put&caller=agent=y", &ledger);
         assert_eq!((&page["verdict"], &page["scopes"]), (&json!("needs_scope"), &json!("write")));
-        let page = asked("method=ping&caller=agent=y", &ledger);
+        let page = asked("tool=other&caller=agent=y", &ledger);
         assert_eq!((&page["verdict"], &page["rule"]), (&json!("deny"), &Json::Null));
-        assert_eq!(page["listed"], Json::Null);
+        assert_eq!(asked("method=ping&caller=agent=y", &ledger)["listed"], Json::Null);
     }
 
     #[test]
