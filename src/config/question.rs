@@ -1,4 +1,6 @@
-//! A request that nobody sent, judged as if somebody had: for `tests` and for `ringgate explain`.
+//! A request that nobody sent, judged as if somebody had: for `tests`, for `ringgate explain` and for `GET /explain`.
+
+mod words;
 
 use std::net::IpAddr;
 
@@ -8,6 +10,8 @@ use super::snapshot::{ServerId, Snapshot};
 use crate::policy::authz::{Decision, Facts, Operation, Repeated, Rules, Target, Verdict};
 use crate::policy::rate_limit::{self, Ledger, Limits, Line, Message, Now};
 use crate::policy::{Principal, Proof};
+
+pub use words::{QUERY_BYTES_MAX, WORDS_MAX, Words, Wrong};
 
 /// Who asks for what, with everything that a rule may look at.
 #[derive(Clone, Debug)]
@@ -101,7 +105,7 @@ impl Question {
         rules.shows(&grants, &self.principal, &self.operation(), self.source, self.now)
     }
 
-    /// The limits that it would touch, with what `ledger` has left of them at `now`.
+    /// The limits that it would touch if it came when the question says, with what `ledger` has left of them at `now`.
     pub fn limits<L: Ledger + ?Sized>(
         &self,
         limits: &Limits,
@@ -133,7 +137,7 @@ impl Question {
                 arguments: facts.arguments,
                 header: &header,
             };
-            limits.explain(secret, ledger, &facts, now)
+            limits.explain(secret, ledger, &facts, self.now, now)
         })
     }
 

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::life::Control;
-use super::{keys, limits, report};
+use super::{explain, keys, limits, report};
 use crate::base::Buf;
 use crate::config::snapshot::HostPolicy;
 use crate::io::{Accepted, Conn, Listen, Peer, uring};
@@ -19,6 +19,8 @@ use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_hea
 
 /// Stands for the path of a request that is not for this machine. No path looks like it.
 const FOREIGN: &str = "foreign host";
+/// Stands for the path of what is no request, or one with too long a head.
+const MALFORMED: &str = "malformed";
 /// Bytes of a request head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 /// A request must be whole within this time.
@@ -53,8 +55,8 @@ async fn serve_one(control: &Rc<Control>, accepted: Accepted) {
 }
 
 async fn answer_one(control: &Rc<Control>, conn: &mut Conn) {
-    let Some(path) = read_path(conn).await else { return };
-    let answer = answer(control, &path).await;
+    let Some(asked) = read_asked(conn).await else { return };
+    let answer = answer(control, &asked).await;
     let mut head = Vec::with_capacity(128);
     push_status_line(&mut head, answer.status);
     push_header(&mut head, b"content-type", answer.content_type.as_bytes());
@@ -67,20 +69,36 @@ async fn answer_one(control: &Rc<Control>, conn: &mut Conn) {
     }
 }
 
-/// The path of a GET request; an empty one for anything else that is a request.
-async fn read_path(conn: &mut Conn) -> Option<String> {
-    let limits = HeadLimits { head_bytes: HEAD_BYTES_MAX, ..HeadLimits::default() };
+/// What is asked for: the path, and the query. Nothing of it is ever logged: a query may hold arguments.
+#[derive(Default)]
+struct Asked {
+    path: String,
+    query: String,
+}
+
+impl Asked {
+    fn path(path: &str) -> Self {
+        Self { path: path.to_owned(), query: String::new() }
+    }
+}
+
+/// What a GET request asks for; an empty path for anything else that is a request.
+async fn read_asked(conn: &mut Conn) -> Option<Asked> {
+    let limits =
+        HeadLimits { head_bytes: HEAD_BYTES_MAX, target_bytes: HEAD_BYTES_MAX, ..HeadLimits::default() };
     let mut scan = HeadScan::new();
     let mut buf = Buf::with_capacity(HEAD_BYTES_MAX);
     loop {
         match parse_request_head(buf.filled(), &limits, &mut scan) {
             Ok(Parsed::Complete(head)) if !is_for_us(conn.peer, head.host) => {
-                return Some(FOREIGN.to_owned());
+                return Some(Asked::path(FOREIGN));
             }
             Ok(Parsed::Complete(head)) if head.method == Method::Get => {
-                return Some(String::from_utf8_lossy(head.path).into_owned());
+                let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+                return Some(Asked { path: text(head.path), query: text(head.query.unwrap_or_default()) });
             }
-            Ok(Parsed::Complete(_)) | Err(_) => return Some(String::new()),
+            Ok(Parsed::Complete(_)) => return Some(Asked::default()),
+            Err(_) => return Some(Asked::path(MALFORMED)),
             Ok(Parsed::Partial) => {}
         }
         conn.reader.arm(buf);
@@ -110,11 +128,16 @@ impl Answer {
     fn text(status: u16, body: &str) -> Self {
         Self { status, content_type: "text/plain; charset=utf-8", body: format!("{body}\n") }
     }
+
+    fn json(status: u16, body: String) -> Self {
+        Self { status, content_type: "application/json", body }
+    }
 }
 
-async fn answer(control: &Rc<Control>, path: &str) -> Answer {
-    match path {
+async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
+    match &*asked.path {
         FOREIGN => Answer::text(403, "ask for localhost, 127.0.0.1 or [::1]"),
+        MALFORMED => Answer::text(400, "that is no request, or its head is longer than 8 KiB"),
         "/healthz" => Answer::text(200, "ok"),
         "/readyz" => match control.shared.stage.now() {
             Stage::Running => Answer::text(200, "ready"),
@@ -122,11 +145,15 @@ async fn answer(control: &Rc<Control>, path: &str) -> Answer {
             Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
         },
         "/metrics" => metrics(control).await,
-        "/limits" => {
-            Answer { status: 200, content_type: "application/json", body: limits::page(control).await }
-        }
+        "/limits" => Answer::json(200, limits::page(control).await),
+        "/explain" => match explain::page(control, &asked.query) {
+            Ok(page) => Answer::json(200, page),
+            Err(refusal) => Answer::json(400, refusal),
+        },
         "/.well-known/jwks.json" => jwks(control),
-        _ => Answer::text(404, "GET /healthz, /readyz, /metrics, /limits or /.well-known/jwks.json"),
+        _ => {
+            Answer::text(404, "GET /healthz, /readyz, /metrics, /limits, /explain or /.well-known/jwks.json")
+        }
     }
 }
 
@@ -199,7 +226,7 @@ mod tests {
         assert!(signer.is_some());
         let signing = crate::config::Snapshot { signer, ..plain() };
         Scene::play(plain(), vec![signing], async |scene| {
-            let get = async || answer(&scene.control, "/.well-known/jwks.json").await;
+            let get = async || answer(&scene.control, &Asked::path("/.well-known/jwks.json")).await;
             assert_eq!(get().await.status, 404);
             scene.control.reload(crate::control::life::Reload::All).await;
             let page = get().await;

@@ -8,6 +8,7 @@ pub mod counters;
 mod counting;
 pub mod deploy;
 pub mod errands;
+mod explain;
 pub mod fetch;
 pub mod keys;
 pub mod life;

@@ -15,8 +15,6 @@ use crate::telemetry::HotKey;
 const KEYS_MAX: usize = 256;
 /// Of so many messages that pass, one is noted, and counts as all of them.
 const SAMPLE: u32 = 64;
-/// Bytes of a value that are kept, so that nobody can fill memory with long names.
-const VALUE_BYTES_MAX: usize = 128;
 /// What was not noticed for so long is told to nobody, and gives way first.
 const FORGET: Duration = Duration::from_secs(15 * 60);
 
@@ -130,7 +128,7 @@ fn new(touched: &Touched<'_, '_>, now: Ticks) -> HotKey {
         limit: touched.limit.name.clone(),
         window: touched.window,
         bucket: touched.bucket,
-        key: touched.words(VALUE_BYTES_MAX),
+        key: touched.words(),
         refused: 0,
         reported: 0,
         seen: 0,

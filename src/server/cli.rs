@@ -12,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use super::key::Order;
 use super::{explain, limits};
 use crate::config::check::Flags;
+use crate::config::question::Words;
 
 /// What the operator wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,16 +115,18 @@ fn question(matches: &ArgMatches) -> explain::Options {
     let all = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
     explain::Options {
         config: path(matches, "config"),
-        server: text(matches, "server"),
-        method: text(matches, "method"),
-        tool: text(matches, "tool"),
-        prompt: text(matches, "prompt"),
-        resource: text(matches, "resource"),
-        caller: all("as"),
-        arguments: text(matches, "arguments"),
-        source: text(matches, "source"),
-        at: text(matches, "at"),
-        headers: all("header"),
+        words: Words {
+            server: text(matches, "server"),
+            method: text(matches, "method"),
+            tool: text(matches, "tool"),
+            prompt: text(matches, "prompt"),
+            resource: text(matches, "resource"),
+            caller: all("as"),
+            arguments: text(matches, "arguments"),
+            source: text(matches, "source"),
+            at: text(matches, "at"),
+            headers: all("header"),
+        },
         all: matches.get_flag("all"),
         admin: text(matches, "admin"),
     }
@@ -403,10 +406,13 @@ mod tests {
                 "explain -c a.yaml --server s --tool t --as role=a --as claim:x=1 --header k:v --all",
                 Command::Explain(Box::new(explain::Options {
                     config: "a.yaml".into(),
-                    server: Some("s".into()),
-                    tool: Some("t".into()),
-                    caller: vec!["role=a".into(), "claim:x=1".into()],
-                    headers: vec!["k:v".into()],
+                    words: Words {
+                        server: Some("s".into()),
+                        tool: Some("t".into()),
+                        caller: vec!["role=a".into(), "claim:x=1".into()],
+                        headers: vec!["k:v".into()],
+                        ..Words::default()
+                    },
                     all: true,
                     ..explain::Options::default()
                 })),

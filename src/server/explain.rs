@@ -1,7 +1,6 @@
 //! `ringgate explain`: who may do what by a configuration, and why.
 
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,40 +9,19 @@ use serde_json::Value as Json;
 use super::limits;
 use crate::base::Ticks;
 use crate::config::check::{self, expectations};
-use crate::config::moment;
-use crate::config::question::{Question, Thing, issuer_of};
+use crate::config::question::{Question, Thing, Words, Wrong};
 use crate::config::snapshot::Snapshot;
 use crate::policy::authz::{Decision, Effect, Rule, Verdict};
-use crate::policy::principal::sorted;
 use crate::policy::rate_limit::{Now, Secret};
-use crate::policy::{Principal, Proof};
 use crate::shared::ledger::Book;
 
-/// The question as the words of the command line put it.
+/// What to explain, and by what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// The configuration.
     pub config: PathBuf,
-    /// The server, by name.
-    pub server: Option<String>,
-    /// The method.
-    pub method: Option<String>,
-    /// The tool.
-    pub tool: Option<String>,
-    /// The prompt.
-    pub prompt: Option<String>,
-    /// The resource.
-    pub resource: Option<String>,
-    /// Who asks: `role=support`, `agent=x`, `claim:a.b=1`, ...
-    pub caller: Vec<String>,
-    /// The arguments, in JSON.
-    pub arguments: Option<String>,
-    /// The client's address.
-    pub source: Option<String>,
-    /// When, as RFC 3339 writes it.
-    pub at: Option<String>,
-    /// Header lines.
-    pub headers: Vec<String>,
+    /// The question.
+    pub words: Words,
     /// Tell of every rule.
     pub all: bool,
     /// The admin listener of a running gateway, to ask what is left.
@@ -70,22 +48,22 @@ pub fn run(options: &Options, out: &mut dyn Write) -> io::Result<u8> {
         }
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match question(options, &snapshot, now) {
-        Ok(question) => {
-            let live = match options.admin.as_deref().map(limits::ask).transpose() {
-                Ok(live) => live,
-                Err(what) => {
-                    writeln!(out, "ringgate explain: {what}")?;
-                    return Ok(USAGE);
-                }
-            };
-            answer(&question, &snapshot, options.all, live.as_ref(), out)
-        }
+    let question = options.words.question(&snapshot, now).map_err(|wrong| flagged(&wrong));
+    let asked = question.and_then(|question| Ok((question, live(options)?)));
+    match asked {
+        Ok((question, live)) => answer(&question, &snapshot, options.all, live.as_ref(), out),
         Err(what) => {
             writeln!(out, "ringgate explain: {what}")?;
             Ok(USAGE)
         }
     }
+}
+
+/// What the running gateway says to the question, if it is to be asked.
+fn live(options: &Options) -> Result<Option<Json>, String> {
+    let Some(admin) = &options.admin else { return Ok(None) };
+    let query = options.words.query().map_err(|wrong| flagged(&wrong))?;
+    limits::ask(admin, &format!("/explain?{query}")).map(Some)
 }
 
 fn answer(
@@ -102,11 +80,21 @@ fn answer(
         Verdict::NeedsScope(scopes) => (format!("deny, needs the scopes: {scopes}"), DENIED),
     };
     writeln!(out, "{verdict}")?;
-    writeln!(out, "  because  {}", expectations::decider(&decision, snapshot))?;
+    let because = expectations::decider(&decision, snapshot);
+    writeln!(out, "  because  {because}")?;
     if question.thing != Thing::Nothing {
         writeln!(out, "  lists    {} it", if question.is_shown(snapshot) { "show" } else { "hide" })?;
     }
-    touched(question, snapshot, live, out)?;
+    match live {
+        Some(live) => {
+            if live["verdict"] != label_of(&decision.verdict) || live["because"] != *because {
+                let (verdict, because) = (limits::shown(&live["verdict"]), limits::shown(&live["because"]));
+                writeln!(out, "  running  the gateway has another configuration: {verdict}, {because}")?;
+            }
+            left(live, out)?;
+        }
+        None => touched(question, snapshot, out)?,
+    }
     let Some(rules) = &snapshot.access.rules else { return Ok(code) };
     if let Some((index, rule)) = decision.reported.and_then(|at| Some((at, rules.list().get(at as usize)?))) {
         let would = if rule.effect == Effect::Allow { "allow" } else { "deny" };
@@ -122,13 +110,8 @@ fn answer(
     Ok(code)
 }
 
-/// The limits that the request would touch. What is left of them only a running gateway knows.
-fn touched(
-    question: &Question,
-    snapshot: &Snapshot,
-    live: Option<&Json>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+/// The limits that the request would touch, by the file. What is left of them only a running gateway knows.
+fn touched(question: &Question, snapshot: &Snapshot, out: &mut dyn Write) -> io::Result<()> {
     let Some(configured) = &snapshot.rate_limits else { return Ok(()) };
     let now = Now { ticks: Ticks::default(), wall: question.now };
     let nothing_used = Book::new(1, 1).clerk(0);
@@ -138,18 +121,56 @@ fn touched(
     }
     writeln!(out, "  limits")?;
     for line in lines {
-        let left = match live.map(|page| limits::left(page, &line)) {
-            None => String::new(),
-            Some(None) => "; not among the busiest, see `ringgate limits`".to_owned(),
-            Some(Some(left)) => format!("; {left} left now"),
-        };
         let key: Vec<String> = line.key.iter().map(|(part, value)| format!("{part}={value}")).collect();
-        let key = if key.is_empty() { "one bucket for all".to_owned() } else { key.join(" ") };
+        let key = if key.is_empty() { ONE_BUCKET.to_owned() } else { key.join(" ") };
         let which = line.exception.map_or_else(String::new, |at| format!(" (overrides[{at}])"));
-        let mode = if line.is_report { ", only reports" } else { "" };
-        writeln!(out, "    {}: {}{which}{mode}; {key}{left}", line.limit, line.rate)?;
+        let mode = if line.is_report { ONLY_REPORTS } else { "" };
+        writeln!(out, "    {}: {}{which}{mode}; {key}", line.limit, line.rate)?;
     }
     Ok(())
+}
+
+/// The limits that the request would touch, and what is left of them, as a running gateway says.
+fn left(live: &Json, out: &mut dyn Write) -> io::Result<()> {
+    let lines = live["limits"].as_array().map_or(&[][..], |lines| lines);
+    if lines.is_empty() {
+        return writeln!(out, "  limits   none is about it");
+    }
+    writeln!(out, "  limits")?;
+    for line in lines {
+        let has_key = line["key"].as_object().is_some_and(|key| !key.is_empty());
+        let key = if has_key { limits::key(&line["key"]) } else { ONE_BUCKET.to_owned() };
+        let which = line["override"].as_u64().map_or_else(String::new, |at| format!(" (overrides[{at}])"));
+        let mode = if line["mode"] == "report" { ONLY_REPORTS } else { "" };
+        let (name, rate) = (limits::shown(&line["name"]), limits::shown(&line["rate"]));
+        let number = |name: &str| line[name].as_i64().unwrap_or(0);
+        write!(
+            out,
+            "    {name}: {rate}{which}{mode}; {key}; {} of {} left now",
+            number("available"),
+            number("size")
+        )?;
+        if number("outstanding") > 0 {
+            write!(out, ", workers hold {}", number("outstanding"))?;
+        }
+        if number("next_unit_seconds") > 0 {
+            write!(out, ", the next in {} s at most", number("next_unit_seconds"))?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+const ONE_BUCKET: &str = "one bucket for all";
+const ONLY_REPORTS: &str = ", only reports";
+
+/// The verdict as `GET /explain` names it.
+fn label_of(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Deny => "deny",
+        Verdict::NeedsScope(_) => "needs_scope",
+    }
 }
 
 /// What a rule has to do with the decision.
@@ -171,106 +192,13 @@ fn label(index: usize, rule: &Rule) -> String {
     format!("access.rules[{index}]{name} ({effect}, line {})", rule.line)
 }
 
-/// The question that the words ask. `now`: the present, in seconds since 1970.
-fn question(options: &Options, snapshot: &Snapshot, now: u64) -> Result<Question, String> {
-    let server = match (&options.server, &*snapshot.servers) {
-        (None, [only]) => only,
-        (None, _) => return Err("say which server is meant, with --server NAME".to_owned()),
-        (Some(name), servers) => servers
-            .iter()
-            .find(|server| *server.name == **name)
-            .ok_or_else(|| format!("there is no server `{name}` in this configuration"))?,
-    };
-    let thing = match (&options.tool, &options.prompt, &options.resource) {
-        (Some(tool), None, None) => Thing::Tool(tool.clone()),
-        (None, Some(prompt), None) => Thing::Prompt(prompt.clone()),
-        (None, None, Some(uri)) => Thing::Resource(uri.clone()),
-        (None, None, None) => Thing::Nothing,
-        _ => return Err("give only one of --tool, --prompt, --resource".to_owned()),
-    };
-    let method = options.method.clone().or_else(|| thing.method().map(Into::into));
-    let source = options.source.as_deref().map(str::parse::<IpAddr>).transpose();
-    let arguments = options.arguments.as_deref().map(serde_json::from_str::<Json>).transpose();
-    Ok(Question {
-        principal: principal(&options.caller, snapshot)?,
-        server: server.id,
-        method: method.ok_or("say what is asked for: --tool, --prompt, --resource or --method")?,
-        thing,
-        arguments: arguments.map_err(|error| format!("--arguments is not JSON: {error}"))?,
-        source: source.map_err(|_| "--source is not an IP address".to_owned())?,
-        now: match &options.at {
-            Some(text) => {
-                moment::moment(text).map_err(|problem| format!("--at: {} ({})", problem.what, problem.fix))?
-            }
-            None => now,
-        },
-        headers: options.headers.iter().map(|line| header(line)).collect::<Result<_, _>>()?,
-    })
-}
-
-fn header(line: &str) -> Result<(String, String), String> {
-    match line.split_once(':') {
-        Some((name, value)) if !name.is_empty() => {
-            Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
-        }
-        _ => Err(format!("--header `{line}` is not of the form `name: value`")),
+/// What is wrong with the words, as the command line has them.
+fn flagged(wrong: &Wrong) -> String {
+    match wrong.word {
+        "" => wrong.what.clone(),
+        "caller" => format!("--as: {}", wrong.what),
+        word => format!("--{word}: {}", wrong.what),
     }
-}
-
-/// The caller. One of whom nothing is said is anonymous; any other has a token unless `proof=` says otherwise.
-fn principal(words: &[String], snapshot: &Snapshot) -> Result<Principal, String> {
-    let mut principal = Principal::anonymous([]);
-    let (mut roles, mut scopes, mut issuer) = (Vec::new(), Vec::new(), None);
-    if !words.is_empty() {
-        principal.proof = Proof::Jwt;
-    }
-    for word in words {
-        let wrong = || {
-            format!(
-                "--as `{word}`: write agent=, user=, tenant=, role=, scope=, proof=, issuer= or claim:PATH="
-            )
-        };
-        let (key, value) = word.split_once('=').ok_or_else(wrong)?;
-        match key {
-            "agent" => principal.agent = Some(value.into()),
-            "user" => principal.user = Some(value.into()),
-            "tenant" => principal.tenant = Some(value.into()),
-            "role" => roles.push(value.into()),
-            "scope" => scopes.extend(value.split_whitespace().map(Into::into)),
-            "issuer" => issuer = Some(value.into()),
-            "proof" => principal.proof = proof(value).ok_or_else(wrong)?,
-            _ => {
-                let path = key.strip_prefix("claim:").filter(|path| !path.is_empty()).ok_or_else(wrong)?;
-                put(&mut principal.claims, path, value).ok_or_else(wrong)?;
-            }
-        }
-    }
-    principal.roles = sorted(roles);
-    principal.scopes = sorted(scopes);
-    principal.issuer = issuer.unwrap_or_else(|| issuer_of(principal.proof, snapshot));
-    Ok(principal)
-}
-
-fn proof(word: &str) -> Option<Proof> {
-    let all = [Proof::Jwt, Proof::ApiKey, Proof::Certificate, Proof::Introspection, Proof::Anonymous];
-    all.into_iter().find(|proof| proof.label() == word)
-}
-
-/// Sets a claim: a value that is JSON is taken as such, any other is text. `None` if something else is in the way.
-fn put(claims: &mut Json, path: &str, value: &str) -> Option<()> {
-    let steps: Vec<String> = match path.strip_prefix('/') {
-        Some(pointer) => pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect(),
-        None => path.split('.').map(Into::into).collect(),
-    };
-    let mut place = claims;
-    for step in steps {
-        if place.is_null() {
-            *place = Json::Object(serde_json::Map::new());
-        }
-        place = place.as_object_mut()?.entry(step).or_insert(Json::Null);
-    }
-    *place = serde_json::from_str(value).unwrap_or_else(|_| Json::String(value.to_owned()));
-    Some(())
 }
 
 #[cfg(test)]

@@ -6,10 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::config::check;
-use crate::policy::rate_limit::Line;
 
 /// What to ask, and whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,24 +39,14 @@ pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), String> {
     out.write_all(text.as_bytes()).map_err(|error| error.to_string())
 }
 
-/// The page of the gateway whose admin listener has this address.
+/// What the gateway whose admin listener has this address answers to this path and query.
 ///
 /// # Errors
 /// As [`run`].
-pub fn ask(admin: &str) -> Result<Json, String> {
+pub fn ask(admin: &str, target: &str) -> Result<Json, String> {
     let options = Options { admin: Some(admin.to_owned()), ..Options::default() };
     let address = address(&options)?;
-    read(address, &get(address, "/limits")?)
-}
-
-/// What is left of a bucket, if it is among those that the page shows.
-pub fn left(page: &Json, line: &Line) -> Option<i64> {
-    let key: Map<String, Json> =
-        line.key.iter().map(|(part, value)| (part.clone(), Json::from(&**value))).collect();
-    let limits = page["limits"].as_array()?;
-    let limit = limits.iter().find(|limit| limit["name"] == *line.limit)?;
-    let is_it = |row: &&Json| row["key"].as_object() == Some(&key) && row["rate"] == *line.rate;
-    limit["hottest"].as_array()?.iter().find(is_it)?["available"].as_i64()
+    read(address, &get(address, target)?)
 }
 
 fn read(address: SocketAddr, text: &str) -> Result<Json, String> {
@@ -77,8 +66,8 @@ fn address(options: &Options) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("--admin {text}: write an address and a port, such as {ADMIN_DEFAULT}"))
 }
 
-/// The body of a page of the admin listener.
-fn get(address: SocketAddr, path: &str) -> Result<String, String> {
+/// The body of a page of the admin listener: `target` is its path, and a query.
+fn get(address: SocketAddr, target: &str) -> Result<String, String> {
     let failed = |error: &io::Error| {
         format!(
             "no gateway answers at {address} ({error}). Is it running (`systemctl status ringgate`), and is its \
@@ -89,7 +78,7 @@ fn get(address: SocketAddr, path: &str) -> Result<String, String> {
         let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
         let mut answer = Vec::new();
         stream.take(PAGE_BYTES_MAX).read_to_end(&mut answer)?;
         Ok(answer)
@@ -101,7 +90,12 @@ fn get(address: SocketAddr, path: &str) -> Result<String, String> {
     };
     match head.split(' ').nth(1) {
         Some("200") => Ok(body.to_owned()),
-        Some(status) => Err(format!("the gateway at {address} answers {status} to {path}: {}", body.trim())),
+        Some(status) => {
+            let path = target.split_once('?').map_or(target, |(path, _)| path);
+            let json = serde_json::from_str::<Json>(body).unwrap_or_default();
+            let why = json["error"].as_str().unwrap_or_else(|| body.trim());
+            Err(format!("the gateway at {address} answers {status} to {path}: {}", clean(why)))
+        }
         None => Err(failed(&io::ErrorKind::InvalidData.into())),
     }
 }
@@ -172,7 +166,8 @@ fn table(page: &Json) -> String {
     text
 }
 
-fn key(parts: &Json) -> String {
+/// The parts of a key, as a page of the gateway has them.
+pub fn key(parts: &Json) -> String {
     let parts: Vec<String> = parts
         .as_object()
         .into_iter()
@@ -182,7 +177,8 @@ fn key(parts: &Json) -> String {
     if parts.is_empty() { "(all)".to_owned() } else { parts.join(" ") }
 }
 
-fn shown(value: &Json) -> String {
+/// A text of a page of the gateway.
+pub fn shown(value: &Json) -> String {
     clean(value.as_str().unwrap_or("?"))
 }
 

@@ -68,17 +68,84 @@ fn who_is_refused_most_is_shown_first_with_what_is_left() {
 }
 
 #[test]
-fn explain_says_what_is_left_on_a_running_gateway() {
+fn explain_says_what_is_left_of_any_key_on_a_running_gateway() {
     let upstream = Upstream::echo();
-    let limits = "rate_limits:\n  limits:\n  - {name: few, unit: calls, key: [tool], rate: 5/h}";
+    let limits =
+        "rate_limits:\n  limits:\n  - {name: few, unit: calls, key: ['header:x-agent', tool], rate: 5/h}";
     let gateway = Gateway::before(upstream.address, limits);
-    for _ in 0..6 {
+    for _ in 0..3 {
+        assert_eq!(gateway.connect().ask(&call("query", "a")).status(), 200);
+    }
+    let explain = |agent: &str| {
+        let (status, body) =
+            gateway.admin_get(&format!("/explain?tool=query&header=x-agent:+{agent}")).unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Json>(&body).unwrap()["limits"][0].clone()
+    };
+    let used = explain("a");
+    assert_eq!(used["key"], json!({"header:x-agent": "a", "tool": "query"}), "{used:#}");
+    assert_eq!(
+        (&used["available"], &used["size"], &used["rate"]),
+        (&json!(2), &json!(5), &json!("5 calls in 1h"))
+    );
+    // Nobody has ever seen it, and to ask takes nothing and makes no key of it.
+    for _ in 0..10 {
+        assert_eq!(explain("never%20seen")["available"], json!(5));
+    }
+    assert_eq!(
+        page(&gateway)["limits"][0]["hottest"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|row| row["key"]["header:x-agent"] != "a")
+            .count(),
+        0
+    );
+    let (config, admin) = (gateway.config.to_str().unwrap(), gateway.admin.to_string());
+    let by_words = |header: &str| {
+        let (text, code) =
+            ringgate(&["explain", "-c", config, "--tool", "query", "--header", header, "--admin", &admin]);
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    let text = by_words("X-Agent: a");
+    assert!(text.contains("few: 5 calls in 1h; header:x-agent=a tool=query; 2 of 5 left now\n"), "{text}");
+    let text = by_words("X-Agent: a+b & c");
+    assert!(text.contains("header:x-agent=a+b & c tool=query; 5 of 5 left now\n"), "{text}");
+    for _ in 0..3 {
         gateway.connect().ask(&call("query", "a"));
     }
+    let (used, text) = (explain("a"), by_words("X-Agent: a"));
+    let wait = used["next_unit_seconds"].as_u64().unwrap();
+    assert!(used["passes"] == false && (1..=720).contains(&wait), "one comes back every 720 s: {used:#}");
+    assert!(text.contains(&format!("; 0 of 5 left now, the next in {wait} s at most\n")), "{text}");
+}
+
+#[test]
+fn explain_refuses_what_makes_no_question() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(upstream.address, "");
+    let long = |bytes: usize| format!("tool={}", "a".repeat(bytes));
+    for (query, part) in [
+        ("", "`method`: say what is asked for"),
+        ("tool=x&server=none", "there is no server `none`"),
+        ("tool=x&as=agent", "none of server, method"),
+        ("tool=x&caller=agent", "`caller`: `agent`: write agent="),
+        ("tool=x&tool=y", "`tool`: is there twice"),
+        ("tool=%zz", "`tool`: is empty, not UTF-8"),
+        ("tool=x&arguments=%7B", "`arguments`: is not JSON"),
+        (&*long(6_140), "longer than 6144 bytes"),
+    ] {
+        let (status, body) = gateway.admin_get(&format!("/explain?{query}")).unwrap();
+        let page: Json = serde_json::from_str(&body).unwrap();
+        assert!(status == 400 && page["error"].as_str().unwrap().contains(part), "{query}: {body}");
+    }
+    assert_eq!(gateway.admin_get(&format!("/explain?{}", long(6_139))).unwrap().0, 200);
+    assert_eq!(gateway.admin_get("/explain?tool=a b").unwrap().0, 400);
     let (config, admin) = (gateway.config.to_str().unwrap(), gateway.admin.to_string());
-    let (text, code) = ringgate(&["explain", "-c", config, "--tool", "query", "--admin", &admin]);
-    assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("few: 5 calls in 1h; tool=query; 0 left now\n"), "{text}");
+    let tool = "a".repeat(7_000);
+    let (text, code) = ringgate(&["explain", "-c", config, "--tool", &tool, "--admin", &admin]);
+    assert!(code == Some(2) && text.contains("the query is longer than 6144 bytes"), "{text}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Which limits a request would touch, and what is left of them: for people. Nothing is taken.
 
+use std::time::Duration;
+
 use super::answer::show;
 use super::charge::concerns;
 use super::facts::{Asked, Facts, Now};
@@ -26,6 +28,11 @@ pub struct Line {
     pub bucket: BucketKey,
     /// What it holds.
     pub level: Level,
+    /// The most that it ever holds.
+    pub size: u64,
+    /// How long until a unit is there, at most, if nobody takes any; zero if one is. `None`: it comes when somebody
+    /// gives it back.
+    pub wait: Option<Duration>,
     /// Whether the request would pass it now.
     pub passes: bool,
 }
@@ -43,19 +50,29 @@ pub struct Touched<'a, 'f> {
 }
 
 impl Touched<'_, '_> {
-    /// The parts of the key and their values, each value cut to about so many bytes.
-    pub fn words(&self, bytes_max: usize) -> Box<[(String, String)]> {
-        let cut = |mut text: String| {
-            if text.len() > bytes_max {
-                let end = (0..=bytes_max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-                text.truncate(end);
-                text.push('…');
-            }
-            text
-        };
-        let word = |part: &KeyPart| (cut(part.label()), cut(value(part, self.asked)));
-        self.limit.key.iter().map(word).collect()
+    /// The parts of the key and their values, each cut to [`VALUE_BYTES_MAX`].
+    pub fn words(&self) -> Box<[(String, String)]> {
+        self.limit.key.iter().map(|part| (cut(part.label()), cut(value(part, self.asked)))).collect()
     }
+}
+
+impl Line {
+    /// The parts of the key and their values, each cut to [`VALUE_BYTES_MAX`].
+    pub fn words(&self) -> impl Iterator<Item = (String, String)> {
+        self.key.iter().map(|(part, value)| (cut(part.clone()), cut(value.clone())))
+    }
+}
+
+/// Bytes of a value that are kept or shown, so that nobody can fill memory or a page with long names.
+pub const VALUE_BYTES_MAX: usize = 128;
+
+fn cut(mut text: String) -> String {
+    if text.len() > VALUE_BYTES_MAX {
+        let end = (0..=VALUE_BYTES_MAX).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl Limits {
@@ -88,17 +105,18 @@ impl Limits {
         }
     }
 
-    /// The limits that this message would touch, as of now. Units that cores hold are outstanding, which shows in the
-    /// levels.
+    /// The limits that this message would touch if it came at `wall` (seconds since 1970), as they are now. Units that
+    /// cores hold are outstanding, which shows in the levels.
     pub fn explain<L: Ledger + ?Sized>(
         &self,
         secret: &Secret,
         ledger: &L,
         facts: &Facts<'_>,
+        wall: u64,
         now: Now,
     ) -> Vec<Line> {
         let (candidates, compare) = self.index.find(facts);
-        let asked = Asked::new(self, facts, now.wall);
+        let asked = Asked::new(self, facts, wall);
         let mut lines = Vec::new();
         for &at in candidates {
             let Some(limit) = self.limits.get(usize::from(at)) else { continue };
@@ -121,6 +139,9 @@ impl Limits {
                     key: limit.key.iter().map(|part| (part.label(), value(part, &asked))).collect(),
                     bucket,
                     level,
+                    size: window.fill.capacity(),
+                    wait: (level.available > 0 || limit.unit != Unit::InFlight)
+                        .then(|| window.fill.wait(level.available, now.wall)),
                     passes: level.available.saturating_add(known) > 0,
                 });
             }

@@ -12,7 +12,7 @@ pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show, write_fai
 pub use charge::{Denial, Verdict, Why};
 pub use correct::Bill;
 pub use estimate::Estimator;
-pub use explain::{Line, Touched};
+pub use explain::{Line, Touched, VALUE_BYTES_MAX};
 pub use facts::{END, Facts, Message, Now, STREAM, VARIABLES};
 pub use fill::{Fill, Period};
 pub use key::{CallerKeys, KeyPart};

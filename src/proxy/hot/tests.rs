@@ -5,7 +5,9 @@ use std::num::NonZeroU64;
 use super::*;
 use crate::policy::Principal;
 use crate::policy::authz::Target;
-use crate::policy::rate_limit::{Charge, DenyAs, KeyPart, Limit, Message, Mode, Unit, Who, Window};
+use crate::policy::rate_limit::{
+    Charge, DenyAs, KeyPart, Limit, Message, Mode, Unit, VALUE_BYTES_MAX, Who, Window,
+};
 
 fn limits(names: &[&str]) -> Limits {
     let one = |name: &&str| Limit {

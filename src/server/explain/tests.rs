@@ -25,30 +25,30 @@ rate_limits:
 fn asked(line: &str) -> (u8, String) {
     let context = Context { world: &System, directory: std::path::Path::new("") };
     let snapshot = check::check(FILE, 1, &context, Findings::of("f")).unwrap();
-    let (mut options, mut live) = (Options::default(), None::<Json>);
+    let (mut words, mut all, mut live) = (Words::default(), false, None::<Json>);
     for word in line.split(' ') {
         let (key, value) = word.split_once(':').unwrap_or((word, ""));
         let value = value.to_owned();
         match key {
-            "server" => options.server = Some(value),
-            "tool" => options.tool = Some(value),
-            "method" => options.method = Some(value),
-            "prompt" => options.prompt = Some(value),
-            "as" => options.caller.push(value),
-            "arguments" => options.arguments = Some(value),
-            "source" => options.source = Some(value),
-            "at" => options.at = Some(value),
-            "header" => options.headers.push(value),
-            "all" => options.all = true,
+            "server" => words.server = Some(value),
+            "tool" => words.tool = Some(value),
+            "method" => words.method = Some(value),
+            "prompt" => words.prompt = Some(value),
+            "as" => words.caller.push(value),
+            "arguments" => words.arguments = Some(value),
+            "source" => words.source = Some(value),
+            "at" => words.at = Some(value),
+            "header" => words.headers.push(value),
+            "all" => all = true,
             "live" => live = serde_json::from_str(&value).ok(),
             other => panic!("{other}"),
         }
     }
     let mut out = Vec::new();
-    let code = match question(&options, &snapshot, 0) {
-        Ok(question) => answer(&question, &snapshot, options.all, live.as_ref(), &mut out).unwrap(),
-        Err(what) => {
-            out.extend(what.bytes());
+    let code = match words.question(&snapshot, 0) {
+        Ok(question) => answer(&question, &snapshot, all, live.as_ref(), &mut out).unwrap(),
+        Err(wrong) => {
+            out.extend(flagged(&wrong).bytes());
             USAGE
         }
     };
@@ -116,19 +116,31 @@ fn the_limits_that_a_request_would_touch_are_named_with_their_keys() {
          per_tool: 100 calls in 1m (overrides[0]); agent=a tool=note_add\n    \
          notes: 3 calls in 1h, only reports; one bucket for all\n"
     );
-    let row = r#"{"key":{"agent":"a","tool":"customer_get"},"rate":"RATE","available":-3}"#;
-    let page = |rate: &str| {
-        format!(r#"{{"limits":[{{"name":"per_tool","hottest":[{}]}}]}}"#, row.replace("RATE", rate))
-    };
-    for (rate, part) in
-        [("10_calls", "not among the busiest"), ("10\\u0020calls\\u0020in\\u00201m", "; -3 left now\n")]
-    {
-        let text = limits(&format!("server:crm tool:customer_get as:agent=a live:{}", page(rate)));
-        assert!(text.contains(part), "{text}");
-    }
     for line in ["server:crm method:ping as:agent=a", "server:db tool:x as:agent=a"] {
         assert_eq!(limits(line), "  limits   none is about it\n", "{line}");
     }
+}
+
+#[test]
+fn a_running_gateway_says_what_is_left_and_whether_it_judges_otherwise() {
+    let row = r#"{"name":"per_tool","mode":"report","rate":"RATE","override":1,"key":{"agent":"a\u001b"},"available":-3,"outstanding":2,"size":10,"next_unit_seconds":18}"#;
+    let full = r#"{"name":"x","mode":"enforce","rate":"R","override":null,"key":{},"available":9,"outstanding":0,"size":9,"next_unit_seconds":0}"#;
+    let because = r"access.rules[0]\u0020`support`\u0020on\u0020line\u00205\u0020decides";
+    let page = |verdict: &str, because: &str, rows: &str| {
+        format!(r#"{{"verdict":"{verdict}","because":"{because}","limits":[{rows}]}}"#)
+    };
+    let said = |page: &str| asked(&format!("server:crm tool:customer_get as:role=support live:{page}")).1;
+    let text = said(&page("allow", because, &format!("{row},{full}")));
+    let (_, limits) = text.split_once("  limits\n").unwrap();
+    assert_eq!(
+        limits,
+        "    per_tool: RATE (overrides[1]), only reports; agent=a\u{fffd}; -3 of 10 left now, workers hold 2, the next in \
+         18 s at most\n    x: R; one bucket for all; 9 of 9 left now\n"
+    );
+    assert!(!text.contains("running"), "{text}");
+    let text = said(&page("deny", "no", ""));
+    assert!(text.contains("  running  the gateway has another configuration: deny, no\n"), "{text}");
+    assert!(text.starts_with("allow\n") && text.ends_with("  limits   none is about it\n"), "{text}");
 }
 
 #[test]
@@ -154,18 +166,18 @@ fn every_rule_says_why_it_does_not_match() {
 #[test]
 fn words_that_make_no_question_are_told_apart() {
     for (line, part) in [
-        ("tool:x", "with --server NAME"),
+        ("tool:x", "--server: say which server is meant"),
         ("server:none tool:x", "there is no server `none`"),
         ("server:crm", "say what is asked for"),
         ("server:crm tool:x prompt:y", "only one of"),
-        ("server:crm tool:x as:role", "--as `role`: write agent="),
+        ("server:crm tool:x as:role", "--as: `role`: write agent="),
         ("server:crm tool:x as:claim:=1", "write agent="),
         ("server:crm tool:x as:proof=hope", "write agent="),
         ("server:crm tool:x as:claim:a=1 as:claim:a.b=1", "write agent="),
-        ("server:crm tool:x source:here", "--source is not an IP address"),
+        ("server:crm tool:x source:here", "--source: is not an IP address"),
         ("server:crm tool:x at:noon", "--at: `noon` is not a time"),
-        ("server:crm tool:x arguments:{", "--arguments is not JSON"),
-        ("server:crm tool:x header:none", "is not of the form"),
+        ("server:crm tool:x arguments:{", "--arguments: is not JSON"),
+        ("server:crm tool:x header:none", "--header: `none` is not of the form"),
     ] {
         let (code, text) = asked(line);
         assert_eq!(code, USAGE, "{line}");

@@ -136,7 +136,7 @@ fn what_a_request_would_touch_is_shown() {
     gate.passed("t", 2);
     gate.tick();
     let lines = gate.facts("tools/call", Target::Tool("t"), |facts| {
-        gate.limits.explain(gate.leases.secret(), &gate.ledger, facts, gate.now)
+        gate.limits.explain(gate.leases.secret(), &gate.ledger, facts, gate.now.wall, gate.now)
     });
     let [x, y] = lines.as_slice() else { panic!("{lines:?}") };
     let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());

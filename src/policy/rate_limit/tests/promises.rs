@@ -119,7 +119,7 @@ proptest! {
         }
         let passed = i64::from(tries.min(least));
         let lines = gate.facts("tools/call", Target::Tool("t"), |facts| {
-            gate.limits.explain(gate.leases.secret(), &gate.ledger, facts, gate.now)
+            gate.limits.explain(gate.leases.secret(), &gate.ledger, facts, gate.now.wall, gate.now)
         });
         prop_assert_eq!(lines.len(), counts.len());
         for (line, count) in lines.iter().zip(&counts) {
