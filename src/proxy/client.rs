@@ -114,7 +114,9 @@ impl Client {
         if let Some(ahead) = self.ahead.take() {
             self.merge(worker, ahead);
         }
-        if !self.watch.is_deaf() && !self.reader.is_armed() && self.inbox.len() < PARKED_BYTES_MAX {
+        // Of one that is known to be gone there is nothing more to see; what it has sent before is served.
+        let listens = !self.watch.is_deaf() && !self.gone && !self.reader.is_armed();
+        if listens && self.inbox.len() < PARKED_BYTES_MAX {
             self.reader.arm(worker.take_buf(READ_BYTES));
         }
     }

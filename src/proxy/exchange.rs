@@ -181,11 +181,15 @@ impl<'w> Exchange<'w> {
     /// The earlier of `now + bound` and the end of the time for the whole call.
     pub fn deadline(&self, now: Ticks, bound: Option<Duration>) -> Ticks {
         let bound = bound.map_or(Ticks::NEVER, |bound| now + bound);
-        let call = match self.timeouts().call {
+        bound.min(self.call_end()).min(self.forward.ends)
+    }
+
+    /// The end of the time for the whole call.
+    pub fn call_end(&self) -> Ticks {
+        match self.timeouts().call {
             Some(call) if self.forward.kind != crate::telemetry::Kind::Stream => self.forward.started + call,
             _ => Ticks::NEVER,
-        };
-        bound.min(call).min(self.forward.ends)
+        }
     }
 
     /// Whether the credential that the stream was opened with has ended.
@@ -370,7 +374,7 @@ async fn send_request(
     now: Ticks,
 ) -> Sent {
     let len = exchange.forward.request_len;
-    conn.watch.while_taken(now, exchange.timeouts().write);
+    conn.watch.while_taken_by(now, exchange.timeouts().write, exchange.call_end());
     let inbox = std::mem::replace(&mut client.inbox, Buf::none());
     let (result, inbox) = conn.writer.send_first(inbox, len).await;
     client.inbox = inbox;

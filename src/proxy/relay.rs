@@ -377,7 +377,7 @@ async fn send_pass(
     pass: &body::Pass,
     now: Ticks,
 ) -> bool {
-    client.watch.while_taken(now, exchange.timeouts().write);
+    client.watch.while_taken_by(now, exchange.timeouts().write, exchange.call_end());
     let mut sent = true;
     if pass.len > 0 {
         let (result, same) = client.writer.send_first(std::mem::replace(buf, Buf::none()), pass.len).await;

@@ -61,6 +61,8 @@ pub struct Watch {
     taken: Cell<Option<i64>>,
     /// Since when the peer has taken no byte, as far as is known.
     stalled_since: Cell<Ticks>,
+    /// The send is cut here, whatever the peer takes.
+    taken_by: Cell<Ticks>,
 }
 
 impl Watch {
@@ -76,10 +78,17 @@ impl Watch {
     /// however slowly, is left alone. A send that is done within a tick costs nothing.
     #[inline]
     pub fn while_taken(&self, now: Ticks, patience: Duration) {
+        self.while_taken_by(now, patience, Ticks::NEVER);
+    }
+
+    /// The same, and cuts it at `end` in any case.
+    #[inline]
+    pub fn while_taken_by(&self, now: Ticks, patience: Duration, end: Ticks) {
         self.until(now + patience.min(TICK), Direction::Both);
         self.patience.set(patience);
         self.taken.set(None);
         self.stalled_since.set(now);
+        self.taken_by.set(end);
     }
 
     /// Looks at what the peer has taken. `false` if that is nothing for too long.
@@ -90,7 +99,7 @@ impl Watch {
             self.taken.set(taken);
             self.stalled_since.set(now);
         }
-        let end = self.stalled_since.get() + patience;
+        let end = (self.stalled_since.get() + patience).min(self.taken_by.get());
         self.deadline.set(end.min(now + patience / LOOKS));
         now < end
     }
@@ -228,6 +237,7 @@ impl Watches {
             patience: Cell::default(),
             taken: Cell::default(),
             stalled_since: Cell::default(),
+            taken_by: Cell::new(Ticks::NEVER),
         });
         let mut slots = self.slots.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
@@ -359,6 +369,24 @@ mod tests {
         assert_eq!(cut_after(|second| Some(-(second as i64))), Some(61), "counted late");
         let stops = cut_after(|second| Some(second.min(100) as i64)).unwrap_or_default();
         assert!((160..=175).contains(&stops), "{stops}");
+    }
+
+    #[test]
+    fn a_send_that_has_an_end_is_cut_there_however_much_is_taken() {
+        let (watches, cuts) = (Rc::new(Watches::default()), Rc::new(Cuts::default()));
+        let guard = watches.watch(cuts.clone());
+        guard.while_taken_by(Ticks(0), Duration::from_secs(60), Ticks(100 * SECOND));
+        let cut = (1..1_000).find(|&second| {
+            cuts.1.set(Some(second as i64));
+            watches.sweep(Ticks(second * SECOND));
+            cuts.0.get().is_some()
+        });
+        assert_eq!((cut, guard.fired()), (Some(100), true));
+        // The next send has none.
+        cuts.0.set(None);
+        guard.while_taken(Ticks(200 * SECOND), Duration::from_secs(60));
+        watches.sweep(Ticks(201 * SECOND));
+        assert_eq!(cuts.0.get(), None);
     }
 
     #[test]

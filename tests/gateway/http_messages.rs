@@ -121,6 +121,24 @@ fn a_refusal_of_a_whole_request_keeps_the_connection() {
 }
 
 #[test]
+fn no_request_hides_in_a_batch_without_its_id() {
+    let probe = Probe::new("");
+    for method in ["tools/call", r"tools\/call", r"tools\u002fcall", r"\u0074ools/call"] {
+        let hidden = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"name":"x"}}}}"#);
+        let (answer, _) = probe.send(method, &post(&format!("[{PING},{hidden}]"), ""));
+        assert_eq!(
+            (answer.status(), answer.json()["error"]["code"].clone()),
+            (400, (-32600).into()),
+            "{method}"
+        );
+    }
+    let (answer, _) = probe.send("a batch", &post(&format!("[{PING}]"), ""));
+    assert_eq!(answer.status(), 200);
+    probe.saw("a batch", format!("[{PING}]").as_bytes());
+    probe.upstream.assert_untouched();
+}
+
+#[test]
 fn pipelined_requests_are_answered_in_order() {
     let probe = Probe::new("");
     let body = |id: usize| {

@@ -169,10 +169,8 @@ fn calls_unseen(message: &Message<'_>, body: Padded<'_>, limits: &Limits) -> boo
     }
     let mut unseen = false;
     let visited = jsonrpc::for_each_envelope(body, &json_limits(limits), |envelope| {
-        let asks = envelope
-            .method()
-            .and_then(|name| mcp::method(name.raw()))
-            .is_some_and(|known| !known.is_notification());
+        let known = envelope.method().and_then(mcp::find_method);
+        let asks = known.is_some_and(|known| !known.is_notification());
         unseen |= asks && envelope.kind() == jsonrpc::Kind::Notification;
     });
     unseen || visited.is_err()
@@ -189,8 +187,7 @@ fn tool_of(message: &Message<'_>) -> ToolKey {
 
 fn is_beside(message: &Message<'_>) -> bool {
     let Message::Single(envelope) = message else { return false };
-    let known = envelope.method().and_then(|name| mcp::method(name.raw()));
-    known.is_some_and(|known| {
+    envelope.method().and_then(mcp::find_method).is_some_and(|known| {
         matches!(
             known.id,
             MethodId::Initialize

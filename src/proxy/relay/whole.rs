@@ -109,7 +109,8 @@ async fn send_all(exchange: &mut Exchange<'_>, client: &mut Client, mut out: Buf
     let mut sent = true;
     while sent && !out.is_empty() {
         let len = out.len().min(BULK_READ_BYTES);
-        client.watch.while_taken(exchange.worker.net.now(), exchange.timeouts().write);
+        let (now, write) = (exchange.worker.net.now(), exchange.timeouts().write);
+        client.watch.while_taken_by(now, write, exchange.call_end());
         let (result, same) = client.writer.send_first(out, len).await;
         out = same;
         out.consume(len);
