@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::harness::{Gateway, META, Message, Upstream, modern, ok, post};
+use super::harness::{Gateway, META, Message, Upstream, modern, ok, post, post_to};
 use super::scenes::{LAST, SSE, chunk, door, get, legacy, wait_until};
 
 fn gateway(upstream: &Upstream, limits: &str) -> Gateway {
@@ -102,6 +102,30 @@ fn a_refused_call_is_a_result_that_the_model_reads() {
     );
     assert!(answer.json()["result"]["content"][0]["text"].as_str().unwrap().contains("few"), "{answer:?}");
     assert!(answer.header("retry-after").is_some());
+}
+
+#[test]
+fn a_refused_batch_is_no_result_as_that_would_answer_one_of_its_messages_only() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, rate: 1/h}");
+    let call =
+        |id: u8| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"x"}}}}"#);
+    let answer = gateway.connect().ask(&post(&format!("[{},{}]", call(1), call(2)), ""));
+    assert_eq!((answer.status(), answer.json()["error"]["code"].clone()), (429, json!(429)), "{answer:?}");
+    upstream.assert_untouched();
+    assert_eq!(status(&gateway, &post(&format!("[{}]", call(3)), "")), 200, "nothing was taken");
+}
+
+#[test]
+fn a_refused_call_over_http_sse_is_no_result_as_nobody_looks_for_one_there() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: old, transport: sse, url: 'http://{}/sse'}}\nrate_limits:\n  limits:\n  - {{name: few, rate: 1/h}}\n",
+        upstream.address
+    ));
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
+    let request = post_to("/old/mcp/~/message?sessionId=7", body, "");
+    assert_eq!([status(&gateway, &request), status(&gateway, &request)], [200, 429]);
 }
 
 #[test]
