@@ -167,6 +167,8 @@ fn a_header_that_is_there_twice_or_that_ends_here_chooses_no_bucket() {
     // Two lines: one bucket, whatever they say.
     assert_eq!(ask("X-Team: b\r\nX-Team: c\r\nX-Free: yes\r\n"), 200);
     assert_eq!(ask("X-Team: d\r\nX-Team: e\r\nX-Free: yes\r\n"), 429);
+    // So does a second spelling, which reaches the server though Connection takes the first away.
+    assert_eq!(ask("X-Team: f\r\nX_Team: g\r\nConnection: x-team\r\nX-Free: yes\r\n"), 429);
     // What Connection names does not reach the server: as if it were not there.
     assert_eq!(ask("X-Free: yes\r\n"), 200);
     assert_eq!(ask("X-Team: f\r\nConnection: x-team\r\nX-Free: yes\r\n"), 429);
