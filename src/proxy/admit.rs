@@ -104,7 +104,7 @@ pub struct Forward {
     pub tool: ToolKey,
     /// It is no tool's work, see [`message::Verdict::beside`].
     pub beside: bool,
-    /// It is the call of a tool: the gateway can answer it with a result.
+    /// It is the call of a tool that the gateway can answer with a result.
     pub is_call: bool,
     /// It is of revision 2026-07-28 or later.
     pub modern: bool,

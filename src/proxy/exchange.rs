@@ -280,13 +280,13 @@ async fn enter(exchange: &mut Exchange<'_>) -> Result<(), Shed> {
         return Ok(());
     }
     let Some(throttle) = forward.live.throttle(usize::from(forward.server.0)) else { return Ok(()) };
+    let class = forward.caller.as_ref().map_or(Class::Normal, |caller| caller.class);
     if forward.beside
-        && let Some(pass) = throttle.enter_beside()
+        && let Some(pass) = throttle.enter_beside(class)
     {
         exchange.pass = Some(pass);
         return Ok(());
     }
-    let class = forward.caller.as_ref().map_or(Class::Normal, |caller| caller.class);
     let pass = match throttle.try_enter(class, forward.tool, forward.started) {
         Entry::Go(pass) => pass,
         Entry::Shed(shed) => return Err(shed),

@@ -101,8 +101,8 @@ impl Throttle {
     }
 
     /// Asks for a place beside the calls, see [`Limiter::try_beside`].
-    pub fn enter_beside(self: &Rc<Self>) -> Option<Pass> {
-        let permit = self.limiter.borrow_mut().try_beside()?;
+    pub fn enter_beside(self: &Rc<Self>, class: Class) -> Option<Pass> {
+        let permit = self.limiter.borrow_mut().try_beside(class)?;
         Some(Pass::new(self, permit))
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::harness::{Gateway, META, Message, Upstream, modern, ok, post};
+use super::harness::{Gateway, META, Message, Upstream, modern, ok, post, post_to};
 use super::scenes::{LAST, SSE, chunk, door, get, legacy, wait_until};
 
 fn gateway(upstream: &Upstream, limits: &str) -> Gateway {
@@ -105,6 +105,30 @@ fn a_refused_call_is_a_result_that_the_model_reads() {
 }
 
 #[test]
+fn a_refused_batch_is_no_result_as_that_would_answer_one_of_its_messages_only() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, rate: 1/h}");
+    let call =
+        |id: u8| format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"x"}}}}"#);
+    let answer = gateway.connect().ask(&post(&format!("[{},{}]", call(1), call(2)), ""));
+    assert_eq!((answer.status(), answer.json()["error"]["code"].clone()), (429, json!(429)), "{answer:?}");
+    upstream.assert_untouched();
+    assert_eq!(status(&gateway, &post(&format!("[{}]", call(3)), "")), 200, "nothing was taken");
+}
+
+#[test]
+fn a_refused_call_over_http_sse_is_no_result_as_nobody_looks_for_one_there() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: old, transport: sse, url: 'http://{}/sse'}}\nrate_limits:\n  limits:\n  - {{name: few, rate: 1/h}}\n",
+        upstream.address
+    ));
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#;
+    let request = post_to("/old/mcp/~/message?sessionId=7", body, "");
+    assert_eq!([status(&gateway, &request), status(&gateway, &request)], [200, 429]);
+}
+
+#[test]
 fn the_end_of_a_session_passes_whatever_is_left_and_its_stream_does_not() {
     let upstream = Upstream::echo();
     let delete = b"DELETE /up/mcp HTTP/1.1\r\nHost: localhost\r\nMcp-Session-Id: s\r\n\r\n";
@@ -143,6 +167,8 @@ fn a_header_that_is_there_twice_or_that_ends_here_chooses_no_bucket() {
     // Two lines: one bucket, whatever they say.
     assert_eq!(ask("X-Team: b\r\nX-Team: c\r\nX-Free: yes\r\n"), 200);
     assert_eq!(ask("X-Team: d\r\nX-Team: e\r\nX-Free: yes\r\n"), 429);
+    // So does a second spelling, which reaches the server though Connection takes the first away.
+    assert_eq!(ask("X-Team: f\r\nX_Team: g\r\nConnection: x-team\r\nX-Free: yes\r\n"), 429);
     // What Connection names does not reach the server: as if it were not there.
     assert_eq!(ask("X-Free: yes\r\n"), 200);
     assert_eq!(ask("X-Team: f\r\nConnection: x-team\r\nX-Free: yes\r\n"), 429);

@@ -93,7 +93,7 @@ section! {
         charge: Charge = Choice(&[("always", Charge::Always), ("on_success", Charge::OnSuccess)]), default "always";
         /// How a refused call of a tool looks: `result`, a result with `isError` and status 200, which the model reads;
         /// `error`, a JSON-RPC error with status 429, which ends some clients and which models hardly ever see. What is
-        /// no call of a tool gets the error. `Retry-After` comes with both.
+        /// no call of a tool gets the error, as do calls in a batch or over HTTP+SSE. `Retry-After` comes with both.
         deny_as: DenyAs = DENY_AS, default "result";
         /// What differs for some callers: the first that fits.
         overrides: Vec<At<OverrideSection>> = list(sub::<OverrideSection>(), 0, OVERRIDES_MAX), default "[]";

@@ -99,9 +99,10 @@ impl Limiter {
     }
 
     /// Asks for a place beside the calls: for what a session cannot be without and what takes no tool's time. What was
-    /// learnt of tools says nothing about it, so only the configured `max` counts. `None`: ask for a place as for a call.
-    pub fn try_beside(&mut self) -> Option<Permit> {
-        if self.in_flight + self.beside >= self.ceiling {
+    /// learnt of tools says nothing about it, so only the configured `max` counts, and the part of it that the class may
+    /// take: lists in any number leave important calls their places. `None`: ask for a place as for a call.
+    pub fn try_beside(&mut self, class: Class) -> Option<Permit> {
+        if self.in_flight + self.beside >= class.part_of(self.ceiling) {
             return None;
         }
         self.beside += 1;

@@ -54,6 +54,7 @@ pub fn charge(
         transcript: None,
         refused: None,
         is_first: true,
+        answerable: request.route.rest.is_none() && !matches!(read, Some((Message::Batch(_), _))),
         modern: verdict.modern,
     };
     match read {
@@ -82,6 +83,9 @@ struct Charging<'a, 'h, 'b> {
     transcript: Option<Box<Transcript>>,
     refused: Option<Refusal>,
     is_first: bool,
+    /// The body of the answer can be the result of the call: of a batch it would answer one message only, and clients of
+    /// HTTP+SSE take results out of their stream.
+    answerable: bool,
     modern: bool,
 }
 
@@ -191,11 +195,11 @@ impl Charging<'_, '_, '_> {
         let mut body = Vec::with_capacity(256);
         let id = id.filter(|_| facts.message == Form::Request);
         let status = match (self.limits.answer(denial, facts), id) {
-            (Answer::Result, Some(id)) => {
+            (Answer::Result, Some(id)) if self.answerable => {
                 self.limits.write_result(denial, id, self.modern, &mut body);
                 200
             }
-            (Answer::Result, None) => rate_limit::STATUS_DENIED,
+            (Answer::Result, _) => rate_limit::STATUS_DENIED,
             (Answer::Error(status), _) => status,
         };
         if body.is_empty() {

@@ -47,7 +47,7 @@ pub struct Verdict {
     pub tool: ToolKey,
     /// It is no tool's work: what begins a session, keeps it, or lists what there is.
     pub beside: bool,
-    /// It is the call of a tool, and nothing else.
+    /// It is the call of a tool, and nothing else, and its result may be the answer.
     pub is_call: bool,
     /// The raw id, as offsets into the body.
     pub id: Option<Range<usize>>,
@@ -110,7 +110,8 @@ pub fn judge(
             safe: false,
             tool: tool_of(message),
             beside: is_beside(message),
-            is_call: is_call(message),
+            // Its answer would not be looked for in what the POST brings back.
+            is_call: false,
             id: id_range(message),
         }
     } else {

@@ -194,12 +194,13 @@ impl<'a> Ask<'a, '_> {
     /// The value of a header that rules and limits may look at. What `Connection` names does not reach the server, and counts as
     /// not there. A name with `_` for `-` is the same header to some servers and another to others.
     pub(super) fn header(&self, name: &str) -> Result<Option<&'a [u8]>, Repeated> {
-        let named = |field: &Header<'_>| reads_as(field.name, name.as_bytes());
-        let mut lines = self.head.headers().filter(named);
+        let reaches_it = |field: &Header<'_>| {
+            reads_as(field.name, name.as_bytes())
+                && !is_credential(field.id)
+                && !self.head.is_named_by_connection(field.name)
+        };
+        let mut lines = self.head.headers().filter(reaches_it);
         let Some(first) = lines.next() else { return Ok(None) };
-        if is_credential(first.id) || self.head.is_named_by_connection(first.name) {
-            return Ok(None);
-        }
         let is_it = first.name.eq_ignore_ascii_case(name.as_bytes());
         if lines.next().is_some() || !is_it { Err(Repeated) } else { Ok(Some(first.value)) }
     }

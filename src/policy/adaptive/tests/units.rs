@@ -259,7 +259,11 @@ fn a_tool_with_a_limit_of_its_own_leaves_places_for_the_others() {
 fn what_is_no_call_passes_beside_the_calls_up_to_the_most_that_is_configured() {
     let config = Config { min: 2, start: 4, max: 40, ..config() };
     let mut limiter = Limiter::new(&config, Share::WHOLE);
-    let permits: Vec<_> = (0..36).map(|_| limiter.try_beside().unwrap()).collect();
+    // Of each class its part, so that no number of lists takes the places of those that are more important.
+    let mut permits: Vec<_> = (0..28).map(|_| limiter.try_beside(Class::Low).unwrap()).collect();
+    assert!(limiter.try_beside(Class::Low).is_none());
+    permits.extend((0..8).map(|_| limiter.try_beside(Class::Normal).unwrap()));
+    assert!(limiter.try_beside(Class::Normal).is_none());
     let call = |limiter: &mut Limiter| match limiter.try_admit(Class::Critical, ToolKey(9), Ticks(1)) {
         Admit::Go(permit) => Some(permit),
         Admit::Wait { .. } | Admit::Shed(_) => None,
@@ -267,7 +271,7 @@ fn what_is_no_call_passes_beside_the_calls_up_to_the_most_that_is_configured() {
     // Forty sessions that begin at once take none of the places where calls start.
     let calls: Vec<_> = (0..5).filter_map(|_| call(&mut limiter)).collect();
     assert_eq!(calls.len(), 4);
-    assert!(limiter.try_beside().is_none(), "40 in all");
+    assert!(limiter.try_beside(Class::Critical).is_none(), "40 in all");
     let numbers = limiter.numbers();
     assert_eq!((numbers.in_flight, numbers.limit), (4, 4));
     // However slow, it moves nothing.
