@@ -246,6 +246,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         head: &head,
         source,
         modern: false,
+        aside: route.rest.is_some(),
     });
     let request = message::Request { head: &head, body_len, route: &route, facts: &facts, limits };
     let mut read = None;

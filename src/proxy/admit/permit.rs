@@ -51,6 +51,8 @@ pub struct Ask<'a, 'b> {
     pub source: Option<IpAddr>,
     /// The request is of revision 2026-07-28 or later.
     pub modern: bool,
+    /// Its answer comes on a stream of its own (HTTP+SSE of 2024-11-05): in the body of this one no client looks.
+    pub aside: bool,
 }
 
 /// The address that a client's requests come from.
@@ -234,6 +236,8 @@ impl<'a> Ask<'a, '_> {
     /// configuration prefers 403.
     fn denial(&self, operation: &Operation<'_>, id: Option<&[u8]>, refuser: &Refuser<'_>) -> Refusal {
         let answer = |status, code, message: &str, data: Option<&[u8]>| {
+            // The status is all that such a client sees; with 200 it would wait for an answer on its stream.
+            let status = if self.aside && status == 200 { 400 } else { status };
             refuser.refuse(Reply { code, data, ..Reply::status(status, message).with_id(id) })
         };
         if self.access().forbidden || id.is_none() {

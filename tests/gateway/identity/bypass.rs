@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::access::{RULES, Scene, ask, json_server, names};
 use super::{PUBLIC, bearer, call, ping};
-use crate::harness::{META, Message, modern, post, post_to};
+use crate::harness::{Gateway, META, Message, Upstream, modern, post, post_to};
 
 const DROP: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"drop_table"}}"#;
 
@@ -234,4 +234,20 @@ fn a_connection_remembers_nothing_of_who_called_before() {
     assert!(found[1].json()["result"].is_object() && found[3].text().contains("Unknown tool: drop_table"));
     let seen: Vec<_> = std::iter::from_fn(|| scene.upstream.requests.try_recv().ok()).collect();
     assert_eq!(seen.len(), 2, "{seen:?}");
+}
+
+#[test]
+fn a_client_of_the_older_transport_is_told_of_a_denial_by_the_status() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: old, transport: sse, url: 'http://{}/sse'}}\naccess:\n  rules:\n    - {{effect: deny, tools: [drop]}}\n    - {{effect: allow, servers: [old]}}\n",
+        upstream.address
+    ));
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"drop"}}"#;
+    let answer = gateway.connect().ask(&post_to("/old/mcp/~/message?sessionId=7", body, ""));
+    assert_eq!(
+        (answer.status(), answer.json()["error"]["message"].clone()),
+        (400, "Unknown tool: drop".into())
+    );
+    upstream.assert_untouched();
 }
