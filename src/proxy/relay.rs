@@ -40,7 +40,7 @@ const STREAM_READ_BYTES: usize = CLASSES[0];
 const BULK_READ_BYTES: usize = 80 << 10;
 
 /// How long an idle upstream connection is used less than the server promises to keep it.
-const KEEP_ALIVE_MARGIN: Duration = Duration::from_millis(500);
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
 /// An answer that has begun.
 pub struct Answer {
