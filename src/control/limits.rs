@@ -107,27 +107,12 @@ mod tests {
     use super::*;
     use crate::base::Ticks;
     use crate::base::ledger::{BucketKey, PlainLedger};
-    use crate::policy::rate_limit::{Charge, DenyAs, KeyPart, Unit, Who};
+    use crate::policy::rate_limit::{KeyPart, Unit};
 
     fn limits() -> Limits {
         let number = |number| NonZeroU64::new(number).unwrap();
-        let limit = Limit {
-            name: "calls".into(),
-            unit: Unit::Calls,
-            key: Box::new([KeyPart::Agent]),
-            windows: Box::new([Window::steady(number(10), Duration::from_secs(60), number(10))]),
-            overrides: Box::default(),
-            mode: Mode::Enforce,
-            charge: Charge::Always,
-            deny_as: DenyAs::Error,
-            advice: None,
-            servers: Box::default(),
-            methods: Box::default(),
-            tools: Box::default(),
-            except: Box::default(),
-            who: Who::default(),
-            when: None,
-        };
+        let window = Window::steady(number(10), Duration::from_secs(60), number(10));
+        let limit = Limit::new("calls", Unit::Calls, vec![KeyPart::Agent], vec![window]);
         Limits::new(vec![limit], Vec::new(), Vec::new())
     }
 

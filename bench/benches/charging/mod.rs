@@ -5,29 +5,13 @@ use std::net::IpAddr;
 use ringgate::policy::Principal;
 use ringgate::policy::authz::Target;
 use ringgate::policy::rate_limit::{
-    CallerKeys, Charge, DenyAs, Facts, KeyPart, Leases, Ledger, Limit, Limits, Message, Mode, Now, Outcome,
-    Settled, Ticket, Unit, Verdict, Who, Window,
+    CallerKeys, Facts, KeyPart, Leases, Ledger, Limit, Limits, Message, Now, Outcome, Settled, Ticket, Unit,
+    Verdict, Window,
 };
 
 /// A limit on every call.
 pub fn limit(name: &str, unit: Unit, key: Vec<KeyPart>, window: Window) -> Limit {
-    Limit {
-        name: name.into(),
-        unit,
-        key: key.into(),
-        windows: [window].into(),
-        overrides: Box::default(),
-        mode: Mode::Enforce,
-        charge: Charge::Always,
-        deny_as: DenyAs::Error,
-        advice: None,
-        servers: Box::default(),
-        methods: Box::default(),
-        tools: Box::default(),
-        except: Box::default(),
-        who: Who::default(),
-        when: None,
-    }
+    Limit::new(name, unit, key, vec![window])
 }
 
 /// A call of `tool` is charged, and settled as a success.

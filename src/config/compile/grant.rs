@@ -10,6 +10,23 @@ use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::text::Reference;
 use crate::policy::propagate::{ACCESS_TOKEN, ClientProof, ExchangeWish, Grant, SAML2, Signer, Trade};
 
+/// What a section has of a grant: two kinds of sections declare the same fields.
+macro_rules! grant_of {
+    ($section:expr) => {
+        GrantSection {
+            place: $section.place.clone(),
+            token_url: $section.token_url.clone(),
+            client_id: $section.client_id.clone(),
+            client_authentication: $section.client_authentication.clone(),
+            client_secret: $section.client_secret.clone(),
+            client_key: $section.client_key.clone(),
+            scopes: $section.scopes.clone(),
+            audience: $section.audience.clone(),
+            resource: $section.resource.clone(),
+        }
+    };
+}
+
 /// The grant of a section, if all of it is there and good.
 pub fn compile(
     file: &File,
@@ -126,18 +143,7 @@ pub fn exchange(section: &ExchangeSection, findings: &mut Findings) -> (GrantSec
         requested_token_type: requested.map(|kind| kind.value.as_str().into()),
         header: header.map(Into::into),
     };
-    let grant = GrantSection {
-        place: section.place.clone(),
-        token_url: section.token_url.clone(),
-        client_id: section.client_id.clone(),
-        client_authentication: section.client_authentication.clone(),
-        client_secret: section.client_secret.clone(),
-        client_key: section.client_key.clone(),
-        scopes: section.scopes.clone(),
-        audience: section.audience.clone(),
-        resource: section.resource.clone(),
-    };
-    (grant, wish)
+    (grant_of!(section), wish)
 }
 
 /// The same of the section for assertions that agents show.
@@ -148,18 +154,7 @@ pub fn saml(section: &SamlSection) -> (GrantSection, ExchangeWish) {
         requested_token_type: None,
         header: None,
     };
-    let grant = GrantSection {
-        place: section.place.clone(),
-        token_url: section.token_url.clone(),
-        client_id: section.client_id.clone(),
-        client_authentication: section.client_authentication.clone(),
-        client_secret: section.client_secret.clone(),
-        client_key: section.client_key.clone(),
-        scopes: section.scopes.clone(),
-        audience: section.audience.clone(),
-        resource: section.resource.clone(),
-    };
-    (grant, wish)
+    (grant_of!(section), wish)
 }
 
 /// The header that an exchange sets, in lower case, and where it is written.

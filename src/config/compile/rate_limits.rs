@@ -309,29 +309,18 @@ fn is_word_of(word: &str, unit: Unit) -> bool {
 fn loop_breaker(section: &LoopBreakerSection) -> Limit {
     let calls = NonZeroU64::new(section.calls.value as u64).unwrap_or(NonZeroU64::MIN);
     let within = section.within.value;
+    let key = vec![KeyPart::Caller, KeyPart::Server, KeyPart::Tool, KeyPart::Arguments];
+    let advice = format!(
+        "You have made the very same call {calls} times within {}: its result will not be another one. \
+         Work with what you have, change the arguments, or tell the user what is in the way.",
+        show_duration(within)
+    );
     Limit {
-        name: LOOP_BREAKER.into(),
-        unit: Unit::Calls,
-        key: [KeyPart::Caller, KeyPart::Server, KeyPart::Tool, KeyPart::Arguments].into(),
-        windows: [Window::steady(calls, within, calls)].into(),
-        overrides: Box::default(),
         mode: section.mode.value,
-        charge: Charge::Always,
         deny_as: section.deny_as.value,
-        advice: Some(
-            format!(
-                "You have made the very same call {calls} times within {}: its result will not be another one. \
-                 Work with what you have, change the arguments, or tell the user what is in the way.",
-                show_duration(within)
-            )
-            .into(),
-        ),
-        servers: Box::default(),
-        methods: Box::default(),
-        tools: Box::default(),
+        advice: Some(advice.into()),
         except: section.except.value.iter().map(|one| one.value.clone()).collect(),
-        who: Who::default(),
-        when: None,
+        ..Limit::new(LOOP_BREAKER, Unit::Calls, key, vec![Window::steady(calls, within, calls)])
     }
 }
 

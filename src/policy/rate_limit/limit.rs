@@ -111,6 +111,30 @@ pub struct Limit {
     pub when: Option<Expression>,
 }
 
+impl Limit {
+    /// A limit on whatever uses the unit: enforced, always charged, and refused by a JSON-RPC error. What is to differ is
+    /// set by its fields.
+    pub fn new(name: &str, unit: Unit, key: Vec<KeyPart>, windows: Vec<Window>) -> Self {
+        Self {
+            name: name.into(),
+            unit,
+            key: key.into(),
+            windows: windows.into(),
+            overrides: Box::default(),
+            mode: Mode::Enforce,
+            charge: Charge::Always,
+            deny_as: DenyAs::Error,
+            advice: None,
+            servers: Box::default(),
+            methods: Box::default(),
+            tools: Box::default(),
+            except: Box::default(),
+            who: Who::default(),
+            when: None,
+        }
+    }
+}
+
 /// One rate of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {

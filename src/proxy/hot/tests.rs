@@ -5,28 +5,11 @@ use std::num::NonZeroU64;
 use super::*;
 use crate::policy::Principal;
 use crate::policy::authz::Target;
-use crate::policy::rate_limit::{
-    Charge, DenyAs, KeyPart, Limit, Message, Mode, Unit, VALUE_BYTES_MAX, Who, Window,
-};
+use crate::policy::rate_limit::{KeyPart, Limit, Message, Unit, VALUE_BYTES_MAX, Window};
 
 fn limits(names: &[&str]) -> Limits {
-    let one = |name: &&str| Limit {
-        name: (*name).into(),
-        unit: Unit::Calls,
-        key: Box::new([KeyPart::Agent, KeyPart::Tool]),
-        windows: Box::new([Window::steady(NonZeroU64::MIN, Duration::from_secs(1), NonZeroU64::MIN)]),
-        overrides: Box::default(),
-        mode: Mode::Enforce,
-        charge: Charge::Always,
-        deny_as: DenyAs::Error,
-        advice: None,
-        servers: Box::default(),
-        methods: Box::default(),
-        tools: Box::default(),
-        except: Box::default(),
-        who: Who::default(),
-        when: None,
-    };
+    let window = Window::steady(NonZeroU64::MIN, Duration::from_secs(1), NonZeroU64::MIN);
+    let one = |name: &&str| Limit::new(name, Unit::Calls, vec![KeyPart::Agent, KeyPart::Tool], vec![window]);
     Limits::new(names.iter().map(one).collect(), Vec::new(), vec!["up".into()])
 }
 

@@ -33,23 +33,7 @@ pub fn calls(name: &str, count: u64, seconds: u64, burst: u64) -> Limit {
 
 /// A limit without conditions.
 pub fn limit(name: &str, unit: Unit, windows: Vec<Window>) -> Limit {
-    Limit {
-        name: name.into(),
-        unit,
-        key: Box::default(),
-        windows: windows.into(),
-        overrides: Box::default(),
-        mode: Mode::Enforce,
-        charge: Charge::Always,
-        deny_as: DenyAs::Error,
-        advice: None,
-        servers: Box::default(),
-        methods: Box::default(),
-        tools: Box::default(),
-        except: Box::default(),
-        who: Who::default(),
-        when: None,
-    }
+    Limit::new(name, unit, Vec::new(), windows)
 }
 
 fn quota(name: &str, unit: Unit, count: u64, period: Period, begins: i32) -> Limit {
