@@ -17,6 +17,8 @@ bench footprint: resident memory of a proxy per idle keep-alive connection and p
 
 The memory of sockets is the kernel's and not in these numbers. A held stream is two connections, one
 to the client and one to the upstream.
+Where the system hands out huge pages (2 MiB), memory comes in steps: with 5000 connections of 420
+bytes each. The more connections, the finer the figure.
 ";
 
 /// Runs the command.
