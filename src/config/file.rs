@@ -294,7 +294,8 @@ section! {
         stream_idle: Option<Duration> = STREAM_IDLE, default "5m";
         /// A whole exchange. Does not bound the event stream of a GET.
         call: Option<Duration> = CALL, default "off";
-        /// How long an idle connection to a server is kept. Keep it below what the server itself allows.
+        /// How long an idle connection to a server is kept. Keep it below what the server itself allows; where the server says so
+        /// in `Keep-Alive: timeout=SECONDS`, a second less than that is kept to, and `timeout=1` means not at all.
         upstream_idle: Duration = UPSTREAM_IDLE, default "55s";
         /// How long a connection to a server is used at the most, so that a busy one follows a change of addresses.
         upstream_max_age: Duration = time(Ms(1_000), Minutes(24 * 60)), default "10m";

@@ -476,9 +476,12 @@ fn keep_idle(exchange: &Exchange<'_>, facts: &Facts, extra: bool) -> Option<Dura
     if extra || !facts.keep_alive || facts.framing == ResponseFraming::UntilClose {
         return None;
     }
-    let own = exchange.timeouts().upstream_idle;
-    let keep =
-        facts.keep_alive_timeout.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
+    idle_bound(exchange.timeouts().upstream_idle, facts.keep_alive_timeout)
+}
+
+/// How long a connection may be idle by our own bound and the server's `Keep-Alive` timeout; `None` for not at all.
+fn idle_bound(own: Duration, theirs: Option<Duration>) -> Option<Duration> {
+    let keep = theirs.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
     (!keep.is_zero()).then_some(keep)
 }
 

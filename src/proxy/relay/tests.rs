@@ -1,8 +1,11 @@
 //! Filtered answers, from the server's bytes to the client's.
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use super::body::Body;
 use super::events::Events;
+use super::idle_bound;
 use crate::base::Buf;
 use crate::policy::listing::{Keep, Kind};
 use crate::wire::http1::chunked::{Decoder, Step, write_chunk};
@@ -178,5 +181,20 @@ fn a_stream_that_only_opens_says_nothing_of_how_busy_its_server_is() {
         (b"id: 1\ndata:", true),
     ] {
         assert_eq!(super::along::says_something(part), says, "{}", String::from_utf8_lossy(part));
+    }
+}
+
+#[test]
+fn an_idle_connection_is_let_go_before_the_server_does() {
+    let seconds = Duration::from_secs;
+    for (theirs, kept) in [
+        (None, Some(seconds(55))),
+        (Some(seconds(100)), Some(seconds(55))),
+        (Some(seconds(5)), Some(seconds(4))),
+        (Some(Duration::from_millis(1_001)), Some(Duration::from_millis(1))),
+        (Some(seconds(1)), None),
+        (Some(Duration::ZERO), None),
+    ] {
+        assert_eq!(idle_bound(seconds(55), theirs), kept, "{theirs:?}");
     }
 }
