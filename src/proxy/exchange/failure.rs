@@ -65,7 +65,7 @@ impl Exchange<'_> {
         if !matches!(failure, Failure::Shed(_)) {
             tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
         }
-        let close = self.forward.close || self.worker.is_draining();
+        let close = self.forward.close || self.worker.is_leaving();
         let origin = self.forward.origin.as_deref();
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
         let buf = match failure {
