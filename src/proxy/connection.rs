@@ -13,7 +13,7 @@ use super::worker::{TICK, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Timeouts;
 use crate::io::Direction;
-use crate::telemetry::{ExchangeRecord, Kind, Outcome};
+use crate::telemetry::{Cause, ExchangeRecord, Kind, Outcome};
 
 /// What a client is told that waits for it before it sends its body (RFC 9110 section 10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -122,12 +122,14 @@ fn deadline(timeouts: &Timeouts, in_body: bool) -> Duration {
 
 fn timed_out(worker: &Worker) -> Refusal {
     let reply = Reply::status(
+        Cause::TooSlow,
         408,
         "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body",
     )
     .closing();
     Refusal {
         buf: reply.render(worker, false),
+        cause: Some(Cause::TooSlow),
         status: 408,
         close: true,
         request_len: usize::MAX,
@@ -147,7 +149,8 @@ async fn send_100(worker: &Worker, client: &mut Client) -> bool {
 
 /// Sends the gateway's own answer.
 async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next {
-    let Refusal { buf, status, close, request_len, unread, server, kind } = refusal;
+    super::refused::say(worker, client, &refusal);
+    let Refusal { buf, cause, status, close, request_len, unread, server, kind } = refusal;
     let started = worker.net.now();
     let length = buf.len();
     // An answer sent under a read that was cut still goes out: only reads end at a deadline.
@@ -159,9 +162,10 @@ async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next 
         kind,
         outcome: match (sent, status) {
             (false, _) => Outcome::ClientGone,
-            (true, 200 | 204) if kind == Kind::Unknown => Outcome::Answered,
+            (true, _) if cause.is_none() => Outcome::Answered,
             (true, _) => Outcome::Refused,
         },
+        cause,
         status,
         bytes_up: 0,
         bytes_down: if sent { length as u64 } else { 0 },

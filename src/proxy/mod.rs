@@ -17,6 +17,7 @@ mod head;
 pub mod hot;
 pub mod listener;
 pub mod purse;
+mod refused;
 mod relay;
 mod renew;
 mod reply;

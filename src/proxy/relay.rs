@@ -464,8 +464,12 @@ async fn end_of_stream(
 }
 
 fn cut(exchange: &Exchange<'_>, what: &str) -> Outcome {
-    if exchange.worker.stage() != Stage::Stopping {
-        tracing::warn!(server = %exchange.server().name, reason = what, "the server's answer broke off");
+    let worker = exchange.worker;
+    let server = Some(exchange.forward.server.0);
+    if worker.stage() != Stage::Stopping
+        && let Some(kept_back) = worker.restraints.may_speak("cut", server, worker.recently())
+    {
+        tracing::warn!(server = %exchange.server().name, reason = what, kept_back, "the server's answer broke off");
     }
     Outcome::UpstreamCut
 }

@@ -9,6 +9,7 @@ use super::caller::Callers;
 use super::drain::Drain;
 use super::errands::Errands;
 use super::purse::Purse;
+use super::refused::Restraints;
 use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
@@ -45,6 +46,8 @@ pub struct Worker {
     pub purse: Purse,
     /// Exchanges that wait for control.
     pub errands: Errands,
+    /// Restraint of its log lines.
+    pub restraints: Restraints,
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
@@ -88,6 +91,7 @@ impl Worker {
             scratch: RefCell::new(Vec::with_capacity(4096)),
             purse,
             errands: Errands::default(),
+            restraints: Restraints::default(),
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
