@@ -145,7 +145,9 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
                 Some(issuer) => Answer::text(503, &format!("waiting for the keys of {issuer}")),
             },
             Stage::Starting => Answer::text(503, "starting"),
-            Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
+            Stage::Announcing | Stage::Closing | Stage::Draining | Stage::Stopping => {
+                Answer::text(503, "draining")
+            }
         },
         "/metrics" => metrics(control).await,
         "/limits" => Answer::json(200, limits::page(control).await),
@@ -182,7 +184,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         generation: deployment.snapshot.generation,
         reloads: control.reloads.get(),
         reloads_failed: control.reloads_failed.get(),
-        draining: control.shared.stage.now() >= Stage::Draining,
+        draining: control.shared.stage.now() >= Stage::Announcing,
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),
         issuers: &keys::now(control),

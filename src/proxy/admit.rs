@@ -185,7 +185,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         }
     };
     refuser.head_only = head.method == Method::Head;
-    let last = !head.keep_alive || worker.is_draining() || client.watch.is_deaf();
+    let last = !head.keep_alive || worker.is_leaving() || client.watch.is_deaf();
     // Of a body that was begun to be unwrapped, the rest cannot be told.
     let waits = head.expect_continue && !client.continued;
     refuser.unread = Unread::of(&head, waits).filter(|_| client.chunked.is_none());

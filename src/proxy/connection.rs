@@ -8,6 +8,7 @@ use super::client::Client;
 use super::errands;
 use super::exchange::{Exchange, handle_exchange};
 use super::reply::Reply;
+use super::watch::{FIRST_REQUEST, Idle};
 use super::worker::{TICK, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Timeouts;
@@ -72,12 +73,15 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
         let live = worker.live();
         let timeouts = &live.deployment.snapshot.timeouts;
         if client.inbox.is_empty() {
-            // What was read ahead is served, though the process drains.
-            if worker.is_draining() && !client.has_read_ahead() {
-                return None;
-            }
-            client.watch.until(worker.recently() + timeouts.keep_alive + TICK, Direction::Read);
-            client.watch.set_idle(true);
+            let (idle, patience) = match (client.is_fresh, worker.is_draining()) {
+                // What was read ahead is served, though the process drains, and so is a first request.
+                (false, true) if !client.has_read_ahead() => return None,
+                (true, true) => (Idle::First, timeouts.keep_alive.min(FIRST_REQUEST)),
+                (true, false) => (Idle::First, timeouts.keep_alive),
+                (false, _) => (Idle::Next, timeouts.keep_alive),
+            };
+            client.watch.until(worker.recently() + patience + TICK, Direction::Read);
+            client.watch.set_idle(idle);
         } else {
             let now = worker.net.now();
             let since = *begun.get_or_insert(now);
@@ -104,7 +108,7 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
             }
         }
         let more = client.read_more(worker, total).await;
-        client.watch.set_idle(false);
+        client.watch.set_idle(Idle::No);
         if !more {
             let too_slow = client.watch.fired() && !client.inbox.is_empty();
             return too_slow.then(|| Admission::Refuse(timed_out(worker)));

@@ -1,5 +1,6 @@
 //! From a fresh socket to a served connection: placement, PROXY header, TLS.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -19,12 +20,16 @@ use crate::wire::proxy_protocol::{self, V2_BYTES_MAX};
 /// After a failed accept (no descriptors left) the listener rests this long.
 const REST: Duration = Duration::from_millis(100);
 
-/// Accepts until the listener is shut. `listener` is its index in the configuration.
+/// Accepts until the listener is shut. `listener` is its index in the configuration. It is counted as listening before,
+/// and no longer after.
 pub async fn accept_loop(worker: Rc<Worker>, listener: usize, socket: Rc<dyn Listen>) {
     loop {
         match socket.accept().await {
             Ok(accepted) => place(&worker, accepted, listener),
-            Err(_) if worker.shared.stage.now() >= Stage::Draining => return,
+            Err(error) if worker.shared.stage.now() >= Stage::Closing && is_end(&error) => {
+                worker.handle().listening.down();
+                return;
+            }
             Err(error) => {
                 if let Some(kept_back) = worker.restraints.may_speak("accept", None, worker.recently()) {
                     tracing::warn!(%error, listener, kept_back, "accept failed; raise LimitNOFILE if descriptors ran out");
@@ -33,6 +38,13 @@ pub async fn accept_loop(worker: Rc<Worker>, listener: usize, socket: Rc<dyn Lis
             }
         }
     }
+}
+
+/// Whether an accept failed for good: a Unix socket that was shut says EAGAIN once its queue is empty. Else somebody may
+/// still wait in the queue.
+fn is_end(error: &io::Error) -> bool {
+    let passing = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::ECONNABORTED, libc::EINTR];
+    !error.raw_os_error().is_some_and(|code| passing.contains(&code))
 }
 
 /// Serves a fresh connection here, or hands it to the worker with the fewest.

@@ -8,6 +8,7 @@
 pub mod admit;
 pub mod caller;
 pub mod client;
+pub mod closing;
 pub mod connection;
 mod drain;
 pub mod errands;

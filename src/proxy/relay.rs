@@ -182,7 +182,7 @@ fn take_head(
         }
         let unframed = matches!(framing, Some(ResponseFraming::Chunked | ResponseFraming::UntilClose))
             && exchange.forward.version == crate::wire::http1::Version::Http10;
-        let close = exchange.forward.close || worker.is_draining() || unframed;
+        let close = exchange.forward.close || worker.is_leaving() || unframed;
         let several = exchange.server().endpoints.len() > 1;
         let binding = exchange.forward.caller.as_deref().zip(exchange.forward.live.session_key.as_ref());
         let mut fields = worker.fields.borrow_mut();

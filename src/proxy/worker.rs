@@ -137,7 +137,12 @@ impl Worker {
         self.wall.get()
     }
 
-    /// Whether connections are to end after their present exchange.
+    /// Whether connections are to end after their present exchange: the process is going to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.stage.get() >= Stage::Announcing
+    }
+
+    /// Whether idle connections are closed.
     pub fn is_draining(&self) -> bool {
         self.stage.get() >= Stage::Draining
     }
@@ -239,12 +244,12 @@ impl Worker {
         let stage = self.shared.stage.now();
         if stage != self.stage.replace(stage) {
             match stage {
-                Stage::Starting | Stage::Running => {}
+                Stage::Starting | Stage::Running | Stage::Announcing | Stage::Closing => {}
                 Stage::Draining => {
                     let bound = self.live().deployment.snapshot.timeouts.drain;
                     let drain = Drain::new(self.net.now(), bound);
                     self.drain.set(Some(drain));
-                    self.watches.cut_idle();
+                    self.watches.cut_idle(self.net.now());
                     self.watches.drain_endless(&drain);
                 }
                 Stage::Stopping => self.watches.cut_all(),

@@ -73,7 +73,7 @@ impl Exchange<'_> {
         self.record.status = status;
         self.record.cause = Some(cause);
         self.say(failure, cause, status, &message);
-        let close = self.forward.close || self.worker.is_draining();
+        let close = self.forward.close || self.worker.is_leaving();
         let origin = self.forward.origin.as_deref();
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
         let buf = match failure {
