@@ -158,7 +158,7 @@ section! {
     /// Health, readiness and metrics for the operator: `/healthz`, `/readyz`, `/metrics`.
     AdminSection {
         /// Address and port, or `off`.
-        address: Option<SocketAddr> = ADMIN_ADDRESS, default "127.0.0.1:9090";
+        address: Option<SocketAddr> = ADMIN_ADDRESS, default "127.0.0.1:8079";
         /// Permit an address that other machines can reach. The admin listener has no access control.
         allow_remote: bool = Flag, default "false";
     }
@@ -368,7 +368,7 @@ const LISTEN_ADDRESS: Text<ListenAddress> = Text {
     parse: text::listen_address,
 };
 const ADMIN_ADDRESS: Text<Option<SocketAddr>> = Text {
-    wanted: "`ADDRESS:PORT` such as `127.0.0.1:9090`, or `off`",
+    wanted: "`ADDRESS:PORT` such as `127.0.0.1:8079`, or `off`",
     pattern: Some("^(off|.+:[0-9]+)$"),
     parse: text::admin_address,
 };

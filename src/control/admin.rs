@@ -210,10 +210,10 @@ mod tests {
     fn a_page_whose_name_was_rebound_to_loopback_is_told_nothing() {
         let from = |ip: [u8; 4]| Peer::Tcp(SocketAddr::from((ip, 40_000)));
         for (ip, host, allowed) in [
-            ([127, 0, 0, 1], "localhost:9090", true),
+            ([127, 0, 0, 1], "localhost:8079", true),
             ([127, 0, 0, 1], "127.0.0.1", true),
-            ([127, 0, 0, 1], "evil.example:9090", false),
-            ([10, 0, 0, 7], "gateway.internal:9090", true),
+            ([127, 0, 0, 1], "evil.example:8079", false),
+            ([10, 0, 0, 7], "gateway.internal:8079", true),
         ] {
             assert_eq!(is_for_us(from(ip), Some(host.as_bytes())), allowed, "{host}");
         }

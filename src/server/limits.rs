@@ -22,7 +22,7 @@ pub struct Options {
 }
 
 /// Where the admin listener is if nothing else is said.
-const ADMIN_DEFAULT: &str = "127.0.0.1:9090";
+const ADMIN_DEFAULT: &str = "127.0.0.1:8079";
 /// Each step of asking may take so long; workers that are stuck are waited for by the gateway itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More than this is no page of the gateway.
