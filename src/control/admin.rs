@@ -140,9 +140,14 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
         MALFORMED => Answer::text(400, "that is no request, or its head is longer than 8 KiB"),
         "/healthz" => Answer::text(200, "ok"),
         "/readyz" => match control.shared.stage.now() {
-            Stage::Running => Answer::text(200, "ready"),
+            Stage::Running => match keys::awaited(control) {
+                None => Answer::text(200, "ready"),
+                Some(issuer) => Answer::text(503, &format!("waiting for the keys of {issuer}")),
+            },
             Stage::Starting => Answer::text(503, "starting"),
-            Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
+            Stage::Announcing | Stage::Closing | Stage::Draining | Stage::Stopping => {
+                Answer::text(503, "draining")
+            }
         },
         "/metrics" => metrics(control).await,
         "/limits" => Answer::json(200, limits::page(control).await),
@@ -179,7 +184,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         generation: deployment.snapshot.generation,
         reloads: control.reloads.get(),
         reloads_failed: control.reloads_failed.get(),
-        draining: control.shared.stage.now() >= Stage::Draining,
+        draining: control.shared.stage.now() >= Stage::Announcing,
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),
         issuers: &keys::now(control),

@@ -1,10 +1,7 @@
-//! What control counts of its fetches, and how often it speaks of those that fail.
+//! Counters of control's fetches.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-use crate::base::Ticks;
 
 /// What is fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,41 +47,9 @@ impl Counters {
     }
 }
 
-/// Log lines that callers can bring about are written once in this time.
-const LINE_EVERY: Duration = Duration::from_secs(1);
-
-/// Keeps what callers can bring about from filling the log.
-#[derive(Default)]
-pub struct Restraint {
-    spoke: Cell<Option<Ticks>>,
-    kept_back: Cell<u64>,
-}
-
-impl Restraint {
-    /// Whether to write a line now, and how many were kept back since the last one.
-    pub fn may_speak(&self, now: Ticks) -> Option<u64> {
-        if self.spoke.get().is_some_and(|spoke| now < spoke + LINE_EVERY) {
-            self.kept_back.set(self.kept_back.get() + 1);
-            return None;
-        }
-        self.spoke.set(Some(now));
-        Some(self.kept_back.take())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_flood_of_failures_is_one_line_a_second_with_a_count() {
-        let restraint = Restraint::default();
-        let at = |millis: u64| restraint.may_speak(Ticks(millis * 1_000_000));
-        assert_eq!(
-            [at(0), at(1), at(999), at(1_000), at(1_500), at(5_000)],
-            [Some(0), None, None, Some(2), None, Some(1)]
-        );
-    }
 
     #[test]
     fn fetches_are_counted_by_kind_and_result() {

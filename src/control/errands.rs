@@ -8,12 +8,12 @@ use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
-use super::counters::{Kind, Restraint};
+use super::counters::Kind;
 use super::fetch::{Fault, Fetcher};
 use super::keys;
 use super::life::Control;
 use super::tokens::{self, Granted};
-use crate::base::{Secret, Ticks};
+use crate::base::{Restraint, Secret, Ticks};
 use crate::config::snapshot::{Server, ServerId};
 use crate::io::bell::Sleeper;
 use crate::link::{Answer, Errand, Message, Order};
