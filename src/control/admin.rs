@@ -179,6 +179,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         generation: deployment.snapshot.generation,
         reloads: control.reloads.get(),
         reloads_failed: control.reloads_failed.get(),
+        waiting: &control.waiting.borrow().counts(&deployment.snapshot),
         draining: control.shared.stage.now() >= Stage::Draining,
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),
