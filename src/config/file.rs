@@ -20,6 +20,7 @@ pub mod access;
 pub mod adaptive;
 pub mod authentication;
 pub mod credentials;
+pub mod drain;
 pub mod outbound;
 pub mod rate_limits;
 
@@ -27,6 +28,7 @@ use access::{AccessSection, TestSection};
 use adaptive::{AdaptiveSection, PrioritySection};
 use authentication::{AuthenticationSection, ChallengeScopesSection};
 use credentials::{AssertionSection, CredentialsSection, IdentitySection};
+use drain::DrainSection;
 use outbound::OutboundSection;
 use rate_limits::RateLimitsSection;
 
@@ -91,6 +93,8 @@ section! {
         limits: LimitsSection = sub::<LimitsSection>(), default "{}";
         /// Bounds of times.
         timeouts: TimeoutsSection = sub::<TimeoutsSection>(), default "{}";
+        /// How the gateway leaves when it is told to stop.
+        drain: DrainSection = sub::<DrainSection>(), default "{}";
     }
 }
 

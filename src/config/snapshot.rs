@@ -50,6 +50,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Bounds of times.
     pub timeouts: Timeouts,
+    /// How the gateway leaves.
+    pub drain: Drain,
     /// Which `Origin` values are served.
     pub origins: OriginPolicy,
     /// Which `Host` values are served.
@@ -226,8 +228,15 @@ pub struct Timeouts {
     pub upstream_idle: Duration,
     /// How long an upstream connection is used at the most; an exchange under way is not cut.
     pub upstream_max_age: Duration,
-    /// From the signal to stop to the end of the last exchange.
+    /// From the close of the listeners to the end of the last exchange.
     pub drain: Duration,
+}
+
+/// How the gateway leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drain {
+    /// From the signal to stop to the close of the listeners, while `/readyz` says 503 already.
+    pub announce: Duration,
 }
 
 /// What a caller may do.

@@ -142,7 +142,9 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
         "/readyz" => match control.shared.stage.now() {
             Stage::Running => Answer::text(200, "ready"),
             Stage::Starting => Answer::text(503, "starting"),
-            Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
+            Stage::Announcing | Stage::Closing | Stage::Draining | Stage::Stopping => {
+                Answer::text(503, "draining")
+            }
         },
         "/metrics" => metrics(control).await,
         "/limits" => Answer::json(200, limits::page(control).await),
@@ -180,7 +182,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         reloads: control.reloads.get(),
         reloads_failed: control.reloads_failed.get(),
         waiting: &control.waiting.borrow().counts(&deployment.snapshot),
-        draining: control.shared.stage.now() >= Stage::Draining,
+        draining: control.shared.stage.now() >= Stage::Announcing,
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),
         issuers: &keys::now(control),

@@ -32,6 +32,8 @@ use crate::shared::Stage;
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 /// While draining, the workers are looked at this often.
 const LOOK: Duration = Duration::from_millis(20);
+/// Listeners take no longer than this to close, or the drain begins while they do.
+const CLOSING: Duration = Duration::from_secs(3);
 /// After the drain deadline, connections that were cut get this long to end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
@@ -336,32 +338,55 @@ impl Control {
         kept.clone()
     }
 
+    /// Announces, closes the listeners, drains, stops. Each step is taken by all workers before the next begins to matter:
+    /// a client whose idle connection is closed finds no listener that would accept it and then close it.
     async fn drain(&self) -> Ending {
-        let bound = self.shared.deployment.load().snapshot.timeouts.drain;
+        let (announce, bound) = {
+            let snapshot = &self.shared.deployment.load().snapshot;
+            (snapshot.drain.announce, snapshot.timeouts.drain)
+        };
+        if !announce.is_zero() {
+            tracing::info!(
+                seconds = announce.as_secs_f64(),
+                "not ready from now on, so that load balancers send nothing more; a second signal ends at once"
+            );
+            self.enter(Stage::Announcing);
+            self.net.sleep(announce).await;
+        }
+        self.enter(Stage::Closing);
+        self.within(CLOSING, || self.listening() == 0).await;
         tracing::info!(
             seconds = bound.as_secs_f64(),
             open = self.connections(),
             "draining; a second signal ends at once"
         );
-        self.shared.stage.advance(Stage::Draining);
-        self.ring_all();
+        self.enter(Stage::Draining);
         if self.empty_within(bound).await {
             tracing::info!("drained");
-            self.shared.stage.advance(Stage::Stopping);
-            self.ring_all();
+            self.enter(Stage::Stopping);
             return Ending::Drained;
         }
         tracing::warn!(open = self.connections(), "drain deadline; cutting what is left");
-        self.shared.stage.advance(Stage::Stopping);
-        self.ring_all();
+        self.enter(Stage::Stopping);
         self.empty_within(LAST_MOMENT).await;
         Ending::Cut
     }
 
+    /// Tells every worker that the process is there now.
+    fn enter(&self, stage: Stage) {
+        self.shared.stage.advance(stage);
+        self.ring_all();
+    }
+
     async fn empty_within(&self, bound: Duration) -> bool {
+        // A listener that still accepts counts its connections before it ends.
+        self.within(bound, || self.listening() == 0 && self.connections() == 0).await
+    }
+
+    async fn within(&self, bound: Duration, met: impl Fn() -> bool) -> bool {
         let deadline = self.net.now() + bound;
         loop {
-            if self.connections() == 0 {
+            if met() {
                 return true;
             }
             if self.net.now() >= deadline {
@@ -374,6 +399,11 @@ impl Control {
     /// Open client connections of all workers.
     pub fn connections(&self) -> usize {
         self.shared.workers.iter().map(|worker| worker.connections.count()).sum()
+    }
+
+    /// Listeners of all workers that still accept.
+    fn listening(&self) -> usize {
+        self.shared.workers.iter().map(|worker| worker.listening.count()).sum()
     }
 
     /// Wakes every worker, so that it sees what changed at once.

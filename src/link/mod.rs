@@ -121,6 +121,8 @@ pub struct WorkerHandle {
     pub bell: Bell,
     /// Its open client connections, those on their way to it included.
     pub connections: Gauge,
+    /// Its listeners that still accept.
+    pub listening: Gauge,
 }
 
 /// What all threads of the process share.

@@ -18,7 +18,7 @@ use crate::link::Errand;
 use crate::policy::adaptive::ToolKey;
 use crate::policy::listing::Keep;
 use crate::policy::rate_limit::{Ticket, Transcript};
-use crate::telemetry::Kind;
+use crate::telemetry::{Cause, Kind};
 use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
     BodyFraming, HeadLimits, HeaderId, Method, Parsed, RequestHead, Version, parse_request_head,
@@ -124,6 +124,8 @@ pub struct Forward {
 pub struct Refusal {
     /// The whole answer.
     pub buf: Buf,
+    /// Cause of it, unless it is no refusal.
+    pub cause: Option<Cause>,
     /// Its status.
     pub status: u16,
     /// The connection ends after it.
@@ -176,10 +178,14 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         Ok(Parsed::Partial) => {
             return Ok(Judged::Admission(Admission::More { total: 0, in_body: false, send_continue: false }));
         }
-        Err(error) => return Err(refuser.refuse(Reply::status(error.status(), error.message()).closing())),
+        Err(error) => {
+            return Err(
+                refuser.refuse(Reply::status(Cause::BadHttp, error.status(), error.message()).closing())
+            );
+        }
     };
     refuser.head_only = head.method == Method::Head;
-    let last = !head.keep_alive || worker.is_draining() || client.watch.is_deaf();
+    let last = !head.keep_alive || worker.is_leaving() || client.watch.is_deaf();
     // Of a body that was begun to be unwrapped, the rest cannot be told.
     let waits = head.expect_continue && !client.continued;
     refuser.unread = Unread::of(&head, waits).filter(|_| client.chunked.is_none());
@@ -306,12 +312,12 @@ fn check_target<'l, 'b>(
     let snapshot = &live.deployment.snapshot;
     if !head.host.is_none_or(|host| snapshot.hosts.allows(host)) {
         let message = "this Host is not served: add it to hosts, or use a name the gateway is known by";
-        return Err(refuser.refuse(Reply::status(403, message)));
+        return Err(refuser.refuse(Reply::status(Cause::UnknownHost, 403, message)));
     }
     if let Some(origin) = head.get(HeaderId::Origin) {
         if !snapshot.origins.allows(origin, head.host) {
             let message = "pages of this Origin may not call the gateway: add it to origins";
-            return Err(refuser.refuse(Reply::status(403, message)));
+            return Err(refuser.refuse(Reply::status(Cause::ForeignOrigin, 403, message)));
         }
         refuser.origin = Some(origin);
     }
@@ -321,7 +327,7 @@ fn check_target<'l, 'b>(
         return Err(document);
     }
     let Some(route) = snapshot.route(head.path) else {
-        return Err(refuser.refuse(Reply::status(404, "no MCP server at this path")));
+        return Err(refuser.refuse(Reply::status(Cause::NoServer, 404, "no MCP server at this path")));
     };
     refuser.server = Some(route.server.id);
     Ok(route)
@@ -365,7 +371,7 @@ fn check_method(
         }
         Method::Post if !sse_transport => mcp::check_media(facts).map_err(|fault| refuser.fault(&fault)),
         Method::Get | Method::Delete if head.framing != BodyFraming::None => {
-            Err(refuser.refuse(Reply::status(400, "GET and DELETE take no body").closing()))
+            Err(refuser.refuse(Reply::status(Cause::BadHttp, 400, "GET and DELETE take no body").closing()))
         }
         Method::Get if !message_endpoint => {
             mcp::check_get(facts).map(drop).map_err(|fault| refuser.fault(&fault))
@@ -380,7 +386,9 @@ fn check_method(
                 (true, false) => "allow: GET\r\n",
                 (false, _) => "allow: POST, GET, DELETE\r\n",
             };
-            Err(refuser.refuse(Reply::status(405, "this method is not offered here").with_headers(allow)))
+            Err(refuser.refuse(
+                Reply::status(Cause::Method, 405, "this method is not offered here").with_headers(allow),
+            ))
         }
     }
 }
@@ -408,7 +416,7 @@ fn body_len(
 }
 
 fn too_large() -> Reply<'static> {
-    Reply::status(413, "the body is larger than limits.body_bytes_max")
+    Reply::status(Cause::BodySize, 413, "the body is larger than limits.body_bytes_max")
 }
 
 /// Unwraps what has come of a chunked body. `true` when it is whole: then head and payload stand together
@@ -428,7 +436,7 @@ fn unwrap_chunks(
     let unwrapped = body.unwrapper.unwrap(&mut client.inbox.filled_mut()[head_len..]).map_err(|error| {
         let reply = match error {
             ChunkError::TooLarge => too_large(),
-            other => Reply::status(other.status(), other.message()).closing(),
+            other => Reply::status(Cause::BadHttp, other.status(), other.message()).closing(),
         };
         Refuser::new(worker).refuse(reply)
     })?;

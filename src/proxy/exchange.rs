@@ -113,6 +113,7 @@ impl<'w> Exchange<'w> {
             server: Some(forward.server.0),
             kind: forward.kind,
             outcome: Outcome::Stopped,
+            cause: None,
             status: 0,
             bytes_up: 0,
             bytes_down: 0,

@@ -9,6 +9,7 @@ use super::caller::Callers;
 use super::drain::Drain;
 use super::errands::Errands;
 use super::purse::Purse;
+use super::refused::Restraints;
 use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
@@ -46,6 +47,8 @@ pub struct Worker {
     pub purse: Purse,
     /// Exchanges that wait for control.
     pub errands: Errands,
+    /// Restraint of its log lines.
+    pub restraints: Restraints,
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
@@ -89,6 +92,7 @@ impl Worker {
             scratch: RefCell::new(Vec::with_capacity(4096)),
             purse,
             errands: Errands::default(),
+            restraints: Restraints::default(),
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
@@ -134,7 +138,12 @@ impl Worker {
         self.wall.get()
     }
 
-    /// Whether connections are to end after their present exchange.
+    /// Whether connections are to end after their present exchange: the process is going to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.stage.get() >= Stage::Announcing
+    }
+
+    /// Whether idle connections are closed.
     pub fn is_draining(&self) -> bool {
         self.stage.get() >= Stage::Draining
     }
@@ -239,12 +248,12 @@ impl Worker {
         let stage = self.shared.stage.now();
         if stage != self.stage.replace(stage) {
             match stage {
-                Stage::Starting | Stage::Running => {}
+                Stage::Starting | Stage::Running | Stage::Announcing | Stage::Closing => {}
                 Stage::Draining => {
                     let bound = self.live().deployment.snapshot.timeouts.drain;
                     let drain = Drain::new(self.net.now(), bound);
                     self.drain.set(Some(drain));
-                    self.watches.cut_idle();
+                    self.watches.cut_idle(self.net.now());
                     self.watches.drain_endless(&drain);
                 }
                 Stage::Stopping => self.watches.cut_all(),

@@ -112,6 +112,19 @@ impl Gateway {
         self.log.lock().unwrap().clone()
     }
 
+    /// Waits until a line of the log holds `part`, and gives the log.
+    pub fn await_log(&self, part: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(part) {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "no line with {part}\n{log}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Status and body of a page of the admin listener.
     pub fn admin_get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(self.admin).ok()?;

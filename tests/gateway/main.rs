@@ -16,6 +16,7 @@ mod limits;
 mod probe;
 mod rates;
 mod rates_load;
+mod refusals;
 mod scenes;
 mod smoke;
 mod sockets;

@@ -13,6 +13,7 @@ use crate::policy::rate_limit::{
 };
 use crate::proxy::hot::Fate;
 use crate::proxy::purse;
+use crate::telemetry::Cause;
 use crate::wire::http1::Method;
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};
 use crate::wire::mcp;
@@ -208,7 +209,7 @@ impl Charging<'_, '_, '_> {
             let message = self.limits.message(denial);
             jsonrpc::write_error(&mut body, id, i64::from(status), &message, Some(&data));
         }
-        refuser.whole(status, &fields, &body)
+        refuser.whole(Cause::Limited, status, &fields, &body)
     }
 
     fn end(self) -> Result<Taken, Refusal> {
