@@ -140,7 +140,10 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
         MALFORMED => Answer::text(400, "that is no request, or its head is longer than 8 KiB"),
         "/healthz" => Answer::text(200, "ok"),
         "/readyz" => match control.shared.stage.now() {
-            Stage::Running => Answer::text(200, "ready"),
+            Stage::Running => match keys::awaited(control) {
+                None => Answer::text(200, "ready"),
+                Some(issuer) => Answer::text(503, &format!("waiting for the keys of {issuer}")),
+            },
             Stage::Starting => Answer::text(503, "starting"),
             Stage::Announcing | Stage::Closing | Stage::Draining | Stage::Stopping => {
                 Answer::text(503, "draining")
