@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::world::TrustFile;
 use crate::base::Secret;
 use crate::policy::adaptive::{self, Priorities};
 use crate::policy::authn::Authn;
@@ -71,6 +72,8 @@ pub struct Snapshot {
     pub session_key: Option<Secret>,
     /// Files that the configuration refers to. When one changes, they are all read again.
     pub files: Box<[PathBuf]>,
+    /// Those of them that say whom to trust, and what: taken over by themselves where a reload is refused.
+    pub trust: Box<[TrustFile]>,
     /// The MCP servers, by [`ServerId`].
     pub servers: Box<[Server]>,
     /// Path to server; see [`Snapshot::route`].

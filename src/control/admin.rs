@@ -184,6 +184,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         generation: deployment.snapshot.generation,
         reloads: control.reloads.get(),
         reloads_failed: control.reloads_failed.get(),
+        waiting: &control.waiting.borrow().counts(&deployment.snapshot),
         draining: control.shared.stage.now() >= Stage::Announcing,
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),

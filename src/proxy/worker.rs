@@ -18,6 +18,7 @@ use crate::config::snapshot::{EndpointId, Listener, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Count, Deployment, Shared, WorkerHandle};
 use crate::policy::adaptive::{Class, Numbers, Reason, Share};
+use crate::policy::authn::KeySet;
 use crate::policy::rate_limit::{self, Transcript};
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
@@ -227,7 +228,10 @@ impl Worker {
         self.stats.borrow_mut().rearrange(before);
         self.stats.borrow_mut().credentials_known += old.callers.take_hits();
         let (was, is) = (&old.deployment.snapshot, &new.deployment.snapshot);
-        let others_may = was.authn != is.authn || was.access != is.access || old.trust != new.trust;
+        let others_may = was.authn != is.authn
+            || was.access != is.access
+            || old.trust != new.trust
+            || has_lost_keys(&old.deployment, &new.deployment);
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
             // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
@@ -326,6 +330,17 @@ fn trust(deployment: &Deployment, before: Option<&Live>, version: u64) -> Box<[u
         None => version,
     };
     listeners.map(since).collect()
+}
+
+/// Whether a key that an issuer had is none of its keys now. A key that came in addition takes trust from nobody.
+fn has_lost_keys(old: &Deployment, new: &Deployment) -> bool {
+    let kept = |(old, new): (&Option<Arc<KeySet>>, &Option<Arc<KeySet>>)| match (old, new) {
+        (Some(old), Some(new)) => new.has_all_of(old),
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    // Other issuers are another configuration.
+    !old.keys.iter().zip(&new.keys).all(kept)
 }
 
 fn index_of(name: &str, live: &Live) -> Option<usize> {

@@ -68,6 +68,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         rate_limits: rate_limits::compile(file, &servers, findings),
         signer: credentials::signer(file, context, findings),
         session_key: session_key::compile(file, context, findings),
+        trust: recording.trust(),
         files: recording.files(),
         listeners: listeners.into(),
         servers: servers.into(),
