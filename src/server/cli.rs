@@ -152,6 +152,8 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        // The texts are wrapped where they are written; wrapped again they break in odd places.
+        .term_width(0)
         .subcommands([serve(), demo(), check(), explain(), limits(), key(), schema(), doctor()])
 }
 
@@ -266,7 +268,7 @@ fn explain() -> clap::Command {
              Examples:\n  \
              ringgate explain --server crm --tool delete_customer --as role=support\n  \
              ringgate explain --server files --resource file:///etc/passwd --as agent=indexer --source 10.1.2.3 --all\n  \
-             ringgate explain --server db --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
+             ringgate explain --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
         )
         .arg(
             Arg::new("config")
@@ -486,9 +488,22 @@ mod tests {
         let nothing = parsed("").unwrap_err();
         assert_eq!(nothing.code, 2);
         assert!(nothing.text.contains("First steps"));
-        for command in ["serve", "demo", "check", "explain", "key", "key new", "schema", "doctor"] {
+        for command in
+            ["", "serve", "demo", "check", "explain", "limits", "key", "key new", "schema", "doctor"]
+        {
             let help = parsed(&format!("{command} --help")).unwrap_err();
             assert_eq!(help.code, 0, "{command}");
+            let lines: Vec<&str> = help.text.lines().collect();
+            assert!(
+                lines.iter().all(|line| line.chars().count() <= 120),
+                "{command}: a line is too long\n{}",
+                help.text
+            );
+            // A text that is wrapped twice leaves a word or two alone between full lines.
+            let alone = |three: &[&str]| {
+                three[0].len() > 70 && (1..=12).contains(&three[1].len()) && three[2].len() > 40
+            };
+            assert!(!lines.windows(3).any(alone), "{command}: wrapped twice\n{}", help.text);
         }
     }
 
