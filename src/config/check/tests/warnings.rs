@@ -12,10 +12,6 @@ const ONE: &str = "servers: [{name: a, url: 'http://up.example', audiences: [a]}
 const ONE_OPEN: &str = "servers: [{name: a, url: 'http://up.example'}]\n";
 
 fn of(text: &str) -> Vec<String> {
-    of_at(text, 0)
-}
-
-fn of_at(text: &str, wall: u64) -> Vec<String> {
     let world = Fake {
         variables: vec![("SECRET", b"hunter2".to_vec())],
         files: vec![
@@ -26,7 +22,7 @@ fn of_at(text: &str, wall: u64) -> Vec<String> {
     };
     let context = Context { world: &world, directory: std::path::Path::new("/rg") };
     let snapshot = super::check(text, 1, &context, Findings::of("f"));
-    warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")), wall)
+    warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")), 0)
 }
 
 #[test]
@@ -201,15 +197,24 @@ fn names_without_a_certificate_and_certificates_without_a_turn_are_warned_of() {
 
 #[test]
 fn a_certificate_that_has_ended_or_will_soon_is_named() {
+    let mut params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2030, 1, 31);
+    let pem = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().into_bytes();
+    let world =
+        Fake { variables: Vec::new(), files: vec![("/rg/cert.pem", pem), ("/rg/key.pem", KEY.to_vec())] };
     let text = format!(
         "{ONE_OPEN}listeners: [{{address: '127.0.0.1:1', tls: {{certificate: cert.pem, key: key.pem}}}}]\n"
     );
-    let at = |wall: u64| of_at(&text, wall);
-    let found = at(u64::MAX / 2);
-    assert!(found.iter().any(|line| line.starts_with("the certificate of listeners[0] ended ")), "{found:?}");
-    let end = (0..u64::from(u32::MAX) * 2).step_by(86_400).find(|&wall| !at(wall).is_empty());
-    let soon = at(end.unwrap_or_default());
-    assert!(soon[0].starts_with("the certificate of listeners[0] ends in 13 days"), "{soon:?}");
+    let context = Context { world: &world, directory: std::path::Path::new("/rg") };
+    let snapshot = super::check(&text, 1, &context, Findings::of("f")).unwrap();
+    /// 2030-01-31, in seconds since 1970.
+    const END: u64 = 1_896_048_000;
+    const DAY: u64 = 86_400;
+    assert!(warnings(&snapshot, END - 15 * DAY).is_empty());
+    let soon = warnings(&snapshot, END - 3 * DAY);
+    assert!(soon[0].starts_with("the certificate of listeners[0] ends in 3 days"), "{soon:?}");
+    let gone = warnings(&snapshot, END + 2 * DAY);
+    assert!(gone[0].starts_with("the certificate of listeners[0] ended 2 days ago"), "{gone:?}");
 }
 
 #[test]
