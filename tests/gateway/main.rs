@@ -13,6 +13,7 @@ mod identity;
 mod keeping;
 mod life;
 mod limits;
+mod passing;
 mod probe;
 mod rates;
 mod rates_load;

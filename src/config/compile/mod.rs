@@ -17,6 +17,7 @@ mod listeners;
 mod material;
 mod origins;
 mod outbound;
+mod passing;
 mod protection;
 mod rate_limits;
 mod servers;

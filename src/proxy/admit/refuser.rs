@@ -64,6 +64,14 @@ impl<'b> Refuser<'b> {
         self.answer(204, head::preflight(self.worker, head, self.close))
     }
 
+    /// What a load balancer asks to see that the gateway serves: 204, or 503 once it drains.
+    pub fn probe(&self) -> Refusal {
+        if self.worker.is_draining() {
+            return self.refuse(Reply::status(503, "the gateway is draining"));
+        }
+        self.answer(204, head::probe(self.worker, self.close))
+    }
+
     /// A document of the gateway's own: JSON that everybody may read.
     pub fn document(&self, document: &str) -> Refusal {
         self.answer(200, head::document(self.worker, document, self.origin, self.close, self.head_only))

@@ -26,17 +26,27 @@ pub enum Failure {
     Stalled,
     /// The answer is not HTTP as it should be.
     Malformed(&'static str),
+    /// The answer is an error of this status with a page that is not passed on.
+    Page(u16),
     /// The client is gone, and that cancels the exchange.
     ClientGone,
     /// The server is busy, and nothing was sent to it.
     Shed(Shed),
 }
 
+impl From<&'static str> for Failure {
+    fn from(what: &'static str) -> Self {
+        Self::Malformed(what)
+    }
+}
+
 impl Exchange<'_> {
     /// Tells the client that there is no answer, and why.
     pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
-        if !matches!(failure, Failure::Shed(_) | Failure::ClientGone) {
-            self.note_answer(false);
+        match failure {
+            Failure::Shed(_) | Failure::ClientGone => {}
+            Failure::Page(status) => self.note_answer(*status < 500),
+            _ => self.note_answer(false),
         }
         let (outcome, status, message): (_, _, Cow<'static, str>) = match failure {
             Failure::ClientGone => {
@@ -57,12 +67,18 @@ impl Exchange<'_> {
                 502,
                 format!("the server's answer cannot be passed on: {what}").into(),
             ),
+            Failure::Page(status) => (
+                Outcome::Answered,
+                *status,
+                "the server answered with this status, and a page that is not passed on".into(),
+            ),
         };
         self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };
         self.record.status = status;
         let server = &self.server().name;
         // A busy server is no fault, and an overload would fill the log: that is what the counters are for.
-        if !matches!(failure, Failure::Shed(_)) {
+        // What is wrong with a page has been said.
+        if !matches!(failure, Failure::Shed(_) | Failure::Page(_)) {
             tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
         }
         let close = self.forward.close || self.worker.is_draining();
