@@ -8,6 +8,7 @@ mod harness;
 mod hot;
 mod http_abuse;
 mod http_answers;
+mod http_habits;
 mod http_messages;
 mod identity;
 mod keeping;
