@@ -1,7 +1,9 @@
 //! What of a server's answers and of a client's requests reaches the other side: what is on the lists, and nothing else.
 //! Many servers share the gateway's origin, and none speaks for it.
 
-use super::harness::{Client, Gateway, META, Message, Upstream, modern, post};
+use std::time::{Duration, Instant};
+
+use super::harness::{Client, Gateway, META, Message, PATIENCE, Upstream, modern, post};
 use super::probe::Probe;
 use super::scenes::legacy_call;
 
@@ -16,6 +18,20 @@ fn answering(answer: String, more: &str) -> Gateway {
         false
     });
     Gateway::before(upstream.address, more)
+}
+
+/// Waits for a line of the log that has `part` in it: a thread of its own writes them.
+#[track_caller]
+fn logged(gateway: &Gateway, part: &str) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let log = gateway.log();
+        if let Some(line) = log.lines().find(|line| line.contains(part)) {
+            return line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "no line with {part}:\n{log}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The names of all headers of a message, sorted.
@@ -49,8 +65,7 @@ fn a_server_leads_no_client_anywhere() {
             let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
             assert!(message.contains("redirect") && !message.contains("bank"), "{message}");
         }
-        let log = gateway.log();
-        let line = log.lines().find(|line| line.contains("/bank/mcp")).unwrap_or_else(|| panic!("{log}"));
+        let line = logged(&gateway, "/bank/mcp");
         assert!(line.contains("`url`") && line.len() < 800, "{line}");
         assert!(
             line.contains("\\xc2\\x9b") || line.contains("\\\\xc2"),
@@ -89,7 +104,7 @@ fn a_server_asks_no_client_for_a_credential() {
                 (None, None)
             );
         }
-        assert!(gateway.log().contains("`credentials`"), "{}", gateway.log());
+        logged(&gateway, "`credentials`");
     }
 }
 
@@ -118,7 +133,7 @@ fn no_page_of_a_server_is_shown_under_the_gateways_origin() {
                 assert_guarded(&answer);
             }
             assert_eq!(gateway.connect().ask(&legacy_call(7)).json()["id"], 7);
-            assert!(gateway.log().contains(media.split(';').next().unwrap()), "{}", gateway.log());
+            logged(&gateway, media.split(';').next().unwrap());
         }
     }
 }
