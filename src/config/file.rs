@@ -20,6 +20,7 @@ pub mod access;
 pub mod adaptive;
 pub mod authentication;
 pub mod credentials;
+pub mod drain;
 pub mod outbound;
 pub mod rate_limits;
 
@@ -27,6 +28,7 @@ use access::{AccessSection, TestSection};
 use adaptive::{AdaptiveSection, PrioritySection};
 use authentication::{AuthenticationSection, ChallengeScopesSection};
 use credentials::{AssertionSection, CredentialsSection, IdentitySection};
+use drain::DrainSection;
 use outbound::OutboundSection;
 use rate_limits::RateLimitsSection;
 
@@ -91,6 +93,8 @@ section! {
         limits: LimitsSection = sub::<LimitsSection>(), default "{}";
         /// Bounds of times.
         timeouts: TimeoutsSection = sub::<TimeoutsSection>(), default "{}";
+        /// How the gateway leaves when it is told to stop.
+        drain: DrainSection = sub::<DrainSection>(), default "{}";
     }
 }
 
@@ -154,7 +158,7 @@ section! {
     /// Health, readiness and metrics for the operator: `/healthz`, `/readyz`, `/metrics`.
     AdminSection {
         /// Address and port, or `off`.
-        address: Option<SocketAddr> = ADMIN_ADDRESS, default "127.0.0.1:9090";
+        address: Option<SocketAddr> = ADMIN_ADDRESS, default "127.0.0.1:8079";
         /// Permit an address that other machines can reach. The admin listener has no access control.
         allow_remote: bool = Flag, default "false";
     }
@@ -377,7 +381,7 @@ const LISTEN_ADDRESS: Text<ListenAddress> = Text {
     parse: text::listen_address,
 };
 const ADMIN_ADDRESS: Text<Option<SocketAddr>> = Text {
-    wanted: "`ADDRESS:PORT` such as `127.0.0.1:9090`, or `off`",
+    wanted: "`ADDRESS:PORT` such as `127.0.0.1:8079`, or `off`",
     pattern: Some("^(off|.+:[0-9]+)$"),
     parse: text::admin_address,
 };

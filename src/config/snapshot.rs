@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::world::TrustFile;
 use crate::base::Secret;
 use crate::policy::adaptive::{self, Priorities};
 use crate::policy::authn::Authn;
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Bounds of times.
     pub timeouts: Timeouts,
+    /// How the gateway leaves.
+    pub drain: Drain,
     /// Which `Origin` values are served.
     pub origins: OriginPolicy,
     /// Which `Host` values are served.
@@ -70,6 +73,8 @@ pub struct Snapshot {
     pub session_key: Option<Secret>,
     /// Files that the configuration refers to. When one changes, they are all read again.
     pub files: Box<[PathBuf]>,
+    /// Those of them that say whom to trust, and what: taken over by themselves where a reload is refused.
+    pub trust: Box<[TrustFile]>,
     /// The MCP servers, by [`ServerId`].
     pub servers: Box<[Server]>,
     /// Path to server; see [`Snapshot::route`].
@@ -224,8 +229,15 @@ pub struct Timeouts {
     pub upstream_idle: Duration,
     /// How long an upstream connection is used at the most; an exchange under way is not cut.
     pub upstream_max_age: Duration,
-    /// From the signal to stop to the end of the last exchange.
+    /// From the close of the listeners to the end of the last exchange.
     pub drain: Duration,
+}
+
+/// How the gateway leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drain {
+    /// From the signal to stop to the close of the listeners, while `/readyz` says 503 already.
+    pub announce: Duration,
 }
 
 /// What a caller may do.

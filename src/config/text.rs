@@ -272,7 +272,7 @@ pub fn listen_address(text: &str) -> Result<ListenAddress, Problem> {
 pub fn admin_address(text: &str) -> Result<Option<SocketAddr>, Problem> {
     match text {
         "off" => Ok(None),
-        _ => socket_address(text, "write `ADDRESS:PORT` such as `127.0.0.1:9090`, or `off`").map(Some),
+        _ => socket_address(text, "write `ADDRESS:PORT` such as `127.0.0.1:8079`, or `off`").map(Some),
     }
 }
 

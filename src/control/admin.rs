@@ -141,9 +141,14 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
         MALFORMED => Answer::text(400, "that is no request, or its head is longer than 8 KiB"),
         "/healthz" => Answer::text(200, "ok"),
         "/readyz" => match control.shared.stage.now() {
-            Stage::Running => Answer::text(200, "ready"),
+            Stage::Running => match keys::awaited(control) {
+                None => Answer::text(200, "ready"),
+                Some(issuer) => Answer::text(503, &format!("waiting for the keys of {issuer}")),
+            },
             Stage::Starting => Answer::text(503, "starting"),
-            Stage::Draining | Stage::Stopping => Answer::text(503, "draining"),
+            Stage::Announcing | Stage::Closing | Stage::Draining | Stage::Stopping => {
+                Answer::text(503, "draining")
+            }
         },
         "/metrics" => metrics(control).await,
         "/limits" => Answer::json(200, limits::page(control).await),
@@ -180,7 +185,8 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         generation: deployment.snapshot.generation,
         reloads: control.reloads.get(),
         reloads_failed: control.reloads_failed.get(),
-        draining: control.shared.stage.now() >= Stage::Draining,
+        waiting: &control.waiting.borrow().counts(&deployment.snapshot),
+        draining: control.shared.stage.now() >= Stage::Announcing,
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),
         issuers: &keys::now(control),
@@ -206,10 +212,10 @@ mod tests {
     fn a_page_whose_name_was_rebound_to_loopback_is_told_nothing() {
         let from = |ip: [u8; 4]| Peer::Tcp(SocketAddr::from((ip, 40_000)));
         for (ip, host, allowed) in [
-            ([127, 0, 0, 1], "localhost:9090", true),
+            ([127, 0, 0, 1], "localhost:8079", true),
             ([127, 0, 0, 1], "127.0.0.1", true),
-            ([127, 0, 0, 1], "evil.example:9090", false),
-            ([10, 0, 0, 7], "gateway.internal:9090", true),
+            ([127, 0, 0, 1], "evil.example:8079", false),
+            ([10, 0, 0, 7], "gateway.internal:8079", true),
         ] {
             assert_eq!(is_for_us(from(ip), Some(host.as_bytes())), allowed, "{host}");
         }

@@ -195,6 +195,22 @@ fn publish(control: &Control, kept: &Kept, keys: Option<Arc<KeySet>>) {
     control.publish(|deployment| deployment.keys[index] = keys);
 }
 
+/// The issuer whose keys the gateway waits for, if it can verify nobody until they come: each way to show a credential is
+/// an issuer without keys, and no server takes callers without one.
+pub fn awaited(control: &Control) -> Option<Box<str>> {
+    let deployment = control.shared.deployment.load();
+    let snapshot = &deployment.snapshot;
+    let authn = snapshot.authn.as_ref()?;
+    let other_ways = authn.api_keys.is_some()
+        || authn.certificates.is_some()
+        || authn.introspection.is_some()
+        || authn.saml.is_some()
+        || snapshot.servers.iter().any(|server| server.protection.anonymous);
+    let known = deployment.keys.iter().any(Option::is_some);
+    let first = issuers(&deployment).next().map(|issuer| issuer.name.clone());
+    first.filter(|_| !other_ways && !known)
+}
+
 /// How the keys of each issuer are.
 pub fn now(control: &Control) -> Vec<IssuerKeys> {
     let deployment = control.shared.deployment.load();

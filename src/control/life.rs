@@ -14,12 +14,14 @@ use super::counters::{Counters, Kind};
 use super::errands::Errands;
 use super::fetch::{Fault, Fetcher};
 use super::keys::Keeper;
+use super::trust::{self, Trusted, Waiting, Works};
 use super::{admin, counting, deploy, errands, keys, rotation};
 use crate::base::Ticks;
 use crate::config::Snapshot;
 use crate::config::check::warnings;
 use crate::config::snapshot::{Address, Listener, Outbound, restart_needed};
 use crate::config::url;
+use crate::config::world::TrustFile;
 use crate::io::bell::Sleeper;
 use crate::io::{Listen, Net};
 use crate::link::{Deployment, Shared, Source as Client};
@@ -30,6 +32,8 @@ use crate::shared::Stage;
 const RESOLVE_EVERY: Duration = Duration::from_secs(30);
 /// While draining, the workers are looked at this often.
 const LOOK: Duration = Duration::from_millis(20);
+/// Listeners take no longer than this to close, or the drain begins while they do.
+const CLOSING: Duration = Duration::from_secs(3);
 /// After the drain deadline, connections that were cut get this long to end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
@@ -45,7 +49,12 @@ pub trait Source {
     /// # Errors
     /// The findings.
     fn read_references(&self, generation: u64) -> Result<Snapshot, String>;
-    /// What [`Source::read`] has given last is in force now.
+    /// The text in force with these files read anew and all others as they were, one by one as far as they are good and
+    /// `works` has nothing against them.
+    fn read_trust(&self, _trust: &[TrustFile], _generation: u64, _works: &Works<'_>) -> Trusted {
+        Trusted::default()
+    }
+    /// What was read last is in force now.
     fn accepted(&self);
 }
 
@@ -69,6 +78,8 @@ pub enum Reload {
     All,
     /// What the text in force refers to.
     SameText,
+    /// Of that, what says whom to trust.
+    Trust,
 }
 
 /// How the process ended.
@@ -96,6 +107,8 @@ pub struct Control {
     pub reloads_failed: Cell<u64>,
     /// Reloads that were taken.
     pub reloads: Cell<u64>,
+    /// What was refused and waits to be mended.
+    pub waiting: RefCell<Waiting>,
     /// When the process started.
     pub started: Ticks,
     /// Fetches by kind and result.
@@ -132,6 +145,7 @@ impl Control {
             aside,
             reloads_failed: Cell::new(0),
             reloads: Cell::new(0),
+            waiting: RefCell::default(),
             started,
             fetches: Counters::default(),
             keys: Keeper::new(KeySet::parse),
@@ -177,7 +191,8 @@ impl Control {
         }
     }
 
-    /// Takes over the configuration as it is now, as a whole or not at all. One at a time.
+    /// Takes over the configuration as it is now, as a whole or not at all; but what takes trust away, in any case. One at
+    /// a time.
     pub async fn reload(&self, what: Reload) {
         let _pass = loop {
             match self.reloading.enter() {
@@ -185,10 +200,15 @@ impl Control {
                 None => self.reloading.opened().await,
             }
         };
+        if what == Reload::Trust {
+            let refused = self.waiting.borrow().configuration;
+            return trust::take_over(self, refused);
+        }
         match self.reloaded(what).await {
-            Ok(None) => {}
+            Ok(None) => drop(self.waiting.take()),
             Ok(Some(generation)) => {
                 self.reloads.set(self.reloads.get() + 1);
+                self.waiting.take();
                 counting::start(self);
                 tracing::info!(generation, "configuration reloaded");
                 if what == Reload::All {
@@ -204,6 +224,7 @@ impl Control {
                     findings = %findings.trim_end(),
                     "configuration refused; the old one stays in force"
                 );
+                trust::take_over(self, true);
             }
         }
     }
@@ -214,13 +235,14 @@ impl Control {
         let generation = old.snapshot.generation + 1;
         let mut new = match what {
             Reload::All => self.source.read(generation)?,
-            Reload::SameText => self.source.read_references(generation)?,
+            Reload::SameText | Reload::Trust => self.source.read_references(generation)?,
         };
         let later = restart_needed(&old.snapshot, &new);
         new.listeners = at_their_sockets(&old.snapshot.listeners, &new.listeners);
         if what == Reload::SameText {
             new.generation = old.snapshot.generation;
             if new == *old.snapshot {
+                self.source.accepted();
                 return Ok(None);
             }
             new.generation = generation;
@@ -233,11 +255,10 @@ impl Control {
         for option in later {
             tracing::warn!(option, "this option changed, and takes effect only after a restart");
         }
+        trust::note_unreadable(&self.shared.deployment.load().snapshot, &deployment.snapshot);
         self.shared.deployment.store(Arc::new(deployment));
         self.ring_all();
-        if what == Reload::All {
-            self.source.accepted();
-        }
+        self.source.accepted();
         Ok(Some(generation))
     }
 
@@ -317,32 +338,55 @@ impl Control {
         kept.clone()
     }
 
+    /// Announces, closes the listeners, drains, stops. Each step is taken by all workers before the next begins to matter:
+    /// a client whose idle connection is closed finds no listener that would accept it and then close it.
     async fn drain(&self) -> Ending {
-        let bound = self.shared.deployment.load().snapshot.timeouts.drain;
+        let (announce, bound) = {
+            let snapshot = &self.shared.deployment.load().snapshot;
+            (snapshot.drain.announce, snapshot.timeouts.drain)
+        };
+        if !announce.is_zero() {
+            tracing::info!(
+                seconds = announce.as_secs_f64(),
+                "not ready from now on, so that load balancers send nothing more; a second signal ends at once"
+            );
+            self.enter(Stage::Announcing);
+            self.net.sleep(announce).await;
+        }
+        self.enter(Stage::Closing);
+        self.within(CLOSING, || self.listening() == 0).await;
         tracing::info!(
             seconds = bound.as_secs_f64(),
             open = self.connections(),
             "draining; a second signal ends at once"
         );
-        self.shared.stage.advance(Stage::Draining);
-        self.ring_all();
+        self.enter(Stage::Draining);
         if self.empty_within(bound).await {
             tracing::info!("drained");
-            self.shared.stage.advance(Stage::Stopping);
-            self.ring_all();
+            self.enter(Stage::Stopping);
             return Ending::Drained;
         }
         tracing::warn!(open = self.connections(), "drain deadline; cutting what is left");
-        self.shared.stage.advance(Stage::Stopping);
-        self.ring_all();
+        self.enter(Stage::Stopping);
         self.empty_within(LAST_MOMENT).await;
         Ending::Cut
     }
 
+    /// Tells every worker that the process is there now.
+    fn enter(&self, stage: Stage) {
+        self.shared.stage.advance(stage);
+        self.ring_all();
+    }
+
     async fn empty_within(&self, bound: Duration) -> bool {
+        // A listener that still accepts counts its connections before it ends.
+        self.within(bound, || self.listening() == 0 && self.connections() == 0).await
+    }
+
+    async fn within(&self, bound: Duration, met: impl Fn() -> bool) -> bool {
         let deadline = self.net.now() + bound;
         loop {
-            if self.connections() == 0 {
+            if met() {
                 return true;
             }
             if self.net.now() >= deadline {
@@ -357,6 +401,11 @@ impl Control {
         self.shared.workers.iter().map(|worker| worker.connections.count()).sum()
     }
 
+    /// Listeners of all workers that still accept.
+    fn listening(&self) -> usize {
+        self.shared.workers.iter().map(|worker| worker.listening.count()).sum()
+    }
+
     /// Wakes every worker, so that it sees what changed at once.
     pub fn ring_all(&self) {
         for worker in &self.shared.workers {
@@ -367,7 +416,7 @@ impl Control {
 
 /// The listeners for the sockets that exist, in their order: each has the new rules for its address, or
 /// keeps the old ones where the new configuration does not name it. Connections find theirs by index.
-fn at_their_sockets(old: &[Listener], new: &[Listener]) -> Box<[Listener]> {
+pub(super) fn at_their_sockets(old: &[Listener], new: &[Listener]) -> Box<[Listener]> {
     let rules = |kept: &Listener| new.iter().find(|listener| listener.address == kept.address).cloned();
     old.iter().map(|kept| rules(kept).unwrap_or_else(|| kept.clone())).collect()
 }

@@ -118,7 +118,12 @@ impl Scene {
             let worker = |wires: &mut Vec<BellWire>| {
                 let (bell, wire) = bell().unwrap();
                 wires.push(wire);
-                WorkerHandle { mailbox: Mailbox::new(64), bell, connections: Gauge::default() }
+                WorkerHandle {
+                    mailbox: Mailbox::new(64),
+                    bell,
+                    connections: Gauge::default(),
+                    listening: Gauge::default(),
+                }
             };
             let (orders_bell, orders_wire) = bell().unwrap();
             let workers = [worker(&mut wires), worker(&mut wires)].into();

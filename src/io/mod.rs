@@ -7,6 +7,7 @@
 
 pub mod background;
 pub mod bell;
+mod closing;
 pub mod conn;
 pub mod lane;
 pub mod sim;
@@ -68,10 +69,19 @@ pub enum Socket {
 }
 
 /// A listening socket.
-pub trait Listen {
+pub trait Listen: Close {
     /// The next connection. Ends with an error of kind `Other`/`InvalidInput` once the listener was shut.
     /// Never dropped while pending: a cancelled accept may lose a connection.
     fn accept(&self) -> LocalFuture<'_, io::Result<Accepted>>;
-    /// Stops accepting: a pending [`Listen::accept`] ends with an error.
+}
+
+/// The end of a listening socket, in two steps, so that nobody is lost who has connected.
+pub trait Close {
+    /// Lets nobody connect any more who has not begun to; who has can still be accepted. `false` where the system cannot
+    /// do that.
+    fn turn_away(&self) -> bool;
+    /// How many are connected and wait to be accepted, as far as is known.
+    fn backlog(&self) -> usize;
+    /// Stops accepting: a pending [`Listen::accept`] ends with an error. TCP resets who waits to be accepted.
     fn shut(&self);
 }

@@ -14,7 +14,8 @@ use monoio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use super::conn::{Outgoing, ReadResult, WriteResult};
 use super::lane::{Lane, Port};
 use super::{
-    Accepted, Address, Conn, Direction, Hangup, Listen, LocalFuture, Net, Peer, Reader, Socket, Writer,
+    Accepted, Address, Close, Conn, Direction, Hangup, Listen, LocalFuture, Net, Peer, Reader, Socket,
+    Writer, closing,
 };
 use crate::base::{Buf, Ticks};
 
@@ -248,6 +249,16 @@ impl Listen for TcpListen {
             Ok(Accepted { socket: Socket::Tcp(socket), peer: Peer::Tcp(peer) })
         })
     }
+}
+
+impl Close for TcpListen {
+    fn turn_away(&self) -> bool {
+        closing::drop_new_handshakes(self.0.as_raw_fd())
+    }
+
+    fn backlog(&self) -> usize {
+        closing::accept_queue(self.0.as_raw_fd())
+    }
 
     fn shut(&self) {
         shut(self.0.as_raw_fd());
@@ -276,6 +287,18 @@ impl Listen for UnixListen {
             let socket = unsafe { std::os::unix::net::UnixStream::from_raw_fd(stream.into_raw_fd()) };
             Ok(Accepted { socket: Socket::Unix(socket), peer: Peer::Unix })
         })
+    }
+}
+
+impl Close for UnixListen {
+    /// A Unix socket that was shut refuses new connections, and gives those that wait before it gives an error.
+    fn turn_away(&self) -> bool {
+        self.shut();
+        true
+    }
+
+    fn backlog(&self) -> usize {
+        0
     }
 
     fn shut(&self) {

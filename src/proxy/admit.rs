@@ -19,7 +19,7 @@ use crate::link::Errand;
 use crate::policy::adaptive::ToolKey;
 use crate::policy::listing::Keep;
 use crate::policy::rate_limit::{Ticket, Transcript};
-use crate::telemetry::Kind;
+use crate::telemetry::{Cause, Kind};
 use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
     BodyFraming, HeadLimits, HeaderId, Method, Parsed, RequestHead, Version, parse_request_head,
@@ -126,6 +126,8 @@ pub struct Forward {
 pub struct Refusal {
     /// The whole answer.
     pub buf: Buf,
+    /// Cause of it, unless it is no refusal.
+    pub cause: Option<Cause>,
     /// Its status.
     pub status: u16,
     /// The connection ends after it.
@@ -182,10 +184,14 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         Ok(Parsed::Partial) => {
             return Ok(Judged::Admission(Admission::More { total: 0, in_body: false, send_continue: false }));
         }
-        Err(error) => return Err(refuser.refuse(Reply::status(error.status(), error.message()).closing())),
+        Err(error) => {
+            return Err(
+                refuser.refuse(Reply::status(Cause::BadHttp, error.status(), error.message()).closing())
+            );
+        }
     };
     refuser.head_only = head.method == Method::Head;
-    let last = !head.keep_alive || worker.is_draining() || client.watch.is_deaf();
+    let last = !head.keep_alive || worker.is_leaving() || client.watch.is_deaf();
     // Of a body that was begun to be unwrapped, the rest cannot be told.
     let waits = head.expect_continue && !client.continued;
     refuser.unread = Unread::of(&head, waits).filter(|_| client.chunked.is_none());
@@ -312,7 +318,7 @@ fn check_target<'l, 'b>(
     let snapshot = &live.deployment.snapshot;
     if !head.host.is_none_or(|host| snapshot.hosts.allows(host)) {
         let message = "this Host is not served: add it to hosts, or use a name the gateway is known by";
-        return Err(refuser.refuse(Reply::status(403, message)));
+        return Err(refuser.refuse(Reply::status(Cause::UnknownHost, 403, message)));
     }
     if let Some(origin) = head.get(HeaderId::Origin) {
         if !snapshot.origins.allows(origin, head.host) {
@@ -322,7 +328,7 @@ fn check_target<'l, 'b>(
                 }
                 _ => "pages of this Origin may not call the gateway: add it to origins",
             };
-            return Err(refuser.refuse(Reply::status(403, message)));
+            return Err(refuser.refuse(Reply::status(Cause::ForeignOrigin, 403, message)));
         }
         refuser.origin = Some(origin);
     }
@@ -332,7 +338,7 @@ fn check_target<'l, 'b>(
         return Err(document);
     }
     if let Some(message) = browser::refusal(head) {
-        return Err(refuser.refuse(Reply::status(403, message)));
+        return Err(refuser.refuse(Reply::status(Cause::ForeignOrigin, 403, message)));
     }
     if head.method == Method::Options && refuser.origin.is_none() && matches!(head.path, b"*" | b"/") {
         return Err(refuser.probe());
@@ -342,7 +348,7 @@ fn check_target<'l, 'b>(
             Some(near) => Cow::Owned(format!("no MCP server at this path: did you mean {near}?")),
             None => Cow::Borrowed("no MCP server at this path"),
         };
-        return Err(refuser.refuse(Reply::status(404, &message)));
+        return Err(refuser.refuse(Reply::status(Cause::NoServer, 404, &message)));
     };
     refuser.server = Some(route.server.id);
     Ok(route)
@@ -413,7 +419,9 @@ fn check_method(
                 (true, false) => "allow: GET\r\n",
                 (false, _) => "allow: POST, GET, DELETE\r\n",
             };
-            Err(refuser.refuse(Reply::status(405, "this method is not offered here").with_headers(allow)))
+            Err(refuser.refuse(
+                Reply::status(Cause::Method, 405, "this method is not offered here").with_headers(allow),
+            ))
         }
     }
 }
@@ -441,11 +449,11 @@ fn body_len(
 }
 
 fn no_body() -> Reply<'static> {
-    Reply::status(400, "GET and DELETE take no body").closing()
+    Reply::status(Cause::BadHttp, 400, "GET and DELETE take no body").closing()
 }
 
 fn too_large() -> Reply<'static> {
-    Reply::status(413, "the body is larger than limits.body_bytes_max")
+    Reply::status(Cause::BodySize, 413, "the body is larger than limits.body_bytes_max")
 }
 
 /// Unwraps what has come of a chunked body. `true` when it is whole: then head and payload stand together
@@ -467,7 +475,7 @@ fn unwrap_chunks(
         let reply = match error {
             ChunkError::TooLarge if bodiless => no_body(),
             ChunkError::TooLarge => too_large(),
-            other => Reply::status(other.status(), other.message()).closing(),
+            other => Reply::status(Cause::BadHttp, other.status(), other.message()).closing(),
         };
         Refuser::new(worker).refuse(reply)
     })?;

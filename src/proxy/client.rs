@@ -50,6 +50,8 @@ pub struct Client {
     pub chunked: Option<super::admit::ChunkedBody>,
     /// Whether the 100 that the client waits for was sent.
     pub continued: bool,
+    /// It has brought no request yet.
+    pub is_fresh: bool,
     /// The client closed or broke the connection.
     pub gone: bool,
     ahead: Option<Buf>,
@@ -73,6 +75,7 @@ impl Client {
             scan: HeadScan::new(),
             chunked: None,
             continued: false,
+            is_fresh: true,
             gone: false,
             ahead: None,
             read_bytes: READ_BYTES,
@@ -161,6 +164,7 @@ impl Client {
         self.chunked = None;
         self.continued = false;
         self.brought = Default::default();
+        self.is_fresh = false;
         if self.inbox.is_empty() {
             worker.give_buf(std::mem::replace(&mut self.inbox, Buf::none()));
         }

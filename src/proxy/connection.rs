@@ -8,11 +8,12 @@ use super::client::Client;
 use super::errands;
 use super::exchange::{Exchange, handle_exchange};
 use super::reply::Reply;
+use super::watch::{FIRST_REQUEST, Idle};
 use super::worker::{TICK, Worker};
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Timeouts;
 use crate::io::Direction;
-use crate::telemetry::{ExchangeRecord, Kind, Outcome};
+use crate::telemetry::{Cause, ExchangeRecord, Kind, Outcome};
 
 /// What a client is told that waits for it before it sends its body (RFC 9110 section 10.1.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -72,12 +73,15 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
         let live = worker.live();
         let timeouts = &live.deployment.snapshot.timeouts;
         if client.inbox.is_empty() {
-            // What was read ahead is served, though the process drains.
-            if worker.is_draining() && !client.has_read_ahead() {
-                return None;
-            }
-            client.watch.until(worker.recently() + timeouts.keep_alive + TICK, Direction::Read);
-            client.watch.set_idle(true);
+            let (idle, patience) = match (client.is_fresh, worker.is_draining()) {
+                // What was read ahead is served, though the process drains, and so is a first request.
+                (false, true) if !client.has_read_ahead() => return None,
+                (true, true) => (Idle::First, timeouts.keep_alive.min(FIRST_REQUEST)),
+                (true, false) => (Idle::First, timeouts.keep_alive),
+                (false, _) => (Idle::Next, timeouts.keep_alive),
+            };
+            client.watch.until(worker.recently() + patience + TICK, Direction::Read);
+            client.watch.set_idle(idle);
         } else {
             let now = worker.net.now();
             let since = *begun.get_or_insert(now);
@@ -104,7 +108,7 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
             }
         }
         let more = client.read_more(worker, total).await;
-        client.watch.set_idle(false);
+        client.watch.set_idle(Idle::No);
         if !more {
             let too_slow = client.watch.fired() && !client.inbox.is_empty();
             return too_slow.then(|| Admission::Refuse(timed_out(worker)));
@@ -118,12 +122,14 @@ fn deadline(timeouts: &Timeouts, in_body: bool) -> Duration {
 
 fn timed_out(worker: &Worker) -> Refusal {
     let reply = Reply::status(
+        Cause::TooSlow,
         408,
         "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body",
     )
     .closing();
     Refusal {
         buf: reply.render(worker, false),
+        cause: Some(Cause::TooSlow),
         status: 408,
         close: true,
         request_len: usize::MAX,
@@ -143,7 +149,8 @@ async fn send_100(worker: &Worker, client: &mut Client) -> bool {
 
 /// Sends the gateway's own answer.
 async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next {
-    let Refusal { buf, status, close, request_len, unread, server, kind } = refusal;
+    super::refused::say(worker, client, &refusal);
+    let Refusal { buf, cause, status, close, request_len, unread, server, kind } = refusal;
     let started = worker.net.now();
     let length = buf.len();
     // An answer sent under a read that was cut still goes out: only reads end at a deadline.
@@ -155,9 +162,10 @@ async fn refuse(worker: &Worker, client: &mut Client, refusal: Refusal) -> Next 
         kind,
         outcome: match (sent, status) {
             (false, _) => Outcome::ClientGone,
-            (true, 200 | 204) if kind == Kind::Unknown => Outcome::Answered,
+            (true, _) if cause.is_none() => Outcome::Answered,
             (true, _) => Outcome::Refused,
         },
+        cause,
         status,
         bytes_up: 0,
         bytes_down: if sent { length as u64 } else { 0 },

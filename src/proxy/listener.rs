@@ -1,5 +1,6 @@
 //! From a fresh socket to a served connection: placement, PROXY header, TLS.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -7,29 +8,43 @@ use super::client::Client;
 use super::connection::serve_connection;
 use super::trust::Trust;
 use super::worker::{Live, Worker};
-use crate::base::Buf;
+use crate::base::{Buf, restraint};
 use crate::config::snapshot::{Listener, Placement, ProxyProtocol};
 use crate::io::{Accepted, Conn, Direction, Listen, Peer, Socket, tls, uring};
 use crate::link::Message;
 use crate::shared::{Stage, least};
+use crate::telemetry::stats::HANDSHAKE_CAUSES;
 use crate::wire::http1::Parsed;
 use crate::wire::proxy_protocol::{self, V2_BYTES_MAX};
 
 /// After a failed accept (no descriptors left) the listener rests this long.
 const REST: Duration = Duration::from_millis(100);
 
-/// Accepts until the listener is shut. `listener` is its index in the configuration.
+/// Accepts until the listener is shut. `listener` is its index in the configuration. It is counted as listening before,
+/// and no longer after.
 pub async fn accept_loop(worker: Rc<Worker>, listener: usize, socket: Rc<dyn Listen>) {
     loop {
         match socket.accept().await {
             Ok(accepted) => place(&worker, accepted, listener),
-            Err(_) if worker.shared.stage.now() >= Stage::Draining => return,
+            Err(error) if worker.shared.stage.now() >= Stage::Closing && is_end(&error) => {
+                worker.handle().listening.down();
+                return;
+            }
             Err(error) => {
-                tracing::warn!(%error, listener, "accept failed; raise LimitNOFILE if descriptors ran out");
+                if let Some(kept_back) = worker.restraints.may_speak("accept", None, worker.recently()) {
+                    tracing::warn!(%error, listener, kept_back, "accept failed; raise LimitNOFILE if descriptors ran out");
+                }
                 worker.net.sleep(REST).await;
             }
         }
     }
+}
+
+/// Whether an accept failed for good: a Unix socket that was shut says EAGAIN once its queue is empty. Else somebody may
+/// still wait in the queue.
+fn is_end(error: &io::Error) -> bool {
+    let passing = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::ECONNABORTED, libc::EINTR];
+    !error.raw_os_error().is_some_and(|code| passing.contains(&code))
 }
 
 /// Serves a fresh connection here, or hands it to the worker with the fewest.
@@ -66,6 +81,9 @@ pub fn start(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
     let limit = worker.live().deployment.snapshot.limits.connections_max;
     if worker.handle().connections.count() > limit {
         worker.stats.borrow_mut().connections_refused += 1;
+        if let Some(kept_back) = worker.restraints.may_speak("connections_max", None, worker.recently()) {
+            tracing::warn!(limit, kept_back, "a connection was refused: limits.connections_max");
+        }
         refuse(&accepted);
         worker.handle().connections.down();
         return;
@@ -86,7 +104,9 @@ async fn adopt(worker: &Rc<Worker>, accepted: Accepted, listener: usize) -> Opti
     match uring::adopt(accepted) {
         Ok(conn) => open_client(worker, conn, listener).await,
         Err(error) => {
-            tracing::warn!(%error, "a fresh connection could not be taken over");
+            if let Some(kept_back) = worker.restraints.may_speak("adopt", None, worker.recently()) {
+                tracing::warn!(%error, kept_back, "a fresh connection could not be taken over");
+            }
             None
         }
     }
@@ -122,6 +142,7 @@ async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option
     let live = worker.live();
     let watch = worker.watches.watch(conn.hangup.clone());
     watch.until(worker.net.now() + live.deployment.snapshot.timeouts.head, Direction::Both);
+    let source = conn.peer;
     match open(worker, &live, conn, listener).await {
         Ok((conn, peer, already_read, trust)) => {
             let mut client = Box::new(Client::new(worker, conn, peer, already_read));
@@ -129,9 +150,14 @@ async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option
             Some(client)
         }
         Err(Opening::Gone) => None,
-        Err(Opening::Failed(reason)) => {
-            worker.stats.borrow_mut().handshakes_failed += 1;
-            tracing::debug!(reason, "a connection was closed before its first request");
+        Err(Opening::Failed(cause, reason)) => {
+            let cause = if watch.fired() { Handshake::Timeout } else { cause };
+            worker.stats.borrow_mut().handshakes_failed[cause as usize] += 1;
+            let cause = HANDSHAKE_CAUSES[cause as usize];
+            if let Some(kept_back) = worker.restraints.may_speak(cause, None, worker.recently()) {
+                let reason = restraint::cut(&reason, 200).escape_debug();
+                tracing::info!(cause, %source, listener, %reason, kept_back, "a connection ended before its first request");
+            }
             None
         }
     }
@@ -140,7 +166,18 @@ async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option
 enum Opening {
     /// The peer closed without having said anything: a health check of the balancer, or a port scan.
     Gone,
-    Failed(String),
+    /// It broke a rule, or came from the wrong place.
+    Failed(Handshake, String),
+}
+
+/// Index of [`HANDSHAKE_CAUSES`].
+#[derive(Clone, Copy)]
+enum Handshake {
+    Source,
+    Proxy,
+    Tls,
+    Certificate,
+    Timeout,
 }
 
 async fn open(
@@ -155,15 +192,18 @@ async fn open(
     let set_up = deployment.snapshot.listeners.get(listener);
     if let Some(set_up) = set_up.filter(|set_up| set_up.proxy_protocol != ProxyProtocol::Off) {
         if !is_trusted(set_up, peer) {
-            return Err(Opening::Failed(format!("{peer} is not one of trusted_sources")));
+            return Err(Opening::Failed(Handshake::Source, format!("{peer} is not one of trusted_sources")));
         }
         (peer, already_read) = read_preface(worker, &mut conn, set_up.proxy_protocol).await?;
     }
     match deployment.listener_tls.get(listener) {
         Some(Some(server)) => {
             let accepted = tls::accept(server, conn, already_read).await;
-            let (conn, info) = accepted.map_err(|error| Opening::Failed(error.to_string()))?;
-            let unreadable = || Opening::Failed("the client's certificate cannot be read".to_owned());
+            let (conn, info) =
+                accepted.map_err(|error| Opening::Failed(Handshake::Tls, error.to_string()))?;
+            let unreadable = || {
+                Opening::Failed(Handshake::Certificate, "the client's certificate cannot be read".to_owned())
+            };
             let trust = Trust::new(live, listener, info.client_chain_der).ok_or_else(unreadable)?;
             Ok((conn, peer, Buf::none(), trust))
         }
@@ -197,12 +237,17 @@ async fn read_preface(
         buf = read;
         match result {
             Ok(0) if buf.is_empty() => return Err(Opening::Gone),
-            Ok(0) => return Err(Opening::Failed("the connection ended within the PROXY header".into())),
+            Ok(0) => {
+                return Err(Opening::Failed(
+                    Handshake::Proxy,
+                    "the connection ended within the PROXY header".into(),
+                ));
+            }
             Ok(_) => {}
-            Err(error) => return Err(Opening::Failed(error.to_string())),
+            Err(error) => return Err(Opening::Failed(Handshake::Proxy, error.to_string())),
         }
         if !matches_version(buf.filled()[0], expected) {
-            return Err(Opening::Failed("no PROXY header of the expected version".into()));
+            return Err(Opening::Failed(Handshake::Proxy, "no PROXY header of the expected version".into()));
         }
         match proxy_protocol::parse(buf.filled(), V2_BYTES_MAX) {
             Ok(Parsed::Complete(preface)) => {
@@ -210,7 +255,7 @@ async fn read_preface(
                 return Ok((preface.source.map_or(conn.peer, Peer::Tcp), buf));
             }
             Ok(Parsed::Partial) => {}
-            Err(error) => return Err(Opening::Failed(error.message().into())),
+            Err(error) => return Err(Opening::Failed(Handshake::Proxy, error.message().into())),
         }
     }
 }

@@ -8,6 +8,7 @@
 pub mod admit;
 pub mod caller;
 pub mod client;
+pub mod closing;
 pub mod connection;
 mod drain;
 pub mod errands;
@@ -16,6 +17,7 @@ mod head;
 pub mod hot;
 pub mod listener;
 pub mod purse;
+mod refused;
 mod relay;
 mod renew;
 mod reply;

@@ -180,7 +180,7 @@ fn take_head(
         };
         let unframed = matches!(framing, Some(ResponseFraming::Chunked | ResponseFraming::UntilClose))
             && exchange.forward.version == crate::wire::http1::Version::Http10;
-        let close = exchange.forward.close || worker.is_draining() || unframed;
+        let close = exchange.forward.close || worker.is_leaving() || unframed;
         let several = exchange.server().endpoints.len() > 1;
         let binding = exchange.forward.caller.as_deref().zip(exchange.forward.live.session_key.as_ref());
         let mut fields = worker.fields.borrow_mut();
@@ -465,8 +465,12 @@ async fn end_of_stream(
 }
 
 fn cut(exchange: &Exchange<'_>, what: &str) -> Outcome {
-    if exchange.worker.stage() != Stage::Stopping {
-        tracing::warn!(server = %exchange.server().name, reason = what, "the server's answer broke off");
+    let worker = exchange.worker;
+    let server = Some(exchange.forward.server.0);
+    if worker.stage() != Stage::Stopping
+        && let Some(kept_back) = worker.restraints.may_speak("cut", server, worker.recently())
+    {
+        tracing::warn!(server = %exchange.server().name, reason = what, kept_back, "the server's answer broke off");
     }
     Outcome::UpstreamCut
 }

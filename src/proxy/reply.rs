@@ -3,12 +3,15 @@
 use super::head::{begin, write_cors};
 use super::worker::Worker;
 use crate::base::Buf;
+use crate::telemetry::Cause;
 use crate::wire::http1::write as http;
 use crate::wire::jsonrpc;
 
 /// An answer of the gateway itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Reply<'a> {
+    /// Cause in metrics and the log.
+    pub cause: Cause,
     /// HTTP status.
     pub status: u16,
     /// JSON-RPC error code: from the protocol's reserved range where MCP names one, else the status itself,
@@ -30,8 +33,9 @@ pub struct Reply<'a> {
 
 impl<'a> Reply<'a> {
     /// A refusal whose code is its status.
-    pub fn status(status: u16, message: &'a str) -> Self {
+    pub fn status(cause: Cause, status: u16, message: &'a str) -> Self {
         Self {
+            cause,
             status,
             code: i64::from(status),
             message,

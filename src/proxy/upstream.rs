@@ -129,7 +129,6 @@ impl Pool {
                 // The borrow ends before the connection is dropped or polled.
                 let Some(mut conn) = self.idle.borrow_mut().pop() else { return Poll::Ready(None) };
                 if conn.reader.poll_read(cx).is_pending() {
-                    conn.watch.set_idle(false);
                     return Poll::Ready(Some(conn));
                 }
             }

@@ -16,6 +16,9 @@ use crate::io::{Direction, Hangup};
 /// A stream that was asked to end, and has sent a part of an event, has this long to send the rest of it.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// A connection that has brought no request yet may bring its first for so long while the process drains.
+pub const FIRST_REQUEST: Duration = Duration::from_secs(2);
+
 /// How often it is looked whether a peer takes what is sent, within the time that it may take nothing.
 const LOOKS: u32 = 4;
 
@@ -31,6 +34,18 @@ pub enum Endless {
     Answers,
 }
 
+/// Whether a connection waits for a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idle {
+    /// A request is on its way or served.
+    #[default]
+    No,
+    /// It waits for its first. Whoever opens a connection mostly has a request to send.
+    First,
+    /// It waits for another.
+    Next,
+}
+
 /// Whether a stream was asked to end.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
@@ -44,7 +59,7 @@ enum Asked {
 pub struct Watch {
     deadline: Cell<Ticks>,
     fired: Cell<bool>,
-    idle: Cell<bool>,
+    idle: Cell<Idle>,
     endless: Cell<Endless>,
     asked: Cell<Asked>,
     /// When the drain ends the stream.
@@ -111,9 +126,9 @@ impl Watch {
         self.patience.set(Duration::ZERO);
     }
 
-    /// Marks the connection as having nothing under way: a drain may close it at once.
+    /// Says whether the connection has nothing under way, so that a drain may close it.
     #[inline]
-    pub fn set_idle(&self, idle: bool) {
+    pub fn set_idle(&self, idle: Idle) {
         self.idle.set(idle);
     }
 
@@ -225,7 +240,7 @@ impl Watches {
         let watch = Rc::new(Watch {
             deadline: Cell::new(Ticks::NEVER),
             fired: Cell::new(false),
-            idle: Cell::new(false),
+            idle: Cell::default(),
             endless: Cell::default(),
             asked: Cell::new(Asked::No),
             ends: Cell::new(Ticks::NEVER),
@@ -257,12 +272,12 @@ impl Watches {
         });
     }
 
-    /// Cuts every connection that has nothing under way.
-    pub fn cut_idle(&self) {
-        self.each(|watch| {
-            if watch.idle.get() {
-                watch.cut(Direction::Read);
-            }
+    /// Cuts every connection that has nothing under way. One that has brought no request yet gets [`FIRST_REQUEST`] for it.
+    pub fn cut_idle(&self, now: Ticks) {
+        self.each(|watch| match watch.idle.get() {
+            Idle::No => {}
+            Idle::First => watch.until((now + FIRST_REQUEST).min(watch.deadline.get()), Direction::Read),
+            Idle::Next => watch.cut(Direction::Read),
         });
     }
 
@@ -454,7 +469,30 @@ mod tests {
         assert_eq!(watches.count(), 0);
         let _guard = watches.watch(cuts.clone());
         assert_eq!((watches.count(), watches.slots.borrow().len()), (1, 1));
-        watches.cut_idle();
+        watches.cut_idle(Ticks(0));
         assert_eq!(cuts.0.get(), None, "not marked idle");
+    }
+
+    #[test]
+    fn a_drain_cuts_what_waits_for_another_request_and_lets_a_first_one_come() {
+        let (watches, old, fresh) = (Rc::new(Watches::default()), Rc::new(Cuts::default()), Rc::default());
+        let guards: Vec<_> = [old.clone(), Rc::clone(&fresh)].map(|cuts| watches.watch(cuts)).into();
+        for (guard, idle) in guards.iter().zip([Idle::Next, Idle::First]) {
+            guard.until(Ticks(75 * SECOND), Direction::Read);
+            guard.set_idle(idle);
+        }
+        let fresh: &Cuts = &fresh;
+        watches.cut_idle(Ticks(SECOND));
+        assert_eq!((old.0.get(), fresh.0.get()), (Some(Direction::Read), None));
+        watches.sweep(Ticks(3 * SECOND - 1));
+        assert_eq!(fresh.0.get(), None);
+        watches.sweep(Ticks(3 * SECOND));
+        assert_eq!(fresh.0.get(), Some(Direction::Read));
+        // A deadline that is nearer stays.
+        guards[1].until(Ticks(4 * SECOND), Direction::Read);
+        fresh.0.take();
+        watches.cut_idle(Ticks(3 * SECOND));
+        watches.sweep(Ticks(4 * SECOND));
+        assert_eq!(fresh.0.get(), Some(Direction::Read));
     }
 }

@@ -9,6 +9,7 @@ use super::caller::Callers;
 use super::drain::Drain;
 use super::errands::Errands;
 use super::purse::Purse;
+use super::refused::Restraints;
 use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
@@ -17,6 +18,7 @@ use crate::config::snapshot::{EndpointId, Listener, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Count, Deployment, Shared, WorkerHandle};
 use crate::policy::adaptive::{Class, Numbers, Reason, Share};
+use crate::policy::authn::KeySet;
 use crate::policy::rate_limit::{self, Transcript};
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
@@ -46,6 +48,8 @@ pub struct Worker {
     pub purse: Purse,
     /// Exchanges that wait for control.
     pub errands: Errands,
+    /// Restraint of its log lines.
+    pub restraints: Restraints,
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
@@ -90,6 +94,7 @@ impl Worker {
             scratch: RefCell::new(Vec::with_capacity(4096)),
             purse,
             errands: Errands::default(),
+            restraints: Restraints::default(),
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
@@ -141,7 +146,12 @@ impl Worker {
         self.date.get()
     }
 
-    /// Whether connections are to end after their present exchange.
+    /// Whether connections are to end after their present exchange: the process is going to stop.
+    pub fn is_leaving(&self) -> bool {
+        self.stage.get() >= Stage::Announcing
+    }
+
+    /// Whether idle connections are closed.
     pub fn is_draining(&self) -> bool {
         self.stage.get() >= Stage::Draining
     }
@@ -229,7 +239,10 @@ impl Worker {
         self.stats.borrow_mut().rearrange(before);
         self.stats.borrow_mut().credentials_known += old.callers.take_hits();
         let (was, is) = (&old.deployment.snapshot, &new.deployment.snapshot);
-        let others_may = was.authn != is.authn || was.access != is.access || old.trust != new.trust;
+        let others_may = was.authn != is.authn
+            || was.access != is.access
+            || old.trust != new.trust
+            || has_lost_keys(&old.deployment, &new.deployment);
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
             // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
@@ -246,12 +259,12 @@ impl Worker {
         let stage = self.shared.stage.now();
         if stage != self.stage.replace(stage) {
             match stage {
-                Stage::Starting | Stage::Running => {}
+                Stage::Starting | Stage::Running | Stage::Announcing | Stage::Closing => {}
                 Stage::Draining => {
                     let bound = self.live().deployment.snapshot.timeouts.drain;
                     let drain = Drain::new(self.net.now(), bound);
                     self.drain.set(Some(drain));
-                    self.watches.cut_idle();
+                    self.watches.cut_idle(self.net.now());
                     self.watches.drain_endless(&drain);
                 }
                 Stage::Stopping => self.watches.cut_all(),
@@ -328,6 +341,17 @@ fn trust(deployment: &Deployment, before: Option<&Live>, version: u64) -> Box<[u
         None => version,
     };
     listeners.map(since).collect()
+}
+
+/// Whether a key that an issuer had is none of its keys now. A key that came in addition takes trust from nobody.
+fn has_lost_keys(old: &Deployment, new: &Deployment) -> bool {
+    let kept = |(old, new): (&Option<Arc<KeySet>>, &Option<Arc<KeySet>>)| match (old, new) {
+        (Some(old), Some(new)) => new.has_all_of(old),
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    // Other issuers are another configuration.
+    !old.keys.iter().zip(&new.keys).all(kept)
 }
 
 fn index_of(name: &str, live: &Live) -> Option<usize> {

@@ -215,7 +215,7 @@ fn serve() -> clap::Command {
                 .value_name("ADDRESS|off")
                 .value_parser(NonEmptyStringValueParser::new())
                 .requires("server")
-                .help("Where /healthz, /readyz and /metrics are [default: 127.0.0.1:9090]"),
+                .help("Where /healthz, /readyz and /metrics are [default: 127.0.0.1:8079]"),
         )
 }
 
@@ -309,7 +309,7 @@ fn limits() -> clap::Command {
                 .value_name("ADDRESS")
                 .value_parser(NonEmptyStringValueParser::new())
                 .conflicts_with("config")
-                .help("Where the admin listener is [default: 127.0.0.1:9090]"),
+                .help("Where the admin listener is [default: 127.0.0.1:8079]"),
         )
         .arg(
             Arg::new("config")

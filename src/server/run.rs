@@ -21,7 +21,7 @@ use crate::link::{Deployment, Message, Shared, WorkerHandle};
 use crate::policy::rate_limit::{self, KEYS_MAX_DEFAULT};
 use crate::policy::session::SessionKey;
 use crate::proxy::worker::TICK;
-use crate::proxy::{Worker, listener};
+use crate::proxy::{Worker, closing, listener};
 use crate::shared::ledger::Book;
 use crate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
 
@@ -138,7 +138,12 @@ fn shared_state(
     let mut wires = Vec::with_capacity(workers);
     for _ in 0..workers {
         let (bell, wire) = bell().map_err(|error| format!("no descriptors left at start: {error}"))?;
-        handles.push(WorkerHandle { mailbox: Mailbox::new(MAILBOX), bell, connections: Gauge::default() });
+        handles.push(WorkerHandle {
+            mailbox: Mailbox::new(MAILBOX),
+            bell,
+            connections: Gauge::default(),
+            listening: Gauge::default(),
+        });
         wires.push(wire);
     }
     let (orders_bell, orders_wire) =
@@ -235,6 +240,7 @@ async fn work(
         }
     };
     for (at, listen) in listeners.iter().enumerate() {
+        worker.handle().listening.up();
         worker.net.spawn(Box::pin(listener::accept_loop(worker.clone(), at, listen.clone())));
     }
     let hearing = worker.clone();
@@ -276,14 +282,15 @@ fn read_mail(worker: &Rc<Worker>) {
 }
 
 async fn tick_until_drained(worker: &Rc<Worker>, listeners: &[Rc<dyn Listen>]) {
-    let mut shut = false;
+    let mut closing = false;
     loop {
         worker.net.sleep(TICK).await;
         worker.tick(worker.net.now());
-        if worker.stage() >= Stage::Draining && !shut {
-            shut = true;
+        if worker.stage() >= Stage::Closing && !closing {
+            closing = true;
             for listen in listeners {
-                listen.shut();
+                let (net, listen) = (worker.net.clone(), listen.clone());
+                worker.net.spawn(Box::pin(async move { closing::close(&*net, &*listen).await }));
             }
         }
         // Control moves on once every connection has ended, or their time is over.

@@ -9,7 +9,11 @@ pub enum Stage {
     Starting,
     /// Serving.
     Running,
-    /// No new connections; exchanges may end.
+    /// Serving, and telling everybody to go elsewhere: not ready, and each answer ends its connection.
+    Announcing,
+    /// Listeners close; connections that were accepted are served.
+    Closing,
+    /// No new connections; idle ones are closed, exchanges may end.
     Draining,
     /// Whatever is left is cut.
     Stopping,
@@ -36,7 +40,9 @@ impl StageCell {
         match self.0.load(Ordering::Acquire) {
             0 => Stage::Starting,
             1 => Stage::Running,
-            2 => Stage::Draining,
+            2 => Stage::Announcing,
+            3 => Stage::Closing,
+            4 => Stage::Draining,
             _ => Stage::Stopping,
         }
     }
@@ -49,7 +55,14 @@ mod tests {
     #[test]
     fn a_stage_never_goes_back() {
         let cell = StageCell::default();
-        for stage in [Stage::Starting, Stage::Running, Stage::Draining, Stage::Stopping] {
+        for stage in [
+            Stage::Starting,
+            Stage::Running,
+            Stage::Announcing,
+            Stage::Closing,
+            Stage::Draining,
+            Stage::Stopping,
+        ] {
             cell.advance(stage);
             assert_eq!(cell.now(), stage);
             cell.advance(Stage::Starting);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::Cause;
 use super::record::{Kind, Outcome};
-use super::stats::{Adaptive, Counted, REFUSAL_STATUSES, WorkerStats};
+use super::stats::{Adaptive, Counted, HANDSHAKE_CAUSES, WorkerStats};
 use page::Page;
 
 mod page;
@@ -27,6 +28,8 @@ pub struct Facts<'a> {
     pub reloads: u64,
     /// Reloads refused.
     pub reloads_failed: u64,
+    /// What was refused and waits to be mended, by option.
+    pub waiting: &'a [(&'static str, u64)],
     /// Whether the process is draining.
     pub draining: bool,
     /// Since the process started.
@@ -136,6 +139,12 @@ fn process(page: &mut Page, facts: &Facts<'_>) {
         "Reloads that were refused; the log has the findings.",
         facts.reloads_failed,
     );
+    let name = "ringgate_config_waiting";
+    let help = "Refused and not in force: 1 for the newest configuration, files that say whom to trust by option, lines of `revoked`.";
+    page.family(name, "gauge", help);
+    for &(what, count) in facts.waiting {
+        page.value(name, &[("what", what)], count);
+    }
     page.single("ringgate_workers", "gauge", "Data workers.", facts.worker_connections.len() as u64);
     page.single(
         "ringgate_workers_reporting",
@@ -163,11 +172,6 @@ fn connections(page: &mut Page, facts: &Facts<'_>) {
             "Client connections placed on another worker.",
             stats.connections_handed_over,
         ),
-        (
-            "ringgate_handshakes_failed_total",
-            "Client connections that failed in TLS or the PROXY header.",
-            stats.handshakes_failed,
-        ),
         ("ringgate_upstream_dials_total", "Connections dialled to servers.", stats.dials),
         ("ringgate_upstream_dials_failed_total", "Of these, failed ones.", stats.dials_failed),
         (
@@ -191,9 +195,27 @@ fn connections(page: &mut Page, facts: &Facts<'_>) {
         "Exchanges under way, streams included.",
         stats.exchanges_open,
     );
-    page.family("ringgate_refusals_total", "counter", "Requests the gateway refused itself, by status.");
-    for (status, count) in REFUSAL_STATUSES.iter().zip(stats.refused_by_status) {
-        page.value("ringgate_refusals_total", &[("status", &status.to_string())], count);
+    let name = "ringgate_handshakes_failed_total";
+    page.family(name, "counter", "Client connections that ended before their first request, by cause.");
+    for (cause, count) in HANDSHAKE_CAUSES.iter().zip(stats.handshakes_failed) {
+        page.value(name, &[("cause", cause)], count);
+    }
+    refusals(page, stats);
+}
+
+/// Refusals by cause and status. Every cause is there from the start: what appears with its first event is a rise that
+/// `increase()` cannot see.
+fn refusals(page: &mut Page, stats: &WorkerStats) {
+    let name = "ringgate_refusals_total";
+    page.family(name, "counter", "Requests the gateway refused itself, by cause and status.");
+    let seen = |cause: Cause, status: u16| {
+        stats.refusals.iter().any(|&(known, with, _)| (known, with) == (cause, status))
+    };
+    let own = Cause::ALL.iter().filter(|cause| !cause.is_of_server());
+    let zeros =
+        own.map(|&cause| (cause, cause.usual_status(), 0)).filter(|&(cause, status, _)| !seen(cause, status));
+    for (cause, status, count) in stats.refusals.iter().copied().chain(zeros) {
+        page.value(name, &[("status", &status.to_string()), ("cause", cause.label())], count);
     }
 }
 
@@ -239,11 +261,20 @@ fn exchanges(page: &mut Page, facts: &Facts<'_>) {
         for kind in Kind::ALL {
             for outcome in Outcome::ALL {
                 let count = stats.ended[kind as usize][outcome as usize];
-                if count > 0 {
+                // Requests have every series from the start, for `increase()`; of the others what happens.
+                if count > 0 || kind == Kind::Request || outcome == Outcome::Answered {
                     let labels = [("server", server), ("kind", kind.label()), ("outcome", outcome.label())];
                     page.value("ringgate_exchanges_total", &labels, count);
                 }
             }
+        }
+    }
+    let name = "ringgate_upstream_failures_total";
+    page.family(name, "counter", "Exchanges that the server did not answer, by cause.");
+    for (server, stats) in servers().take(facts.servers.len()) {
+        for &cause in Cause::ALL.iter().filter(|cause| cause.is_of_server()) {
+            let labels = [("server", server), ("cause", cause.label())];
+            page.value(name, &labels, stats.failures[cause as usize]);
         }
     }
     page.family("ringgate_responses_total", "counter", "Answers sent to clients, by class of status.");
@@ -342,6 +373,7 @@ mod tests {
             generation: 1,
             reloads: 0,
             reloads_failed: 0,
+            waiting: &[],
             draining: false,
             uptime: Duration::ZERO,
             fetches: &[],
@@ -365,6 +397,7 @@ mod tests {
                 server,
                 kind: Kind::Request,
                 outcome: Outcome::Answered,
+                cause: None,
                 status: 200,
                 bytes_up: 5,
                 bytes_down: 7,
@@ -380,6 +413,7 @@ mod tests {
             generation: 4,
             reloads: 3,
             reloads_failed: 1,
+            waiting: &[("revoked", 2)],
             draining: false,
             uptime: Duration::from_secs(9),
             fetches: &[("keys", "ok", 5)],
@@ -406,6 +440,7 @@ mod tests {
             "ringgate_exchange_duration_seconds_count{server=\"none\"} 1",
             "ringgate_worker_connections{worker=\"1\"} 3",
             "ringgate_config_generation 4",
+            "ringgate_config_waiting{what=\"revoked\"} 2",
             "ringgate_fetches_total{kind=\"keys\",result=\"ok\"} 5",
             "ringgate_keys_known{issuer=\"https://i\"} 1",
             "ringgate_keys_age_seconds{issuer=\"https://i\"} 8",

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Cause;
 use crate::base::Ticks;
 
 /// How an exchange ended. Each exchange ends in exactly one way.
@@ -103,6 +104,8 @@ pub struct ExchangeRecord {
     pub kind: Kind,
     /// How it ended.
     pub outcome: Outcome,
+    /// Cause of an answer of the gateway's own, where there is one.
+    pub cause: Option<Cause>,
     /// The status sent to the client; 0 if none was.
     pub status: u16,
     /// Bytes of the request that went upstream, head included.

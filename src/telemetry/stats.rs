@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use super::Cause;
 use super::record::{ExchangeRecord, Kind, Outcome};
 
 /// Longest time a histogram tells apart: longer ones count as this. Nanoseconds (one hour).
@@ -16,8 +17,8 @@ pub struct WorkerStats {
     pub connections_refused: u64,
     /// Connections handed to another worker.
     pub connections_handed_over: u64,
-    /// Connections that ended before TLS or the PROXY header was complete.
-    pub handshakes_failed: u64,
+    /// Connections that ended before TLS or the PROXY header was complete, by cause.
+    pub handshakes_failed: [u64; HANDSHAKE_CAUSES.len()],
     /// Client connections open now.
     pub connections_open: u64,
     /// Exchanges under way now.
@@ -51,8 +52,8 @@ pub struct WorkerStats {
     pub errands: u64,
     /// Of these, those that waited in vain.
     pub errands_failed: u64,
-    /// Refusals by the status they were given.
-    pub refused_by_status: [u64; REFUSAL_STATUSES.len()],
+    /// Refusals by cause and the status they were given. A cause leads to a few statuses only.
+    pub refusals: Vec<(Cause, u16, u64)>,
     /// Per server, and last the exchanges whose path led to none.
     pub servers: Vec<ServerStats>,
 }
@@ -88,15 +89,17 @@ impl TokenStats {
     }
 }
 
-/// The statuses that refusals are counted under; others count under the last.
-pub const REFUSAL_STATUSES: [u16; 18] =
-    [200, 400, 401, 403, 404, 405, 406, 408, 413, 414, 415, 417, 429, 431, 501, 503, 505, 500];
+/// Causes of connections that end before their first request.
+pub const HANDSHAKE_CAUSES: [&str; 5] =
+    ["untrusted_source", "proxy_header", "tls", "client_certificate", "timeout"];
 
 /// What one worker counted for one server.
 #[derive(Clone, Debug)]
 pub struct ServerStats {
     /// Ended exchanges by kind and outcome.
     pub ended: [[u64; Outcome::ALL.len()]; Kind::ALL.len()],
+    /// Exchanges without an answer of the server, by cause ([`Cause::is_of_server`]).
+    pub failures: [u64; Cause::ALL.len()],
     /// Answers by hundreds of their status (1xx first).
     pub status_class: [u64; 5],
     /// Bytes sent to the server.
@@ -128,6 +131,7 @@ impl Default for ServerStats {
     fn default() -> Self {
         Self {
             ended: Default::default(),
+            failures: [0; Cause::ALL.len()],
             status_class: [0; 5],
             bytes_up: 0,
             bytes_down: 0,
@@ -151,7 +155,7 @@ impl WorkerStats {
             connections_accepted: 0,
             connections_refused: 0,
             connections_handed_over: 0,
-            handshakes_failed: 0,
+            handshakes_failed: [0; HANDSHAKE_CAUSES.len()],
             connections_open: 0,
             exchanges_open: 0,
             dials: 0,
@@ -168,7 +172,7 @@ impl WorkerStats {
             tokens: TokenStats::default(),
             errands: 0,
             errands_failed: 0,
-            refused_by_status: [0; REFUSAL_STATUSES.len()],
+            refusals: Vec::new(),
             servers: Vec::new(),
         };
         stats.resize(servers);
@@ -210,9 +214,17 @@ impl WorkerStats {
         if let Some(first_byte) = record.first_byte {
             stats.first_byte.saturating_record(nanos(first_byte));
         }
-        if record.outcome == Outcome::Refused {
-            let at = REFUSAL_STATUSES.iter().position(|&status| status == record.status);
-            self.refused_by_status[at.unwrap_or(REFUSAL_STATUSES.len() - 1)] += 1;
+        match record.cause {
+            Some(cause) if cause.is_of_server() => stats.failures[cause as usize] += 1,
+            Some(cause) => self.add_refusal(cause, record.status, 1),
+            None => {}
+        }
+    }
+
+    fn add_refusal(&mut self, cause: Cause, status: u16, more: u64) {
+        match self.refusals.iter_mut().find(|(known, with, _)| (*known, *with) == (cause, status)) {
+            Some((.., count)) => *count += more,
+            None => self.refusals.push((cause, status, more)),
         }
     }
 
@@ -221,7 +233,8 @@ impl WorkerStats {
         self.add_unauthenticated(reason, 1);
     }
 
-    fn add_unauthenticated(&mut self, reason: &'static str, more: u64) {
+    /// Adds requests without a good credential.
+    pub fn add_unauthenticated(&mut self, reason: &'static str, more: u64) {
         match self.unauthenticated.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += more,
             None => self.unauthenticated.push((reason, more)),
@@ -233,7 +246,8 @@ impl WorkerStats {
         self.add_limit(name, u64::from(!reported), u64::from(reported));
     }
 
-    fn add_limit(&mut self, name: &str, refused: u64, reported: u64) {
+    /// Adds refusals of a limit, and what would have been some.
+    pub fn add_limit(&mut self, name: &str, refused: u64, reported: u64) {
         match self.limits.iter_mut().find(|(known, ..)| **known == *name) {
             Some((_, refusals, reports)) => {
                 *refusals += refused;
@@ -257,7 +271,7 @@ impl WorkerStats {
         self.connections_accepted += other.connections_accepted;
         self.connections_refused += other.connections_refused;
         self.connections_handed_over += other.connections_handed_over;
-        self.handshakes_failed += other.handshakes_failed;
+        add(&mut self.handshakes_failed, &other.handshakes_failed);
         self.connections_open += other.connections_open;
         self.exchanges_open += other.exchanges_open;
         self.dials += other.dials;
@@ -280,8 +294,8 @@ impl WorkerStats {
         for &(reason, count) in &other.unauthenticated {
             self.add_unauthenticated(reason, count);
         }
-        for (ours, theirs) in self.refused_by_status.iter_mut().zip(other.refused_by_status) {
-            *ours += theirs;
+        for &(cause, status, count) in &other.refusals {
+            self.add_refusal(cause, status, count);
         }
         self.resize(other.servers.len().saturating_sub(1));
         for (ours, theirs) in self.servers.iter_mut().zip(&other.servers) {
@@ -295,9 +309,8 @@ impl ServerStats {
         for (ours, theirs) in self.ended.iter_mut().flatten().zip(other.ended.iter().flatten()) {
             *ours += theirs;
         }
-        for (ours, theirs) in self.status_class.iter_mut().zip(other.status_class) {
-            *ours += theirs;
-        }
+        add(&mut self.failures, &other.failures);
+        add(&mut self.status_class, &other.status_class);
         self.bytes_up += other.bytes_up;
         self.bytes_down += other.bytes_down;
         // Same bounds on both sides, so adding cannot fail.
@@ -323,6 +336,12 @@ impl Adaptive {
     }
 }
 
+fn add(ours: &mut [u64], theirs: &[u64]) {
+    for (ours, theirs) in ours.iter_mut().zip(theirs) {
+        *ours += theirs;
+    }
+}
+
 fn nanos(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -339,6 +358,7 @@ mod tests {
             server,
             kind: Kind::Request,
             outcome,
+            cause: (outcome == Outcome::Refused).then_some(Cause::NoServer),
             status,
             bytes_up: 10,
             bytes_down: 20,
@@ -385,7 +405,6 @@ mod tests {
         assert_eq!(one.servers[0].status_class, [0, 2, 0, 0, 0]);
         assert_eq!(one.servers[0].duration.len(), 2);
         assert_eq!(one.servers[2].bytes_down, 20, "exchanges without a server count under the last");
-        let not_found = REFUSAL_STATUSES.iter().position(|&status| status == 404);
-        assert_eq!(not_found.map(|at| one.refused_by_status[at]), Some(1));
+        assert_eq!(one.refusals, [(Cause::NoServer, 404, 1)]);
     }
 }

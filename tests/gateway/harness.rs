@@ -99,7 +99,10 @@ impl Gateway {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the gateway ended at its start: {status}\n{}", self.log());
             }
-            if self.admin_get("/readyz").is_some_and(|(status, _)| status == 200) {
+            // It serves, though it may still lack keys: tests of issuers that are down want just that.
+            let serves =
+                |(status, words): (u16, String)| status == 200 || words.starts_with("waiting for the keys");
+            if self.admin_get("/readyz").is_some_and(serves) {
                 return;
             }
             assert!(Instant::now() < deadline, "the gateway did not become ready\n{}", self.log());
@@ -110,6 +113,19 @@ impl Gateway {
     /// What it wrote to its log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until a line of the log holds `part`, and gives the log.
+    pub fn await_log(&self, part: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(part) {
+                return log;
+            }
+            assert!(Instant::now() < deadline, "no line with {part}\n{log}");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Status and body of a page of the admin listener.

@@ -1,8 +1,11 @@
 //! The process: reload, drain, stop, its commands, and how connections are placed.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Output};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier};
 
 use super::harness::{Client, Gateway, TempDir, Upstream, echoed, free_port, ok, post_to, spawn};
 use super::scenes::{LAST, SSE, chunk, door, legacy_body, legacy_call, modern_call, told, wait_until};
@@ -173,6 +176,69 @@ fn a_drain_ends_what_is_idle_and_lets_the_rest_finish() {
     assert!(stream.is_at_end());
     assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
     wait_until("the log says so", || gateway.log().contains("drained"));
+}
+
+/// Calls once, waits for the end of its connection, and then connects and calls again at once, as often as anybody accepts.
+/// Gives how many of its connections got no answer.
+fn persist<S: Read + Write>(connect: impl Fn() -> std::io::Result<S>, settled: &Barrier) -> usize {
+    let (mut lost, mut first) = (0, true);
+    while let Ok(stream) = connect() {
+        let mut client = Client::over(stream);
+        // To send on a connection that was closed may fail, which is a loss as well.
+        let sent = client.stream.write_all(&modern_call(1)).is_ok();
+        match sent.then(|| client.message()).flatten() {
+            Some(answer) => assert_eq!(answer.status(), 200),
+            None => lost += 1,
+        }
+        if std::mem::take(&mut first) {
+            settled.wait();
+        }
+        client.is_at_end();
+    }
+    lost
+}
+
+#[test]
+fn a_drain_answers_all_that_it_accepts_of_clients_that_connect_again_at_once() {
+    let upstream = Upstream::echo();
+    let mut gateway = Gateway::before(
+        upstream.address,
+        "listeners:\n  - address: 127.0.0.1:PORT\n  - address: unix:DIR/drain.sock\n",
+    );
+    let (address, path) = (gateway.address, gateway.dir.0.join("drain.sock"));
+    let settled = Arc::new(Barrier::new(33));
+    let clients: Vec<_> = (0..32)
+        .map(|index| {
+            let (settled, path) = (settled.clone(), path.clone());
+            std::thread::spawn(move || match index % 2 {
+                0 => persist(|| TcpStream::connect(address), &settled),
+                _ => persist(|| UnixStream::connect(&path), &settled),
+            })
+        })
+        .collect();
+    settled.wait();
+    gateway.signal("TERM");
+    let lost: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
+    assert_eq!(lost, 0, "accepted and closed without an answer\n{}", gateway.log());
+    assert_eq!(gateway.wait(), Some(0), "{}", gateway.log());
+}
+
+#[test]
+fn a_drain_that_is_announced_serves_on_and_is_not_ready() {
+    let upstream = Upstream::echo();
+    let mut gateway = Gateway::before(upstream.address, "drain: {announce: 10m}\n");
+    let mut old = gateway.connect();
+    assert_eq!(old.ask(&modern_call(1)).header("connection"), None);
+    gateway.signal("TERM");
+    wait_until("not ready", || gateway.admin_get("/readyz").is_some_and(|(status, _)| status == 503));
+    assert_eq!(gateway.metric("ringgate_draining", ""), 1.0, "every worker knows before it reports");
+    for client in [&mut old, &mut gateway.connect()] {
+        let answer = client.ask(&modern_call(2));
+        assert_eq!((answer.status(), answer.header("connection")), (200, Some("close")));
+        assert!(client.is_at_end());
+    }
+    gateway.signal("TERM");
+    assert_eq!(gateway.wait(), Some(1), "a second signal ends it at once");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod passing;
 mod probe;
 mod rates;
 mod rates_load;
+mod refusals;
 mod scenes;
 mod smoke;
 mod sockets;

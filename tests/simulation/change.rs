@@ -12,7 +12,8 @@ use super::call::Call;
 use super::client::{Got, Habit, converse};
 use super::seeds;
 use super::server::{Server, truthful};
-use super::world::{AGES, TICK, World};
+use super::speech::{ends_of, hang_up};
+use super::world::{AGES, GATEWAY, TICK, World, address};
 
 const BYTES_MAX: usize = 3_000;
 
@@ -95,6 +96,59 @@ fn a_drain_lets_exchanges_end() {
     });
     let both = served.get() > 0 && turned_away.get() > 0;
     assert!(both || seeds::replaying(), "no drain came in the middle");
+}
+
+/// Calls, and keeps its connection idle in between; once that ends it connects anew and calls at once, until nobody
+/// listens. Gives how many of its connections had their first request answered while the process left.
+async fn persist(world: Rc<World>, server: Rc<Server>, seed: u64, who: u32) -> usize {
+    let (net, prng) = (world.net(), Rc::new(Prng::new(seed ^ u64::from(who))));
+    let (mut ids, mut late) = (who * 1_000.., 0);
+    while let Ok(conn) = net.dial(&address(GATEWAY)).await {
+        let (mut ear, mut mouth, hangup) = ends_of(conn);
+        // Some think before they ask: they are accepted long before their first request.
+        net.sleep(Duration::from_millis(prng.below(1_200))).await;
+        for nth in 0.. {
+            let call = Call::of(seed, ids.next().unwrap(), BYTES_MAX);
+            let _ = mouth.say(&call.request_by_chance("/s/mcp", false, &prng)).await;
+            match ear.message(true).await {
+                Ok(said) => {
+                    assert_eq!((said.status(), &said.body), (200, &call.answer()), "{call:?}");
+                    if said.field("connection") == Some("close") {
+                        late += usize::from(nth == 0);
+                        break;
+                    }
+                }
+                Err(cut) => {
+                    assert!(nth > 0, "a connection was accepted and closed without an answer: {cut:?}");
+                    assert_eq!(server.count(call.id), 0, "{call:?} is lost");
+                    break;
+                }
+            }
+            if prng.chance(700) && !ear.more().await {
+                break;
+            }
+        }
+        hang_up(&hangup);
+    }
+    late
+}
+
+#[test]
+fn a_drain_loses_no_request_of_clients_that_connect_again_at_once() {
+    let late = std::cell::Cell::new(0);
+    seeds::each("a_drain_loses_no_request_of_clients_that_connect_again_at_once", 50, |seed| {
+        let config = format!("{PATIENT}servers: [{{name: s, url: 'http://127.0.0.1:7001/up'}}]\n");
+        let world = Rc::new(World::new(seed, Faults::none(), Faults::none(), &config));
+        let server = Server::start(&world, "127.0.0.1:7001", truthful(seed, BYTES_MAX));
+        let clients: Vec<_> =
+            (0..16).map(|who| world.sim.spawn(persist(world.clone(), server.clone(), seed, who))).collect();
+        world.sim.run_for(Duration::from_millis(world.sim.prng().below(1_500)));
+        world.drain();
+        assert!(world.sim.run_until(|| clients.iter().all(Task::is_done), AGES), "clients wait for ever");
+        late.set(late.get() + clients.iter().map(|client| client.take().unwrap()).sum::<usize>());
+        world.assert_nothing_left(|| server.leave());
+    });
+    assert!(late.get() > 0 || seeds::replaying(), "no first request came during a drain");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use ringgate::io::sim::{Listener, Prng, Sim};
-use ringgate::io::{Conn, Hangup, LocalFuture, Net, Peer};
+use ringgate::io::{Close, Conn, Hangup, LocalFuture, Net, Peer};
 
 use super::call::Call;
 use super::speech::{Ear, Mouth, Said, chunked, ends_of, hang_up};

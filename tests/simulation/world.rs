@@ -12,10 +12,10 @@ use ringgate::config::world::World as Answers;
 use ringgate::config::{Findings, check::check, compile::Context};
 use ringgate::io::bell::bell;
 use ringgate::io::sim::{Faults, Listener, Sim};
-use ringgate::io::{Address, Conn, Hangup, Net};
+use ringgate::io::{Address, Close, Conn, Hangup, Net};
 use ringgate::link::{Deployment, Shared, WorkerHandle};
-use ringgate::proxy::{Worker, listener};
-use ringgate::shared::{Gauge, Mailbox, Slot, StageCell};
+use ringgate::proxy::{Worker, closing, listener};
+use ringgate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
 use ringgate::telemetry::{Outcome, WorkerStats};
 
 use super::speech::hang_up;
@@ -51,7 +51,12 @@ impl World {
         drop(wire);
         let (orders_bell, orders_wire) = ringgate::io::bell::bell().unwrap();
         drop(orders_wire);
-        let handle = WorkerHandle { mailbox: Mailbox::new(8), bell, connections: Gauge::default() };
+        let handle = WorkerHandle {
+            mailbox: Mailbox::new(8),
+            bell,
+            connections: Gauge::default(),
+            listening: Gauge::default(),
+        };
         let shared = Arc::new(Shared {
             book: ringgate::shared::ledger::Book::new(1024, 1),
             limit_secret: Default::default(),
@@ -66,6 +71,7 @@ impl World {
         let worker = Worker::new(0, sim.net(), shared.clone());
         let listener = Rc::new(sim.listen(&address(GATEWAY)).unwrap());
         let ended = Rc::new(Cell::new(false));
+        worker.handle().listening.up();
         sim.spawn(accept(worker.clone(), listener.clone()));
         sim.spawn(ring_timer(worker.clone(), ended.clone()));
         Self {
@@ -102,6 +108,16 @@ impl World {
     /// No connection is accepted any more.
     pub fn shut(&self) {
         self.listener.shut();
+    }
+
+    /// The listener closes, and then idle connections do, as in the product.
+    pub fn drain(&self) {
+        self.shared.stage.advance(Stage::Closing);
+        let (net, listener) = (self.net(), self.listener.clone());
+        self.sim.spawn(async move { closing::close(&*net, &*listener).await });
+        let closed = || self.worker.handle().listening.count() == 0;
+        assert!(self.sim.run_until(closed, AGES), "the listener does not close");
+        self.shared.stage.advance(Stage::Draining);
     }
 
     pub fn net(&self) -> Rc<dyn Net> {
@@ -149,6 +165,7 @@ async fn accept(worker: Rc<Worker>, listener: Rc<Listener>) {
             this.handle().connections.down();
         }));
     }
+    worker.handle().listening.down();
 }
 
 async fn ring_timer(worker: Rc<Worker>, ended: Rc<Cell<bool>>) {

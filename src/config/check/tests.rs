@@ -75,7 +75,7 @@ fn the_smallest_file_gets_every_default() {
     assert_eq!(snapshot.generation, 7);
     assert_eq!(snapshot.listeners.len(), 1);
     assert_eq!(snapshot.listeners[0].address, ListenAddress::Tcp(([127, 0, 0, 1], 8080).into()));
-    assert_eq!(snapshot.admin.address, Some(([127, 0, 0, 1], 9090).into()));
+    assert_eq!(snapshot.admin.address, Some(([127, 0, 0, 1], 8079).into()));
     assert_eq!((&snapshot.workers, snapshot.driver), (&Workers::Auto, Driver::Auto));
     assert_eq!(snapshot.limits.head_bytes_max, 16 << 10);
     assert_eq!(snapshot.timeouts.first_byte, Some(Duration::from_secs(60)));

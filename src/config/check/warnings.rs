@@ -17,6 +17,13 @@ pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let mut all = nobody::warnings(snapshot);
     all.extend(certificates(snapshot));
     let Some(authn) = &snapshot.authn else { return all };
+    let unreadable = authn.revoked.unreadable();
+    if unreadable.count > 0 {
+        all.push(format!(
+            "authentication.revoked: {unreadable}, and revokes nothing; all other lines do (write lines `jti:ID`, `key:ID` or \
+             `cert:SERIAL`, and comments behind `#`)"
+        ));
+    }
     if shows_secrets(authn) {
         let behind_tls = snapshot.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let open =

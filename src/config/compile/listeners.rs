@@ -6,6 +6,7 @@ use crate::config::file::{File, ListenerSection, ListenerTlsSection};
 use crate::config::finding::{At, Findings};
 use crate::config::snapshot::{ListenAddress, Listener, ListenerTls, ProxyProtocol, TlsIdentity};
 use crate::config::text::Reference;
+use crate::config::world::TrustKind;
 use crate::policy::authn::certificate::dns_names;
 
 /// The listeners. Those whose address is wrong are left out, after a finding.
@@ -72,7 +73,7 @@ fn tls_of(
 ) -> Option<ListenerTls> {
     let client_ca = section.client_ca.as_ref();
     let client_ca = client_ca
-        .and_then(|reference| material::checked(reference, material::certificates, context, findings));
+        .and_then(|reference| material::authorities(reference, TrustKind::ClientCa, context, findings));
     let identities: Option<Box<[_]>> = match &section.certificates {
         None => identity(&section.certificate, &section.key, context, findings).map(|own| [own].into()),
         Some(list) => {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
 use super::finding::{At, Findings};
-use super::snapshot::{Admin, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts};
+use super::snapshot::{
+    Admin, Drain, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts,
+};
 use super::world::{Recording, World};
 
 mod access;
@@ -56,6 +58,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         log: Log { format: file.log.value.format.value, level: file.log.value.level.value },
         limits: limits(&file.limits.value, findings),
         timeouts,
+        drain: Drain { announce: file.drain.value.announce.value },
         origins,
         hosts,
         routes: RouteTable::new(&servers),
@@ -66,6 +69,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         rate_limits: rate_limits::compile(file, &servers, findings),
         signer: credentials::signer(file, context, findings),
         session_key: session_key::compile(file, context, findings),
+        trust: recording.trust(),
         files: recording.files(),
         listeners: listeners.into(),
         servers: servers.into(),

@@ -13,6 +13,7 @@ use crate::config::snapshot::{
 use crate::config::text::HeaderValue;
 use crate::config::units::shorten;
 use crate::config::url::EndpointUrl;
+use crate::config::world::TrustKind;
 use crate::policy::rate_limit::DenyAs;
 
 /// The servers. Those without a usable name are left out, after a finding.
@@ -251,7 +252,7 @@ fn upstream_tls(
             "use an `https` URL, or remove it",
         );
     }
-    let pem = tls.ca.as_ref().and_then(|ca| material::checked(ca, material::certificates, context, findings));
+    let pem = tls.ca.as_ref().and_then(|ca| material::authorities(ca, TrustKind::Ca, context, findings));
     TlsChoices {
         server_name: tls.server_name.as_ref().map(|name| name.value.as_str().into()),
         roots: pem.map_or(Roots::System, |pem| Roots::Pem(pem.into())),

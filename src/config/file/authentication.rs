@@ -38,7 +38,7 @@ section! {
         /// Who is asked about SAML 2.0 assertions that agents show as bearer tokens.
         saml: SamlSection = sub::<SamlSection>(), optional;
         /// Credentials that are not accepted any more: a reference to a text with lines `jti:ID` (a token), `key:ID` (an API
-        /// key), `cert:SERIAL` (a certificate, in hexadecimal); `#` begins a comment.
+        /// key), `cert:SERIAL` (a certificate, in hexadecimal); `#` begins a comment. A line that cannot be read is named in the log and revokes nothing; all others count, also while a reload is refused.
         revoked: Reference = REFERENCE, optional;
         /// Roles of callers without a credential, on servers with `anonymous: true`.
         anonymous_roles: Vec<At<String>> = NAMES, default "[]";

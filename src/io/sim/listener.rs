@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use crate::io::Conn;
+use crate::io::{Close, Conn};
 
 /// A listener in memory. Once dropped, dials are refused and whoever was not accepted is cut.
 pub struct Listener(pub(super) Rc<Backlog>);
@@ -16,6 +16,7 @@ pub struct Listener(pub(super) Rc<Backlog>);
 pub(super) struct Backlog {
     waiting: RefCell<VecDeque<Conn>>,
     waker: Cell<Option<Waker>>,
+    refuses: Cell<bool>,
     shut: Cell<bool>,
 }
 
@@ -25,8 +26,8 @@ impl Backlog {
         self.wake();
     }
 
-    pub(super) fn is_shut(&self) -> bool {
-        self.shut.get()
+    pub(super) fn refuses(&self) -> bool {
+        self.refuses.get()
     }
 
     fn wake(&self) {
@@ -59,9 +60,22 @@ impl Listener {
     pub fn try_accept(&self) -> Option<Conn> {
         self.0.waiting.borrow_mut().pop_front()
     }
+}
 
-    /// Stops accepting: a pending [`Listener::accept`] ends with an error, and dials are refused.
-    pub fn shut(&self) {
+impl Close for Listener {
+    /// Dials are refused.
+    fn turn_away(&self) -> bool {
+        self.0.refuses.set(true);
+        true
+    }
+
+    fn backlog(&self) -> usize {
+        self.0.waiting.borrow().len()
+    }
+
+    /// Dials are refused, and whoever waits is reset.
+    fn shut(&self) {
+        self.0.refuses.set(true);
         self.0.shut.set(true);
         let waiting = self.0.waiting.take();
         drop(waiting);

@@ -228,7 +228,7 @@ impl World {
         let listeners = self.listeners.borrow();
         let mut there =
             listeners.iter().filter(|(at, _)| at == address).filter_map(|(_, backlog)| backlog.upgrade());
-        there.find(|backlog| !backlog.is_shut())
+        there.find(|backlog| !backlog.refuses())
     }
 
     fn link(&self, near_sees: Peer, far_sees: Peer) -> (Conn, Conn) {

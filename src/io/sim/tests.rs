@@ -3,7 +3,7 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::base::Buf;
-use crate::io::Direction;
+use crate::io::{Close, Direction};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const YEAR: Duration = Duration::from_secs(365 * 86_400);

@@ -44,6 +44,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// Whether each key of `other` is one of these.
+    pub fn has_all_of(&self, other: &Self) -> bool {
+        other.keys.iter().all(|key| self.keys.contains(key))
+    }
+
     /// Whether there is none: then no token can be verified.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

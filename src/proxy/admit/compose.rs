@@ -11,7 +11,7 @@ use crate::proxy::caller::Caller;
 use crate::proxy::head;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
-use crate::telemetry::Kind;
+use crate::telemetry::{Cause, Kind};
 use crate::wire::http1::{HeaderId, Method};
 
 /// Composes the upstream's head in the worker's scratch.
@@ -94,7 +94,9 @@ fn own_session<'r>(
         (Some(_), Some(_)) if verdict.modern => Ok(None),
         (Some(caller), Some(key)) => {
             let own = key.open(&caller.identity, &request.route.server.path, id);
-            own.map(Some).ok_or_else(|| Reply::status(404, "there is no such session: initialize again"))
+            own.map(Some).ok_or_else(|| {
+                Reply::status(Cause::NoSession, 404, "there is no such session: initialize again")
+            })
         }
         _ => Ok(Some(id)),
     }
@@ -109,9 +111,11 @@ fn own_query<'r>(
 ) -> Result<Option<&'r [u8]>, Reply<'static>> {
     let query = request.head.query;
     match (request.route.rest, caller, &live.session_key) {
-        (Some(path), Some(caller), Some(key)) => key
-            .open_target(&caller.identity, &request.route.server.path, path, query)
-            .ok_or_else(|| Reply::status(404, "there is no such session: open a stream first")),
+        (Some(path), Some(caller), Some(key)) => {
+            key.open_target(&caller.identity, &request.route.server.path, path, query).ok_or_else(|| {
+                Reply::status(Cause::NoSession, 404, "there is no such session: open a stream first")
+            })
+        }
         _ => Ok(query),
     }
 }
@@ -125,7 +129,11 @@ fn check_resumption(
 ) -> Result<(), Reply<'static>> {
     let alone = request.facts.last_event_id.is_some() && session.is_none();
     if alone && live.session_key.is_some() && request.head.method == Method::Get {
-        return Err(Reply::status(400, "Last-Event-ID is taken only with the session that it belongs to"));
+        return Err(Reply::status(
+            Cause::Resumption,
+            400,
+            "Last-Event-ID is taken only with the session that it belongs to",
+        ));
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::policy::{Principal, Proof};
 use crate::proxy::caller::{Caller, Callers, Place, REFUSED_REMEMBERED};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
+use crate::telemetry::Cause;
 use crate::wire::http1::{HeaderId, Method, RequestHead};
 
 /// Where the documents of RFC 9728 are: this, then the path of the server.
@@ -210,7 +211,11 @@ pub fn identify(
         Outcome::NeedsKeys(_) | Outcome::NeedsIntrospection | Outcome::NeedsTrade => {
             worker.stats.borrow_mut().note_unauthenticated("unavailable");
             let message = "who you are cannot be verified now: try again";
-            Err(Stop::Refuse(refuser.refuse(Reply::status(503, message).with_headers("retry-after: 2\r\n"))))
+            Err(Stop::Refuse(
+                refuser.refuse(
+                    Reply::status(Cause::Credential, 503, message).with_headers("retry-after: 2\r\n"),
+                ),
+            ))
         }
     }
 }
@@ -251,12 +256,13 @@ fn subject(server: &Server, principal: &Principal, shown: &[u8], brought: &Broug
 fn challenge(refuser: &Refuser<'_>, protection: &Protection, refused: &Refused) -> Refusal {
     if refused.status != 401 {
         let headers = if refused.status == 503 { "retry-after: 2\r\n" } else { "" };
-        return refuser.refuse(Reply::status(refused.status, refused.message).with_headers(headers));
+        return refuser
+            .refuse(Reply::status(Cause::Credential, refused.status, refused.message).with_headers(headers));
     }
     // A request that shows nothing is not told of an error (RFC 6750 section 3.1).
     let error = (!refused.shows_nothing()).then_some(("invalid_token", refused.message));
     let headers = www_authenticate(protection, error, &scope(protection, ""));
-    refuser.refuse(Reply::status(401, refused.message).with_headers(&headers))
+    refuser.refuse(Reply::status(Cause::Credential, 401, refused.message).with_headers(&headers))
 }
 
 /// The answer to a request whose token has not all the scopes that it needs: it names them all (MCP 2026-07-28,
@@ -270,7 +276,7 @@ pub fn needs_scope(
     let message = "the token has not the scopes that this needs; the challenge names them";
     let error = Some(("insufficient_scope", message));
     let headers = www_authenticate(protection, error, &scope(protection, further));
-    refuser.refuse(Reply::status(403, message).with_headers(&headers).with_id(id))
+    refuser.refuse(Reply::status(Cause::Scope, 403, message).with_headers(&headers).with_id(id))
 }
 
 /// The scopes of a server and `further` ones by the names that clients ask for them, separated by spaces, none twice.
@@ -304,14 +310,20 @@ pub fn metadata(snapshot: &Snapshot, head: &RequestHead<'_>, refuser: &mut Refus
     let Some((server, document)) =
         server.and_then(|server| Some((server, server.protection.metadata.as_ref()?)))
     else {
-        return Some(refuser.refuse(Reply::status(404, "no protected MCP server at this path")));
+        return Some(refuser.refuse(Reply::status(
+            Cause::NoServer,
+            404,
+            "no protected MCP server at this path",
+        )));
     };
     refuser.server = Some(server.id);
     Some(match head.method {
         Method::Get | Method::Head => refuser.document(document),
         Method::Options if head.get(HeaderId::Origin).is_some() => refuser.preflight(head),
-        _ => refuser
-            .refuse(Reply::status(405, "this is a document: GET it").with_headers("allow: GET, HEAD\r\n")),
+        _ => refuser.refuse(
+            Reply::status(Cause::Method, 405, "this is a document: GET it")
+                .with_headers("allow: GET, HEAD\r\n"),
+        ),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::base::Buf;
 use crate::config::snapshot::{Limits, Route};
 use crate::policy::adaptive::ToolKey;
 use crate::proxy::reply::Reply;
-use crate::telemetry::Kind;
+use crate::telemetry::{Cause, Kind};
 use crate::wire::http1::{Method, RequestHead};
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Field, Message};
@@ -70,7 +70,7 @@ pub fn read<'i>(
     let start = request.head.head_len;
     let (all, length) = inbox.padded(start..start + request.body_len);
     let Some(body) = Padded::new(all, length) else {
-        return Err(refuser.refuse(Reply::status(500, "internal error")));
+        return Err(refuser.refuse(Reply::status(Cause::Internal, 500, "internal error")));
     };
     match jsonrpc::extract_envelope(body, &json_limits(request.limits)) {
         Ok(message) => *read = Some((message, body)),
@@ -97,7 +97,7 @@ pub fn judge(
     refuser.kind = kind_of(message);
     if calls_unseen(message, body, request.limits) {
         let what = "a request without an id: nobody would see its answer";
-        return Err(refuser.refuse(Reply { code: -32600, ..Reply::status(400, what) }));
+        return Err(refuser.refuse(Reply { code: -32600, ..Reply::status(Cause::BadMessage, 400, what) }));
     }
     let verdict = if request.route.rest.is_some() {
         // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.

@@ -14,6 +14,7 @@ use crate::policy::listing::{Keep, Kind as Listed};
 use crate::proxy::caller::Caller;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
+use crate::telemetry::Cause;
 use crate::wire::http1::allow::reads_as;
 use crate::wire::http1::{Header, HeaderId, RequestHead};
 use crate::wire::json::{Padded, Text};
@@ -100,7 +101,7 @@ pub fn check_message(
             if visited.is_err() || refused.is_some() {
                 // One answer cannot be mixed with those of the server, so the batch passes as a whole or not at all.
                 let message = "a message of this batch may not pass: send its messages one by one";
-                return Err(refuser.refuse(Reply::status(403, message)));
+                return Err(refuser.refuse(Reply::status(Cause::Denied, 403, message)));
             }
             Ok(())
         }
@@ -129,7 +130,10 @@ impl<'a> Ask<'a, '_> {
         let name = plain(name, &mut first);
         let known = method(name.as_bytes());
         let malformed = |what: &str| {
-            refuser.refuse(Reply { code: INVALID_PARAMS, ..Reply::status(400, what).with_id(id) })
+            refuser.refuse(Reply {
+                code: INVALID_PARAMS,
+                ..Reply::status(Cause::BadMessage, 400, what).with_id(id)
+            })
         };
         let target = match target_of(envelope, known, &mut second) {
             Ok(target) => target,
@@ -238,7 +242,7 @@ impl<'a> Ask<'a, '_> {
         let answer = |status, code, message: &str, data: Option<&[u8]>| {
             // The status is all that such a client sees; with 200 it would wait for an answer on its stream.
             let status = if self.aside && status == 200 { 400 } else { status };
-            refuser.refuse(Reply { code, data, ..Reply::status(status, message).with_id(id) })
+            refuser.refuse(Reply { code, data, ..Reply::status(Cause::Denied, status, message).with_id(id) })
         };
         if self.access().forbidden || id.is_none() {
             return answer(403, 403, "you may not do this here", None);

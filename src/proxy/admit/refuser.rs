@@ -6,7 +6,7 @@ use crate::config::snapshot::ServerId;
 use crate::proxy::head;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::Worker;
-use crate::telemetry::Kind;
+use crate::telemetry::{Cause, Kind};
 use crate::wire::http1::RequestHead;
 use crate::wire::mcp::McpFault;
 
@@ -50,6 +50,7 @@ impl<'b> Refuser<'b> {
         let close = self.close || reply.close;
         Refusal {
             buf: Reply { close, origin: self.origin, ..reply }.render(self.worker, self.head_only),
+            cause: Some(reply.cause),
             status: reply.status,
             close,
             request_len: self.request_len,
@@ -61,30 +62,35 @@ impl<'b> Refuser<'b> {
 
     /// What a browser asks before it lets a page call (Fetch, CORS preflight). The origin was checked.
     pub fn preflight(&self, head: &RequestHead<'_>) -> Refusal {
-        self.answer(204, head::preflight(self.worker, head, self.close))
+        self.answer(None, 204, head::preflight(self.worker, head, self.close))
     }
 
-    /// What a load balancer asks to see that the gateway serves: 204, or 503 once it drains.
+    /// What a load balancer asks to see that the gateway serves: 204, or 503 once it is going to stop.
     pub fn probe(&self) -> Refusal {
-        if self.worker.is_draining() {
-            return self.refuse(Reply::status(503, "the gateway is draining"));
+        if self.worker.is_leaving() {
+            return self.refuse(Reply::status(Cause::Overload, 503, "the gateway is going to stop"));
         }
-        self.answer(204, head::probe(self.worker, self.close))
+        self.answer(None, 204, head::probe(self.worker, self.close))
     }
 
     /// A document of the gateway's own: JSON that everybody may read.
     pub fn document(&self, document: &str) -> Refusal {
-        self.answer(200, head::document(self.worker, document, self.origin, self.close, self.head_only))
+        self.answer(None, 200, head::document(self.worker, document, self.origin, self.close, self.head_only))
     }
 
-    /// An answer of this status with further header lines and a body in JSON.
-    pub fn whole(&self, status: u16, fields: &[u8], body: &[u8]) -> Refusal {
-        self.answer(status, head::whole(self.worker, status, fields, body, self.origin, self.close))
+    /// A refusal of this status with further header lines and a body in JSON.
+    pub fn whole(&self, cause: Cause, status: u16, fields: &[u8], body: &[u8]) -> Refusal {
+        self.answer(
+            Some(cause),
+            status,
+            head::whole(self.worker, status, fields, body, self.origin, self.close),
+        )
     }
 
-    fn answer(&self, status: u16, buf: Buf) -> Refusal {
+    fn answer(&self, cause: Option<Cause>, status: u16, buf: Buf) -> Refusal {
         Refusal {
             buf,
+            cause,
             status,
             close: self.close,
             request_len: self.request_len,
@@ -96,7 +102,13 @@ impl<'b> Refuser<'b> {
 
     /// The refusal of a message.
     pub fn fault(&self, fault: &McpFault<'_>) -> Refusal {
+        let cause = match fault.status {
+            405 => Cause::Method,
+            406 | 415 => Cause::MediaType,
+            _ => Cause::BadMessage,
+        };
         self.refuse(Reply {
+            cause,
             status: fault.status,
             code: fault.code,
             message: fault.message,

@@ -8,6 +8,7 @@ use crate::policy::propagate::{Credentials, MintError};
 use crate::proxy::caller::{Caller, Granted};
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
+use crate::telemetry::Cause;
 
 /// Header lines to be added, each with its end.
 #[derive(Default)]
@@ -85,19 +86,28 @@ fn token(
             Ok(Some(line))
         }
         Some(Answer::Refused) => Err(Stop::Refuse(Reply::status(
+            Cause::ServerCredential,
             403,
             "the issuer gives no token for this server on your behalf: ask for access to it there",
         ))),
         None if brought.may_wait() => Err(Stop::Wait(Errand::Token(server.id, subject))),
         _ => Err(Stop::Refuse(
-            Reply::status(503, "no token for the server is to be had now: try again")
-                .with_headers("retry-after: 2\r\n"),
+            Reply::status(
+                Cause::ServerCredential,
+                503,
+                "no token for the server is to be had now: try again",
+            )
+            .with_headers("retry-after: 2\r\n"),
         )),
     }
 }
 
 fn nothing_to_exchange() -> Reply<'static> {
-    Reply::status(403, "this server is called on behalf of the owner of a token: show a bearer token")
+    Reply::status(
+        Cause::ServerCredential,
+        403,
+        "this server is called on behalf of the owner of a token: show a bearer token",
+    )
 }
 
 fn assertion(worker: &Worker, live: &Live, caller: &Caller, server: &Server) -> Result<Option<Secret>, Stop> {
@@ -110,12 +120,16 @@ fn assertion(worker: &Worker, live: &Live, caller: &Caller, server: &Server) -> 
     }
     let minted = signer.mint_now(assertion, &caller.principal, now).map_err(|error| match error {
         MintError::Expired => Stop::Expired,
-        MintError::TooLarge => {
-            Stop::Refuse(Reply::status(403, "you have more roles than can be passed on to the server"))
-        }
-        MintError::Failed => {
-            Stop::Refuse(Reply::status(500, "your identity cannot be passed on to the server"))
-        }
+        MintError::TooLarge => Stop::Refuse(Reply::status(
+            Cause::ServerCredential,
+            403,
+            "you have more roles than can be passed on to the server",
+        )),
+        MintError::Failed => Stop::Refuse(Reply::status(
+            Cause::ServerCredential,
+            500,
+            "your identity cannot be passed on to the server",
+        )),
     })?;
     let line = [assertion.header.as_bytes(), b": ", &minted, b"\r\n"].concat();
     // A line that is taken from here has half of its life before it at least.

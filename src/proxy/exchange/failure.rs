@@ -12,7 +12,7 @@ use crate::proxy::head;
 use crate::proxy::reply::Reply;
 use crate::proxy::upstream::DialError;
 use crate::shared::Stage;
-use crate::telemetry::Outcome;
+use crate::telemetry::{Cause, Outcome};
 
 /// Why there is no answer to pass on.
 pub enum Failure {
@@ -48,40 +48,48 @@ impl Exchange<'_> {
             Failure::Page(status) => self.note_answer(*status < 500),
             _ => self.note_answer(false),
         }
-        let (outcome, status, message): (_, _, Cow<'static, str>) = match failure {
+        let (outcome, cause, status, message): (_, _, _, Cow<'static, str>) = match failure {
             Failure::ClientGone => {
                 self.record.outcome = Outcome::ClientGone;
                 return Next::Drop;
             }
-            Failure::Dial(error) => dial_failure(error, &self.server().name),
-            Failure::Shed(_) => (Outcome::Refused, 503, "the server is busy with other calls".into()),
-            Failure::Closed => {
-                (Outcome::UpstreamFailed, 502, "the server closed the connection without an answer".into())
+            Failure::Dial(error) => dial_failure(error),
+            Failure::Shed(_) => {
+                (Outcome::Refused, Cause::ServerBusy, 503, "the server is busy with other calls".into())
             }
-            Failure::Timeout => (Outcome::UpstreamTimeout, 504, "the server did not answer in time".into()),
-            Failure::Stalled => {
-                (Outcome::UpstreamTimeout, 504, "the server did not take the request in time".into())
+            Failure::Closed => (
+                Outcome::UpstreamFailed,
+                Cause::Closed,
+                502,
+                "the server closed the connection without an answer".into(),
+            ),
+            Failure::Timeout => {
+                (Outcome::UpstreamTimeout, Cause::NoAnswer, 504, "the server did not answer in time".into())
             }
+            Failure::Stalled => (
+                Outcome::UpstreamTimeout,
+                Cause::NotTaken,
+                504,
+                "the server did not take the request in time".into(),
+            ),
             Failure::Malformed(what) => (
                 Outcome::UpstreamFailed,
+                Cause::BadAnswer,
                 502,
                 format!("the server's answer cannot be passed on: {what}").into(),
             ),
             Failure::Page(status) => (
                 Outcome::Answered,
+                Cause::BadAnswer,
                 *status,
                 "the server answered with this status, and a page that is not passed on".into(),
             ),
         };
         self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };
         self.record.status = status;
-        let server = &self.server().name;
-        // A busy server is no fault, and an overload would fill the log: that is what the counters are for.
-        // What is wrong with a page has been said.
-        if !matches!(failure, Failure::Shed(_) | Failure::Page(_)) {
-            tracing::warn!(%server, status, reason = %message, attempts = self.record.attempts, "no answer from the server");
-        }
-        let close = self.forward.close || self.worker.is_draining();
+        self.record.cause = Some(cause);
+        self.say(failure, cause, status, &message);
+        let close = self.forward.close || self.worker.is_leaving();
         let origin = self.forward.origin.as_deref();
         let id = self.forward.id.clone().and_then(|id| client.inbox.filled().get(id));
         let buf = match failure {
@@ -90,7 +98,7 @@ impl Exchange<'_> {
                 self.record.status = status;
                 buf
             }
-            _ => Reply { close, origin, ..Reply::status(status, &message).with_id(id) }
+            _ => Reply { close, origin, ..Reply::status(cause, status, &message).with_id(id) }
                 .render(self.worker, false),
         };
         let length = buf.len() as u64;
@@ -100,6 +108,26 @@ impl Exchange<'_> {
         self.record.bytes_down = length;
         client.finish_request(self.worker, self.forward.request_len);
         if close { Next::Close } else { Next::Keep }
+    }
+
+    /// Says why there is no answer. A server that is down brings this about with each request.
+    fn say(&self, failure: &Failure, cause: Cause, status: u16, message: &str) {
+        // What is wrong with a page has been said.
+        if matches!(failure, Failure::Page(_)) {
+            return;
+        }
+        let id = Some(self.forward.server.0);
+        let Some(kept_back) = self.worker.restraints.may_speak(cause.label(), id, self.worker.recently())
+        else {
+            return;
+        };
+        let (server, cause, attempts) = (&self.server().name, cause.label(), self.record.attempts);
+        // The system's words go to the log only: they may name addresses that are none of the client's business.
+        let error = match failure {
+            Failure::Dial(DialError::Io(error)) => error.to_string(),
+            _ => String::new(),
+        };
+        tracing::warn!(%server, cause, status, reason = message, error, attempts, kept_back, "no answer from the server");
     }
 
     /// What a call is told that got no place: its status, and the whole answer.
@@ -114,29 +142,31 @@ impl Exchange<'_> {
             return (200, head::whole(self.worker, 200, headers.as_bytes(), &body, origin, close));
         }
         let data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label());
-        let reply = Reply::status(503, message).with_id(id).with_headers(&headers);
+        let reply = Reply::status(Cause::ServerBusy, 503, message).with_id(id).with_headers(&headers);
         (503, Reply { close, origin, data: Some(data.as_bytes()), ..reply }.render(self.worker, false))
     }
 }
 
-fn dial_failure(error: &DialError, server: &str) -> (Outcome, u16, Cow<'static, str>) {
+fn dial_failure(error: &DialError) -> (Outcome, Cause, u16, Cow<'static, str>) {
     match error {
         DialError::Full => (
             Outcome::Unreachable,
+            Cause::PoolFull,
             503,
             "all connections to the server are busy: try again, or raise limits.upstream_connections_max"
                 .into(),
         ),
         DialError::Unresolved => {
-            (Outcome::Unreachable, 502, "the name of the server does not resolve".into())
+            (Outcome::Unreachable, Cause::Unresolved, 502, "the name of the server does not resolve".into())
         }
-        DialError::Timeout => {
-            (Outcome::Unreachable, 504, "the server did not accept a connection in time".into())
-        }
-        // The system's words go to the log only: they may name addresses that are none of the client's business.
-        DialError::Io(error) => {
-            tracing::warn!(server, %error, "dial failed");
-            (Outcome::Unreachable, 502, "no connection to the server".into())
+        DialError::Timeout => (
+            Outcome::Unreachable,
+            Cause::DialTimeout,
+            504,
+            "the server did not accept a connection in time".into(),
+        ),
+        DialError::Io(_) => {
+            (Outcome::Unreachable, Cause::DialFailed, 502, "no connection to the server".into())
         }
     }
 }

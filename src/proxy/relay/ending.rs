@@ -74,7 +74,7 @@ pub async fn end_stream(
     let now = exchange.worker.net.now();
     let pass = super::body::Pass { len: 0, frames: Some(end.to_vec()), done: true, extra: false };
     let sent = end.is_empty() || send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
-    match (sent, close || exchange.worker.is_draining()) {
+    match (sent, close || exchange.worker.is_leaving()) {
         (false, _) => Next::Drop,
         (true, true) => Next::Close,
         (true, false) => Next::Keep,

@@ -1,7 +1,6 @@
 //! Which answers of a server reach a client. All servers share the gateway's origin, and none may speak for it: no answer
 //! leads elsewhere, asks for a credential, or can be taken for a page.
 
-use crate::base::Restraint;
 use crate::base::restraint::cut;
 use crate::proxy::exchange::{Exchange, Failure, TOKEN_REFUSED};
 use crate::wire::http1::{HeaderId, ResponseFraming, ResponseHead, media_type};
@@ -19,6 +18,19 @@ pub enum Unfit {
     Media,
     /// It is an error, and its body is of another media type: the status is passed on without it.
     Page,
+}
+
+impl Unfit {
+    /// Word for the restraint of its log line.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Redirect => "redirect",
+            Self::Challenge => "challenge",
+            Self::Part => "part",
+            Self::Media => "media",
+            Self::Page => "page",
+        }
+    }
 }
 
 /// Whether the server says what the body of its answer is, if there is one. If it is successful, its client awaits a
@@ -55,10 +67,6 @@ pub fn judge(head: &ResponseHead<'_>, awaits_message: bool) -> Result<bool, Unfi
     }
 }
 
-thread_local! {
-    static SAID: Restraint = const { Restraint::new() };
-}
-
 /// Characters that are logged of what a server says.
 const LOGGED_CHARS_MAX: usize = 200;
 
@@ -79,7 +87,8 @@ pub fn explain(exchange: &Exchange<'_>, head: &ResponseHead<'_>, unfit: Unfit) -
             (shown(HeaderId::ContentType), "see that `url` leads to an MCP endpoint, and not to a web page")
         }
     };
-    if let Some(kept_back) = SAID.with(|said| said.may_speak(exchange.worker.recently())) {
+    let (worker, id) = (exchange.worker, exchange.forward.server.0);
+    if let Some(kept_back) = worker.restraints.may_speak(unfit.label(), Some(id), worker.recently()) {
         let (server, endpoint) =
             (&exchange.server().name, &exchange.server().endpoints[exchange.forward.endpoint]);
         tracing::warn!(

@@ -12,11 +12,25 @@ const ONE: &str = "servers: [{name: a, url: 'http://up.example', audiences: [a]}
 fn of(text: &str) -> Vec<String> {
     let world = Fake {
         variables: vec![("SECRET", b"hunter2".to_vec())],
-        files: vec![("/rg/cert.pem", CERTIFICATE.to_vec()), ("/rg/key.pem", KEY.to_vec())],
+        files: vec![
+            ("/rg/cert.pem", CERTIFICATE.to_vec()),
+            ("/rg/key.pem", KEY.to_vec()),
+            ("/rg/revoked", b"# x\nhunter2\njti:a\n".to_vec()),
+        ],
     };
     let context = Context { world: &world, directory: std::path::Path::new("/rg") };
     let snapshot = super::check(text, 1, &context, Findings::of("f"));
     warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")))
+}
+
+#[test]
+fn lines_that_revoke_nothing_are_named_and_not_quoted() {
+    let found = of(&format!("{ONE}{}", ISSUER.replace("issuers", "revoked: revoked, issuers")));
+    assert!(
+        found.len() == 1 && found[0].starts_with("authentication.revoked: line 2 does not begin with"),
+        "{found:?}"
+    );
+    assert!(!found[0].contains("hunter2"));
 }
 
 #[test]

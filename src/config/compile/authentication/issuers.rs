@@ -9,6 +9,7 @@ use crate::config::file::File;
 use crate::config::file::authentication::{AuthenticationSection, IssuerSection};
 use crate::config::finding::{At, Findings};
 use crate::config::text::Reference;
+use crate::config::world::TrustKind;
 use crate::policy::authn::algorithm::Algorithms;
 use crate::policy::authn::jws::short_type;
 use crate::policy::authn::{Issuer, KeySet, KeySource};
@@ -64,7 +65,7 @@ fn source(file: &File, section: &IssuerSection, context: &Context<'_>, findings:
 }
 
 fn keys(jwks: &At<Reference>, context: &Context<'_>, findings: &mut Findings) -> Option<KeySet> {
-    let bytes = material::resolve(&jwks.value, context)
+    let bytes = material::trusted(&jwks.value, TrustKind::Keys, context)
         .map_err(|problem| findings.note(&jwks.place, problem))
         .ok()?;
     let read = KeySet::parse(&bytes).map_err(|what| {

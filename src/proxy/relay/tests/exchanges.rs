@@ -115,8 +115,12 @@ fn shared(case: &Case<'_>) -> Arc<Shared> {
         keys: Box::default(),
     };
     let ((bell_of_worker, _), (orders_bell, _)) = (bell().unwrap(), bell().unwrap());
-    let handle =
-        WorkerHandle { mailbox: Mailbox::new(8), bell: bell_of_worker, connections: Gauge::default() };
+    let handle = WorkerHandle {
+        mailbox: Mailbox::new(8),
+        bell: bell_of_worker,
+        connections: Gauge::default(),
+        listening: Gauge::default(),
+    };
     Arc::new(Shared {
         book: crate::shared::ledger::Book::new(1024, 1),
         limit_secret: Default::default(),
