@@ -51,7 +51,8 @@ fn a_get_or_delete_may_have_an_empty_body_in_chunks_and_no_byte() {
         probe.upstream.request();
         client.send(&[format!("{head}0\r\n\r\n").as_bytes(), &post(PING, "")].concat());
         assert_eq!((client.message().unwrap().status(), client.message().unwrap().status()), (200, 200));
-        (probe.upstream.request(), probe.upstream.request());
+        probe.upstream.request();
+        probe.upstream.request();
         probe.refuses(method, format!("{head}1\r\nx\r\n0\r\n\r\n").as_bytes(), 400);
         probe.refuses(method, format!("{head}1\r\n").as_bytes(), 400);
     }
@@ -116,9 +117,8 @@ fn who_misses_the_path_or_probes_the_gateway_is_told() {
     ] {
         let answer = asked(&format!("POST {path}"), "");
         let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
-        let expected = near.map_or("no MCP server at this path".to_owned(), |near| {
-            format!("no MCP server at this path: did you mean {near}?")
-        });
+        let near = near.map_or_else(String::new, |near| format!(": did you mean {near}?"));
+        let expected = format!("no MCP server at this path{near}");
         assert_eq!((answer.status(), message), (404, expected), "{path}");
     }
     for line in ["OPTIONS /", "OPTIONS *"] {

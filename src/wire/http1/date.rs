@@ -77,7 +77,8 @@ mod tests {
         let mut before = civil(0);
         for days in 1..200_000 {
             let (year, month, day) = civil(days);
-            let leap = before.0 % 4 == 0 && (before.0 % 100 != 0 || before.0 % 400 == 0);
+            let of = |years: u64| before.0.is_multiple_of(years);
+            let leap = of(4) && (!of(100) || of(400));
             let length = match before.1 {
                 2 if leap => 29,
                 2 => 28,
