@@ -203,6 +203,19 @@ section! {
         /// Headers added to every request to the server, in place of the client's own of that name. A value
         /// that is `env:NAME` or `file:NAME`, also after one word as in `Bearer env:TOKEN`, is read from there.
         headers: Vec<(At<String>, HeaderValue)> = MapOf { value: HEADER_VALUE, max: 32 }, default "{}";
+        /// Names of client headers that go to the server besides those that always do: `Accept`, `Accept-Language`, `Baggage`,
+        /// `Cache-Control`, `Content-Type`, `Last-Event-ID`, `Mcp-*`, `Traceparent`, `Tracestate`, `User-Agent` and `X-Request-Id`.
+        /// No other header of a client reaches a server. A client can write whatever it likes into what is listed here, so
+        /// list nothing that the server takes for proof of who calls, unless a proxy in front of the gateway sets it.
+        pass_headers: Vec<At<String>> = list(HEADER_NAME, 0, 32), default "[]";
+        /// Names of headers of the server's answers that clients get besides those that always pass: `Allow`, `Baggage`,
+        /// `Cache-Control`, `Content-Encoding`, `Content-Type`, `Date`, `ETag`, `Mcp-*`, `Retry-After`, `Traceparent`,
+        /// `Tracestate`, `Vary`, `X-Accel-Buffering` and `X-Request-Id`. All servers share the gateway's origin, so what would
+        /// speak for it cannot be listed.
+        response_headers: Vec<At<String>> = list(HEADER_NAME, 0, 32), default "[]";
+        /// The `Host` that the server is asked for, with its port if it has one. When not given: `tls.server_name`, or else the
+        /// host of the URL; `localhost` for a Unix socket. Servers answer 421 or 403 to a `Host` they do not know.
+        host: String = HOST, optional;
         /// What the gateway shows to the server, besides `headers`.
         credentials: CredentialsSection = sub::<CredentialsSection>(), optional;
         /// Tell the server in a signed header who calls. Write `{}` for all defaults.
@@ -249,7 +262,7 @@ section! {
     LimitsSection {
         /// Bytes of a request head (431 past it).
         head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "16KiB";
-        /// Header lines of a request (431 past it).
+        /// Header lines of a request (431 past it). 64 is the most there can be, for a server's answers too (502 past it).
         headers_max: usize = count(8, 64), default "64";
         /// Bytes of a request target (414 past it).
         uri_bytes_max: usize = size(64, (64 << 10) - 1), default "4KiB";
@@ -386,6 +399,12 @@ const REFERENCE: Text<Reference> =
     Text { wanted: "a file name, `file:NAME` or `env:NAME`", pattern: None, parse: text::reference };
 const HEADER_VALUE: Text<HeaderValue> =
     Text { wanted: "text, `env:NAME` or `file:NAME`", pattern: None, parse: text::header_value };
+/// The rule of names of headers.
+pub const HEADER_NAME: Text<String> = Text {
+    wanted: "the name of a header",
+    pattern: Some("^[!#-'*+.0-9A-Z^-z|~-]+$"),
+    parse: |text| Ok(text.to_owned()),
+};
 const SERVER_NAME: Text<String> = Text {
     wanted: "a name of `a-z 0-9 - _ .` that begins and ends with a letter or digit",
     pattern: Some("^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"),

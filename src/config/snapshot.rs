@@ -16,6 +16,7 @@ use crate::policy::authn::Authn;
 use crate::policy::authz::Rules;
 use crate::policy::propagate::{Assertion, Credentials, Signer};
 use crate::policy::rate_limit::{self, DenyAs};
+use crate::wire::http1::AllowList;
 
 pub use listener::{ListenAddress, Listener, ListenerTls, Network, ProxyProtocol, TlsIdentity};
 pub use origin::{HostPolicy, OriginPolicy};
@@ -310,8 +311,10 @@ pub struct Server {
     pub endpoints: Box<[Endpoint]>,
     /// Headers added to each request, rendered as `name: value\r\n` lines.
     pub headers: Secret,
-    /// Lower-case names of these headers: the client's own headers of these names are dropped.
-    pub header_names: Box<[Box<str>]>,
+    /// What of a client's headers it gets. None of [`Server::headers`] is among them.
+    pub to_server: AllowList,
+    /// What of its headers a client gets.
+    pub to_client: AllowList,
     /// The bounds of times for this server: its own where it has any, else those of the snapshot.
     pub timeouts: Timeouts,
     /// How its calls are limited to what it can take, if they are.

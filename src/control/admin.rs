@@ -14,8 +14,8 @@ use crate::io::{Accepted, Conn, Listen, Peer, uring};
 use crate::shared::Stage;
 use crate::telemetry::Counted;
 use crate::telemetry::prometheus::{self, Facts};
-use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
-use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_head};
+use crate::wire::http1::write::{push_content_length, push_end, push_guarded_line, push_header};
+use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, date, parse_request_head};
 
 /// Stands for the path of a request that is not for this machine. No path looks like it.
 const FOREIGN: &str = "foreign host";
@@ -58,7 +58,8 @@ async fn answer_one(control: &Rc<Control>, conn: &mut Conn) {
     let Some(asked) = read_asked(conn).await else { return };
     let answer = answer(control, &asked).await;
     let mut head = Vec::with_capacity(128);
-    push_status_line(&mut head, answer.status);
+    push_guarded_line(&mut head, answer.status);
+    head.extend_from_slice(&date::line(control.net.wall()));
     push_header(&mut head, b"content-type", answer.content_type.as_bytes());
     push_content_length(&mut head, answer.body.len() as u64);
     head.extend_from_slice(b"connection: close\r\n");

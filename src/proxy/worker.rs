@@ -23,6 +23,7 @@ use crate::policy::rate_limit::{self, Transcript};
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
 use crate::telemetry::{Adaptive, ExchangeRecord, WorkerStats};
+use crate::wire::http1::date;
 
 /// What is due every so often (deadlines, the newest deployment, idle upstream connections) is looked at so often.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -55,6 +56,7 @@ pub struct Worker {
     drain: Cell<Option<Drain>>,
     last_tick: Cell<Ticks>,
     wall: Cell<u64>,
+    date: Cell<[u8; date::LINE_BYTES]>,
 }
 
 /// The deployment as this worker uses it. An exchange keeps the one that admitted it.
@@ -99,6 +101,7 @@ impl Worker {
             drain: Cell::new(None),
             last_tick: Cell::new(now),
             wall: Cell::new(wall),
+            date: Cell::new(date::line(wall)),
         })
     }
 
@@ -136,6 +139,11 @@ impl Worker {
     /// The time of day as of the last tick, in seconds since 1970 (UTC): what credentials are judged by.
     pub fn wall(&self) -> u64 {
         self.wall.get()
+    }
+
+    /// The `Date` line of that time.
+    pub fn date(&self) -> [u8; date::LINE_BYTES] {
+        self.date.get()
     }
 
     /// Whether connections are to end after their present exchange: the process is going to stop.
@@ -189,7 +197,10 @@ impl Worker {
     /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.
     pub fn tick(&self, now: Ticks) {
         self.last_tick.set(now);
-        self.wall.set(self.net.wall());
+        let wall = self.net.wall();
+        if self.wall.replace(wall) != wall {
+            self.date.set(date::line(wall));
+        }
         self.purse.tick(super::purse::now(self, now));
         self.watches.sweep(now);
         self.take_news();

@@ -19,6 +19,7 @@ mod listeners;
 mod material;
 mod origins;
 mod outbound;
+mod passing;
 mod protection;
 mod rate_limits;
 mod servers;
