@@ -212,7 +212,7 @@ impl Control {
                 counting::start(self);
                 tracing::info!(generation, "configuration reloaded");
                 if what == Reload::All {
-                    for warning in warnings(&self.shared.deployment.load().snapshot) {
+                    for warning in warnings(&self.shared.deployment.load().snapshot, self.net.wall()) {
                         tracing::warn!("{warning}");
                     }
                 }
@@ -450,6 +450,7 @@ mod tests {
                 certificate: Box::default(),
                 key: crate::base::Secret::new(*b""),
                 names: Box::default(),
+                ends: None,
             }]
             .into(),
             client_ca: None,

@@ -7,7 +7,7 @@ use crate::config::finding::{At, Findings};
 use crate::config::snapshot::{ListenAddress, Listener, ListenerTls, ProxyProtocol, TlsIdentity};
 use crate::config::text::Reference;
 use crate::config::world::TrustKind;
-use crate::policy::authn::certificate::dns_names;
+use crate::policy::authn::certificate::{dns_names, end};
 
 /// The listeners. Those whose address is wrong are left out, after a finding.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Vec<Listener> {
@@ -115,6 +115,7 @@ fn identity(
     };
     let certificate = read(certificate, material::certificates);
     let key = read(key, material::private_key);
-    let names = dns_names(&material::der_of_first(certificate.as_deref()?)?);
-    Some(TlsIdentity { certificate: certificate?, key: Secret::new(key?), names })
+    let leaf = material::der_of_first(certificate.as_deref()?)?;
+    let (names, ends) = (dns_names(&leaf), end(&leaf));
+    Some(TlsIdentity { certificate: certificate?, key: Secret::new(key?), names, ends })
 }

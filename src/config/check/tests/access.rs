@@ -167,7 +167,7 @@ fn ran(lines: &str) -> (u8, String) {
     let path = "/f.yaml";
     let world = Fake { files: vec![(path, with(lines).into_bytes())], ..Fake::default() };
     let mut out = Vec::new();
-    let code = run_in(std::path::Path::new(path), &mut out, &world, &|_| Vec::new()).unwrap();
+    let code = run_in(std::path::Path::new(path), &mut out, &world, &|_| Vec::new(), 0).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 
