@@ -55,7 +55,6 @@ def slowed(name: str, program: str) -> GuardedCase:
 
 
 ISSUERS = {"oidc-provider": OidcProviderSite, "django": DjangoSite}
-REVOCATION = {"oidc-provider": "/token/revocation", "django": "/revoke_token/"}
 
 
 def at_issuer(issuer: str) -> GuardedCase:
@@ -66,10 +65,9 @@ def at_issuer(issuer: str) -> GuardedCase:
 
 def python_at_issuer(issuer: str, sdk: str, server: str) -> GuardedCase:
     script = str(packages.HERE / "python" / "clients" / "real_issuer.py")
-    rest = REVOCATION[issuer]
 
     def command(place: str) -> list[str]:
-        return [str(packages.python(sdk)), script, sdk, server, place, rest]
+        return [str(packages.python(sdk)), script, sdk, issuer, server, place]
 
     return GuardedCase(f"{issuer}, python {sdk}, to {server}", issuer, command, ISSUERS[issuer])
 

@@ -26,7 +26,7 @@ def perform(
         client = Client(framework, processes.logs)
         try:
             for scene in scenes:
-                gateway = Gateway(processes, binary, f"{framework.name}-{scene.name}", upstream.origin, keys)
+                gateway = Gateway(processes, binary, f"{framework.name}-{scene.name}", upstream, keys)
                 facts = play(scene, client, gateway)
                 if write:
                     expected[scene.name] = facts
