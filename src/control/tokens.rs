@@ -14,6 +14,8 @@ const LIFETIME_DEFAULT: u64 = 60;
 const LIFETIME_MAX: u64 = 24 * 60 * 60;
 /// A token is given up at least this long before its end, in seconds.
 const MARGIN_MIN: u64 = 5;
+/// Bytes of a secret that is looked for in what an issuer says: a shorter one is in any text.
+const HIDDEN_BYTES_MIN: usize = 6;
 /// Bytes of a token: it goes into one header line.
 const TOKEN_MAX: usize = 16 << 10;
 
@@ -109,7 +111,7 @@ fn ask_for_token(fetcher: &Fetcher, grant: &Grant, pairs: Pairs<'_>, now: u64) -
     let is_secret =
         |name: &str| ["subject_token", "assertion", "client_secret", "client_assertion"].contains(&name);
     let sent = pairs.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| *value);
-    let secrets: Vec<&[u8]> = sent.chain(own).filter(|secret| !secret.is_empty()).collect();
+    let secrets: Vec<&[u8]> = sent.chain(own).filter(|secret| secret.len() >= HIDDEN_BYTES_MIN).collect();
     let reply = fetcher.fetch(Ask {
         url: &grant.token_url,
         author: Author::Operator,
