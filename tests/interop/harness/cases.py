@@ -127,5 +127,5 @@ REAL_ISSUERS = [
 ]
 """Logins at authorization servers that others wrote."""
 
-GUARDED_CASES = [LOGINS, LIMITS, OVERLOAD]
+GUARDED_CASES = [LOGINS, REAL_ISSUERS, LIMITS, OVERLOAD]
 """Through the gateway only, group by group; the cases of a group run at the same time."""

@@ -61,6 +61,8 @@ class IssuerSite:
             "public_url": self.place["gateway"],
             "admin": {"address": "off"},
             "outbound": {"allow_http": True, "allow_private": True},
+            # Logins on a busy machine take about as long as the server keeps a connection.
+            "timeouts": {"upstream_idle": "1s"},
             "authentication": self.authentication(),
             "access": {"rules": RULES},
             "servers": [{"name": name, **server} for name in self.names],

@@ -53,7 +53,7 @@ def play(scene: Scene, client: Client, gateway: Gateway) -> dict[str, Any]:
 def compare(expected: dict[str, Any] | None, facts: dict[str, Any]) -> str | None:
     if expected is None:
         return f"nothing is expected yet (--write), seen:\n{json.dumps(facts, indent=1, ensure_ascii=False)}"
-    return None if expected == facts else differences(expected, facts)
+    return None if expected == facts else differences(expected, facts, ("expected:", "seen:    "))
 
 
 def file(framework: Framework) -> Path:
