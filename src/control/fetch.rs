@@ -94,7 +94,7 @@ pub enum Fault {
     /// An answer that is not what was asked for.
     Content(&'static str),
     /// This, at this URL; its query is left out.
-    At(String, Box<Fault>),
+    At(String, Box<Self>),
     /// An answer that is no key set that can be used.
     Keys(String),
     /// An answer with this status, which says more.

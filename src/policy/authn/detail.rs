@@ -117,7 +117,7 @@ impl Authn {
             refused::MALFORMED_CLAIMS => {
                 let mapping = issuer
                     .map(|issuer| &issuer.mapping)
-                    .or(self.introspection.as_ref().map(|asked| &asked.mapping));
+                    .or_else(|| self.introspection.as_ref().map(|asked| &asked.mapping));
                 Detail { claim: malformed(&claims, mapping).into(), ..Detail::default() }
             }
             refused::BOUND_TOKEN => detail("cnf", String::new(), String::new()),
