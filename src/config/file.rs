@@ -234,6 +234,10 @@ section! {
         /// What clients are told to ask for to get these scopes and those of rules, where the authorization server wants other
         /// names than it puts into tokens.
         challenge_scopes: ChallengeScopesSection = sub::<ChallengeScopesSection>(), optional;
+        /// Publish the metadata by which clients find where to sign in (RFC 9728), if there is an issuer to send them to. With
+        /// `false` challenges do not name it and it is not found: for servers with `anonymous: true` whose clients would
+        /// otherwise insist on a login.
+        publish_metadata: bool = Flag, default "true";
         /// Times that differ from `timeouts` for this server.
         timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";
         /// Send it only as many calls at once as it can take. When this is not given, all are sent.

@@ -290,6 +290,10 @@ pub struct Protection {
     pub scopes: Box<[Box<str>]>,
     /// What clients are told to ask for, to get these and those that rules name.
     pub asked_scopes: AskedScopes,
+    /// Scopes that the challenge of a 401 names; `None`: [`Protection::scopes`].
+    pub initial_scopes: Option<Box<[Box<str>]>>,
+    /// Whether [`Protection::metadata`] may be published.
+    pub publish_metadata: bool,
     /// Where clients learn how to get a token: the URL of [`Protection::metadata`].
     pub metadata_url: Option<Box<str>>,
     /// The metadata document of RFC 9728, if there is an issuer that it can name.

@@ -30,7 +30,7 @@ const REFRESH_MIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Reads a JWK set.
-pub type Parse = fn(&[u8]) -> Result<KeySet, &'static str>;
+pub type Parse = fn(&[u8]) -> Result<KeySet, String>;
 
 /// What is known of the issuers whose keys are fetched.
 pub struct Keeper {
@@ -143,7 +143,7 @@ pub async fn on_demand(control: &Control, deployment: &Deployment, index: usize)
     let Some(kept) = kept else { return Answer::Failed };
     // What is under way may bring them.
     if !kept.gate.is_busy() && !kept.is_rested(control.net.now()) {
-        return if kept.failures.get() == 0 { Answer::Keys } else { Answer::Failed };
+        return if kept.failures.get() == 0 { Answer::KeysResting } else { Answer::Failed };
     }
     if refresh(control, &kept).await { Answer::Keys } else { Answer::Failed }
 }
@@ -169,6 +169,18 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
             kept.due.set(now + wished.min(outbound.keys_refresh));
             kept.fetched.set(Some(now));
             kept.failures.set(0);
+            note_dropped(
+                &kept.name,
+                &keys,
+                control
+                    .shared
+                    .deployment
+                    .load()
+                    .keys
+                    .iter()
+                    .flatten()
+                    .any(|old| old.dropped() == keys.dropped()),
+            );
             publish(control, kept, Some(Arc::new(keys)));
             true
         }
@@ -181,6 +193,14 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
             tracing::warn!(issuer = %kept.name, error = %fault, again_in = ?back_off, "the keys of an issuer could not be fetched");
             false
         }
+    }
+}
+
+/// Names the keys of an issuer that are not used, unless that is known.
+fn note_dropped(issuer: &str, keys: &KeySet, is_known: bool) {
+    let dropped = keys.dropped();
+    if !is_known && !dropped.is_usual() {
+        tracing::warn!(issuer, %dropped, "keys of an issuer are not used");
     }
 }
 
@@ -240,7 +260,7 @@ fn fetch(fetcher: &Fetcher, issuer: &str, source: &KeySource, parse: Parse) -> R
         KeySource::Url(url) => discovery::operators(fetcher, url)?,
         KeySource::Given(_) => return Err(Fault::Url),
     };
-    let keys = parse(&reply.body).map_err(Fault::Content)?;
+    let keys = parse(&reply.body).map_err(Fault::Keys)?;
     Ok(Fetched { keys, max_age: reply.max_age })
 }
 

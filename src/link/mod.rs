@@ -98,6 +98,8 @@ pub struct Order {
 pub enum Answer {
     /// The newest keys are in the deployment, if any were to be had: ask again under it.
     Keys,
+    /// The keys were fetched a moment ago: which token asks for them again does not matter.
+    KeysResting,
     /// The body of the introspection endpoint's 200.
     Introspected(Secret),
     /// A token: for a server, or for an assertion.

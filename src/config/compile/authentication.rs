@@ -68,7 +68,11 @@ fn check_some_proof(file: &File, section: &AuthenticationSection, place: &Place,
 
 /// Notes servers for which no token can be: a token must name its audience, and these have none.
 fn check_audiences(file: &File, section: &AuthenticationSection, findings: &mut Findings) {
-    let issuer = section.issuers.value.iter().any(|issuer| issuer.value.audiences.value.is_empty());
+    let issuer = section
+        .issuers
+        .value
+        .iter()
+        .any(|issuer| issuer.value.require_audience.value && issuer.value.audiences.value.is_empty());
     let asked = section.introspection.as_ref().is_some_and(|section| {
         section.value.require_audience.value && section.value.audiences.value.is_empty()
     });

@@ -55,7 +55,6 @@ def slowed(name: str, program: str) -> GuardedCase:
 
 
 ISSUERS = {"oidc-provider": OidcProviderSite, "django": DjangoSite}
-REVOCATION = {"oidc-provider": "/token/revocation", "django": "/revoke_token/"}
 
 
 def at_issuer(issuer: str) -> GuardedCase:
@@ -66,10 +65,9 @@ def at_issuer(issuer: str) -> GuardedCase:
 
 def python_at_issuer(issuer: str, sdk: str, server: str) -> GuardedCase:
     script = str(packages.HERE / "python" / "clients" / "real_issuer.py")
-    rest = REVOCATION[issuer]
 
     def command(place: str) -> list[str]:
-        return [str(packages.python(sdk)), script, sdk, server, place, rest]
+        return [str(packages.python(sdk)), script, sdk, issuer, server, place]
 
     return GuardedCase(f"{issuer}, python {sdk}, to {server}", issuer, command, ISSUERS[issuer])
 
@@ -129,5 +127,5 @@ REAL_ISSUERS = [
 ]
 """Logins at authorization servers that others wrote."""
 
-GUARDED_CASES = [LOGINS, LIMITS, OVERLOAD]
+GUARDED_CASES = [LOGINS, REAL_ISSUERS, LIMITS, OVERLOAD]
 """Through the gateway only, group by group; the cases of a group run at the same time."""

@@ -61,6 +61,8 @@ class IssuerSite:
             "public_url": self.place["gateway"],
             "admin": {"address": "off"},
             "outbound": {"allow_http": True, "allow_private": True},
+            # Logins on a busy machine take about as long as the server keeps a connection.
+            "timeouts": {"upstream_idle": "1s"},
             "authentication": self.authentication(),
             "access": {"rules": RULES},
             "servers": [{"name": name, **server} for name in self.names],
@@ -81,9 +83,10 @@ class IssuerSite:
 
 
 class OidcProviderSite(IssuerSite):
-    """JWTs for two servers, one of which gets short ones, and opaque tokens for the third."""
+    """JWTs for two servers, one of which gets short ones, and opaque tokens for the third. The fourth tells clients of all
+    scopes at once, since this issuer keeps clients to the scopes that they registered with."""
 
-    names = ("everything", "brief", "opaque")
+    names = ("everything", "brief", "opaque", "all-scopes")
 
     def issuer(self) -> list[str]:
         return [str(packages.NODE), str(packages.NODE_DIR / "servers" / "oidc.mjs")]
@@ -104,6 +107,7 @@ class OidcProviderSite(IssuerSite):
         config = super().config()
         other = {"name": "other", "url": f"{self.place['everything']}/mcp"}
         other["credentials"] = {"bearer": f"file:{self.place['secret']}"}
+        config["servers"][self.names.index("all-scopes")]["challenge_scopes"] = {"initial": "all"}
         config["servers"].append(other)
         return config
 
@@ -118,4 +122,4 @@ class DjangoSite(IssuerSite):
         return [str(packages.python("django")), str(script)]
 
     def authentication(self) -> dict:
-        return {"introspection": {**self.introspection("/introspect/"), "claims": {"user": ["username"]}}}
+        return {"introspection": self.introspection("/introspect/")}

@@ -26,7 +26,7 @@ def perform(
         client = Client(framework, processes.logs)
         try:
             for scene in scenes:
-                gateway = Gateway(processes, binary, f"{framework.name}-{scene.name}", upstream.origin, keys)
+                gateway = Gateway(processes, binary, f"{framework.name}-{scene.name}", upstream, keys)
                 facts = play(scene, client, gateway)
                 if write:
                     expected[scene.name] = facts
@@ -53,7 +53,7 @@ def play(scene: Scene, client: Client, gateway: Gateway) -> dict[str, Any]:
 def compare(expected: dict[str, Any] | None, facts: dict[str, Any]) -> str | None:
     if expected is None:
         return f"nothing is expected yet (--write), seen:\n{json.dumps(facts, indent=1, ensure_ascii=False)}"
-    return None if expected == facts else differences(expected, facts)
+    return None if expected == facts else differences(expected, facts, ("expected:", "seen:    "))
 
 
 def file(framework: Framework) -> Path:

@@ -1,5 +1,6 @@
 """The scenes of the matrix. Each returns facts: what the framework's caller, or its model, gets to see."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,12 @@ NO_END = "no end"
 """Of a call that is still waiting when the scene gives up."""
 
 CALLS_AT_ONCE = 10
+SETTLE_SECONDS = 1.5
+"""By then a client that ends its session has done so."""
+
+LIFE_SECONDS = 3
+"""Of a server that dies: by then the call has reported progress."""
+
 RETRIES_MAX = 6
 """With a second between them: longer than a cancelled call may keep its place."""
 
@@ -47,6 +54,16 @@ def load(gateway: Gateway, client: Client) -> dict[str, Any]:
 def call(gateway: Gateway, client: Client) -> dict[str, Any]:
     connect(gateway, client)
     return {"seen": run(client, echo("hello"), ["get-sum", {"a": 2, "b": 3}])}
+
+
+def sessions(gateway: Gateway, client: Client) -> dict[str, Any]:
+    """Of one connection, as the server counts them."""
+    before = gateway.upstream.sessions()
+    connect(gateway, client)
+    run(client, echo("hello"))
+    client.ask("close")
+    time.sleep(SETTLE_SECONDS)
+    return {what: count - before[what] for what, count in gateway.upstream.sessions().items()}
 
 
 def at_once(gateway: Gateway, client: Client) -> dict[str, Any]:
@@ -118,6 +135,17 @@ def ended(gateway: Gateway, client: Client) -> dict[str, Any]:
     return {"seen": run(client, [LONG, {"duration": 40, "steps": 40}], echo("1"))}
 
 
+def broken(gateway: Gateway, client: Client) -> dict[str, Any]:
+    """The server dies while it streams the answer of a call."""
+    connect(gateway, client)
+    death = threading.Timer(LIFE_SECONDS, gateway.upstream.end)
+    death.start()
+    seen = run(client, [LONG, {"duration": 40, "steps": 40}])
+    death.join()
+    gateway.upstream.start()
+    return {"seen": seen}
+
+
 def call_timeout(config: dict[str, Any]) -> None:
     config["servers"][0]["timeouts"] = {"call": "2s"}
 
@@ -145,6 +173,7 @@ SCENES = [
     Scene("load", "loads the list of tools", load),
     Scene("call", "calls two tools", call),
     Scene("ten", "ten calls at once", at_once),
+    Scene("sessions", "sessions opened and ended", sessions),
     Scene("limit", "refused by a limit, twice in a row", refused_twice, limit(None)),
     Scene("limit-error", "the same with `deny_as: error`", refused_twice, limit("error")),
     Scene("denied", "a call that a rule denies", denied_call, rule(None)),
@@ -155,5 +184,6 @@ SCENES = [
     Scene("restarted", "the gateway is restarted between calls", restarted),
     Scene("forgotten", "the gateway has forgotten the session", forgotten),
     Scene("ended", "the gateway ends the stream of a call (`timeouts.call`)", ended, call_timeout),
+    Scene("broken", "the server dies while it streams the answer of a call", broken),
     Scene("cancelled", "a call is cancelled; there is one place (`in_flight`)", cancelled, one_at_a_time),
 ]

@@ -18,16 +18,20 @@ from harness.scene import SERVERS
 LONG = "trigger-long-running-operation"
 """A tool of server-everything that takes as long as one wishes, and reports progress."""
 
+LOGGED = {"opened": "Session initialized with ID", "ended": "Received session termination request"}
+"""What server-everything writes of sessions."""
+
 READY_SECONDS_MAX = 20
 
 
 class Gateway:
     """Started when a scene begins, restarted and reloaded as it wants."""
 
-    def __init__(self, processes: Processes, binary: Path, scene: str, upstream: str, keys: "Keys") -> None:
+    def __init__(self, processes: Processes, binary: Path, scene: str, upstream: "Upstream", keys: "Keys") -> None:
         self.processes = processes
         self.binary = binary
         self.scene = scene
+        self.upstream = upstream
         self.keys = keys
         self.port = free_port()
         self.starts = 0
@@ -40,7 +44,7 @@ class Gateway:
             "workers": 2,
             "sessions": {"key": "env:SESSIONS_KEY"},
             "authentication": {"api_keys": [keys.entries["first"]]},
-            "servers": [{"name": "it", "url": f"{upstream}/mcp"}],
+            "servers": [{"name": "it", "url": f"{upstream.origin}/mcp"}],
         }
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -119,12 +123,21 @@ class Upstream:
 
     def __init__(self, processes: Processes, name: str) -> None:
         self.processes = processes
-        port = free_port()
-        self.origin = f"http://127.0.0.1:{port}"
-        self.process = processes.start(f"{name}-everything", SERVERS["everything"][0], {"PORT": str(port)})
-        processes.wait_ready(f"{name}-everything", self.process, port)
+        self.name = f"{name}-everything"
+        self.port = free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        self.process = self.processes.start(self.name, SERVERS["everything"][0], {"PORT": str(self.port)})
+        self.processes.wait_ready(self.name, self.process, self.port)
 
     def end(self) -> None:
         end_group(self.process, signal.SIGKILL)
         self.process.wait()
         self.processes.running.remove(self.process)
+
+    def sessions(self) -> dict[str, int]:
+        """What the server has logged so far."""
+        log = (self.processes.logs / f"{self.name}.log").read_text(errors="replace")
+        return {what: log.count(words) for what, words in LOGGED.items()}

@@ -10,7 +10,7 @@ from harness.matrix_scenes import NO_END
 DOCUMENT = HERE.parent.parent.parent / "docs" / "clients.md"
 
 REFUSALS = ["limit", "limit-text", "limit-error", "denied", "denied-unknown", "denied-forbidden"]
-CONNECTIONS = ["401", "401-later", "restarted", "forgotten", "ended", "cancelled"]
+CONNECTIONS = ["sessions", "401", "401-later", "restarted", "forgotten", "ended", "broken", "cancelled"]
 
 REASON = re.compile(
     r"Limit |may not|not allowed|nknown tool|credential|API key|no such session|Session terminated|HTTP 401"
@@ -44,11 +44,13 @@ def word(scene: str, facts: dict[str, Any]) -> str:
         return of_refusals(facts["seen"][1:] if isinstance(facts["seen"], list) else facts["seen"], facts["seen"])
     if scene.startswith("denied"):
         return of_refusals(facts["seen"], facts["seen"])
+    if scene == "sessions":
+        return f"{facts['opened']} opened, {facts['ended']} ended"
     if scene == "401":
         return "says why" if has_reason(facts["connect"]) else "says that it failed"
     if scene == "cancelled":
         return "goes on" if "completed" in str(facts.get("next")) else "place is kept"
-    if scene == "ended":
+    if scene in ("ended", "broken"):
         return of_refusals(facts["seen"], facts["seen"])
     after = facts["after"]
     if "Echo: 2" in str(after):

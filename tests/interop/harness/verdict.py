@@ -68,11 +68,13 @@ def never_better(_: dict[str, Any], __: dict[str, Any]) -> bool:
     return False
 
 
-def differences(direct: dict[str, Any], through: dict[str, Any]) -> str:
+def differences(
+    direct: dict[str, Any], through: dict[str, Any], labels: tuple[str, str] = ("direct: ", "through:")
+) -> str:
     lines = []
     for name in sorted(direct.keys() | through.keys()):
         if direct.get(name) != through.get(name):
-            lines.append(f"{name}\n  direct:  {shown(direct.get(name))}\n  through: {shown(through.get(name))}")
+            lines.append(f"{name}\n  {labels[0]} {shown(direct.get(name))}\n  {labels[1]} {shown(through.get(name))}")
     return "\n".join(lines)
 
 

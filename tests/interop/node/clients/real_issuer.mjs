@@ -115,7 +115,17 @@ if (IS_DJANGO) {
     ensure(person.accessToken !== first && person.logins.length === 1, `${person.logins.length} logins`);
     await client.close();
   });
-  await scenario("step-up: a tool that needs a further scope", () => stepUp("everything"));
+  await scenario("a further scope comes with the first login, where the challenge names all", async () => {
+    const { person, client } = await connect(new Person("bob"), "all-scopes", NO_STREAM);
+    const answer = await client.callTool({ name: "get-env", arguments: {} });
+    ensure(textOf(answer).includes("PATH"), "no environment in the answer");
+    ensure(person.requests.length === 1, `${person.requests.length} logins`);
+    await client.close();
+  });
+  await scenario("a client that registered with the scopes of the challenge cannot step up", async () => {
+    const error = await refused(stepUp("everything"));
+    ensure(String(error).includes("invalid_scope"), `the SDK said ${error}`);
+  });
   await scenario("an opaque token that the issuer revokes", () => revokedAtTheIssuer("opaque"));
   await scenario("a token for another server is refused", async () => {
     await anotherServer("everything", "brief");
@@ -128,7 +138,9 @@ if (IS_DJANGO) {
     appendFileSync(place.revoked, `jti:${claims(person.accessToken).jti}\n`);
     const isGone = async () => (await status("everything", person.accessToken)) === 401;
     await eventually(isGone, "the token is refused", REVOKED_MS_MAX);
-    ensure((await refused(echo(client, "after"))) instanceof Error, "answered");
+    const first = person.accessToken;
+    ensure((await echo(client, "after")) === "Echo: after", "the session did not go on");
+    ensure(person.accessToken !== first, "with the revoked token");
     writeFileSync(place.secret, "a-secret");
     await client.close();
   });

@@ -1,19 +1,21 @@
 """django-oauth-toolkit as an authorization server on loopback: opaque tokens, registration, RFC 8707, introspection.
 
-Whoever comes with `login_hint` is logged in, and applications need no consent; all else is as the package has it.
+Whoever of PEOPLE comes with `login_hint` is logged in, and applications need no consent; all else is as the package has it.
 For tests also: POST /expire with `client_id`, whose access tokens have ended then.
 environment: PORT, GATEWAY_SECRET, DIRECTORY (where its database is)
 """
 
 import os
 import sys
+import threading
 from pathlib import Path
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from socketserver import ThreadingMixIn
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import django
 from django.conf import settings
 
+PEOPLE = ("alice", "bob")
 PORT = int(os.environ["PORT"])
 os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
@@ -69,7 +71,7 @@ def log_in(get_response):
     def serve(request):
         name = request.GET.get("login_hint")
         if name:
-            user, _ = get_user_model().objects.get_or_create(username=name)
+            user = get_user_model().objects.get(username=name)
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
         return get_response(request)
 
@@ -90,6 +92,18 @@ pre_save.connect(needs_no_consent, sender=Application)
 urlpatterns = [path("expire", expire), path("", include("oauth2_provider.urls", namespace="oauth2_provider"))]
 
 
+class OneAtATime:
+    """Serves one request after another: SQLite does not wait where a transaction that has read wants to write."""
+
+    def __init__(self):
+        self.application = get_wsgi_application()
+        self.turn = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        with self.turn:
+            return list(self.application(environ, start_response))
+
+
 class Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
@@ -102,10 +116,12 @@ class Quiet(WSGIRequestHandler):
 if __name__ == "__main__":
     sys.modules["django_issuer"] = sys.modules[__name__]
     call_command("migrate", verbosity=0)
+    for name in PEOPLE:
+        get_user_model().objects.create(username=name)
     Application.objects.create(
         client_id="gateway",
         client_secret=os.environ["GATEWAY_SECRET"],
         client_type=Application.CLIENT_CONFIDENTIAL,
         authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
     )
-    make_server("127.0.0.1", PORT, get_wsgi_application(), Server, Quiet).serve_forever()
+    make_server("127.0.0.1", PORT, OneAtATime(), Server, Quiet).serve_forever()
