@@ -315,6 +315,10 @@ section! {
         stream_idle: Option<Duration> = STREAM_IDLE, default "5m";
         /// A whole exchange. Does not bound the event stream of a GET.
         call: Option<Duration> = CALL, default "off";
+        /// How long a call of the older revisions may go on that its client cancelled, or left: closing is no cancel there,
+        /// and some servers never answer a cancelled call. Then it is ended, and its place at the server and what it holds
+        /// of limits are free.
+        abandoned: Option<Duration> = ABANDONED, default "10s";
         /// How long an idle connection to a server is kept. Keep it below what the server itself allows; where the server says so
         /// in `Keep-Alive: timeout=SECONDS`, a second less than that is kept to, and `timeout=1` means not at all.
         upstream_idle: Duration = UPSTREAM_IDLE, default "55s";
@@ -336,6 +340,8 @@ section! {
         stream_idle: Option<Duration> = STREAM_IDLE, optional;
         /// As `timeouts.call`.
         call: Option<Duration> = CALL, optional;
+        /// As `timeouts.abandoned`.
+        abandoned: Option<Duration> = ABANDONED, optional;
         /// As `timeouts.upstream_idle`.
         upstream_idle: Duration = UPSTREAM_IDLE, optional;
     }
@@ -356,6 +362,7 @@ const CONNECT: Time = time(Ms(10), Minutes(5));
 const FIRST_BYTE: TimeOrOff = TimeOrOff(time(Ms(10), Minutes(1440)));
 const STREAM_IDLE: TimeOrOff = TimeOrOff(time(Ms(100), Minutes(1440)));
 const CALL: TimeOrOff = TimeOrOff(time(Ms(10), Minutes(1440)));
+const ABANDONED: TimeOrOff = TimeOrOff(time(Ms(100), Minutes(1440)));
 const UPSTREAM_IDLE: Time = time(Ms(100), Minutes(60));
 
 const ORIGIN_ONLY: Text<Origin> = Text {

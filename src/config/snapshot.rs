@@ -223,6 +223,8 @@ pub struct Timeouts {
     pub stream_idle: Option<Duration>,
     /// A whole exchange other than a GET stream.
     pub call: Option<Duration>,
+    /// A legacy call that its client cancelled or left.
+    pub abandoned: Option<Duration>,
     /// How long a peer may take no bytes of what is sent to it.
     pub write: Duration,
     /// How long an idle upstream connection is kept.

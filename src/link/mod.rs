@@ -6,7 +6,9 @@
 mod counting;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::{Restraint, Secret, Ticks};
 use crate::config::{ServerId, Snapshot};
@@ -47,6 +49,8 @@ pub enum Message {
     HotKeys(Arc<Mailbox<Vec<HotKey>>>, Arc<Bell>),
     /// The errand with this number was run.
     Errand(u64, Answer),
+    /// The client of the legacy call with this key has cancelled it: end it after so long.
+    Cancel(NonZeroU64, Duration),
 }
 
 /// What a worker cannot do itself, because it waits for somebody outside: control does it.

@@ -53,6 +53,8 @@ pub struct Exchange<'w> {
     pub renewal: Renewal,
     /// Knows where a stream without an end of its own may end.
     pub border: Option<Box<Border>>,
+    /// The client of a legacy call left, and the call has its last moment.
+    pub abandoned: bool,
 }
 
 /// What has become of a token that was had for the server.
@@ -122,7 +124,17 @@ impl<'w> Exchange<'w> {
         };
         let answered_at = forward.started;
         let renewal = Renewal::Open;
-        Self { worker, forward, record, answered_at, pass: None, tap: None, renewal, border: None }
+        Self {
+            worker,
+            forward,
+            record,
+            answered_at,
+            pass: None,
+            tap: None,
+            renewal,
+            border: None,
+            abandoned: false,
+        }
     }
 
     /// The server has begun to answer, or has failed to: what it took tells how busy it is.
@@ -194,6 +206,15 @@ impl<'w> Exchange<'w> {
         }
     }
 
+    /// Bounds a legacy call whose client has left: closing is no cancel there, but nobody waits for it for ever.
+    pub fn note_left(&mut self, client: &Client) {
+        let Some(grace) = self.timeouts().abandoned.filter(|_| client.gone && !self.abandoned) else {
+            return;
+        };
+        self.abandoned = true;
+        self.forward.ends = self.forward.ends.min(self.worker.net.now() + grace);
+    }
+
     /// Whether the credential that the stream was opened with has ended.
     pub fn is_expired(&self) -> bool {
         self.forward.ends <= self.worker.net.now()
@@ -203,6 +224,7 @@ impl<'w> Exchange<'w> {
     /// Why a stream that was asked to end was.
     pub fn why_asked(&self) -> Outcome {
         match () {
+            () if self.abandoned => Outcome::ClientGone,
             () if self.is_expired() => Outcome::Expired,
             () if self.worker.is_draining() => Outcome::Stopped,
             () => Outcome::UpstreamTimeout,
@@ -377,6 +399,7 @@ async fn send_request(
 ) -> Sent {
     let len = exchange.forward.request_len;
     conn.watch.while_taken_by(now, exchange.timeouts().write, exchange.call_end());
+    conn.watch.set_call(None);
     let inbox = std::mem::replace(&mut client.inbox, Buf::none());
     let (result, inbox) = conn.writer.send_first(inbox, len).await;
     client.inbox = inbox;

@@ -70,7 +70,7 @@ fn place(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
             worker.handle().connections.up();
             start(worker, accepted, listener);
         }
-        Err(Message::Report(..) | Message::HotKeys(..) | Message::Errand(..)) => {
+        Err(Message::Report(..) | Message::HotKeys(..) | Message::Errand(..) | Message::Cancel(..)) => {
             unreachable!("the mailbox gives back what it was given")
         }
     }

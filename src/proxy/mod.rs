@@ -7,6 +7,7 @@
 
 pub mod admit;
 pub mod caller;
+pub mod cancel;
 pub mod client;
 pub mod closing;
 pub mod connection;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::cancel;
 use super::client::Client;
 use super::connection::Next;
 use super::exchange::{Event, Exchange, Failure, Renewal, Sent, TOKEN_REFUSED, next_event};
@@ -11,6 +12,7 @@ use super::worker::Worker;
 use crate::base::buffer::CLASSES;
 use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Transport;
+use crate::io::Direction;
 use crate::shared::Stage;
 use crate::telemetry::{Kind, Outcome};
 use crate::wire::http1::{
@@ -84,6 +86,12 @@ pub async fn await_head(
                 client.note_read(exchange.worker, result);
                 if exchange.is_cancelled_by(client) {
                     return Err(Failure::ClientGone);
+                }
+                exchange.note_left(client);
+                if exchange.abandoned {
+                    let first_byte = exchange.timeouts().first_byte;
+                    conn.watch
+                        .until(exchange.deadline(exchange.worker.net.now(), first_byte), Direction::Both);
                 }
                 continue;
             }
@@ -281,14 +289,24 @@ pub async fn relay_response(
         }
     };
     exchange.record.status = answer.facts.status;
+    if exchange.forward.kind == Kind::Message {
+        cancel::note(exchange, client);
+    } else if answer.facts.event_stream && !first.done {
+        if let Some(conn) = conn {
+            conn.watch.set_call(cancel::key_of_call(exchange, client));
+        }
+        body.keep_id(exchange.forward.id.clone().and_then(|id| client.inbox.filled().get(id)));
+    }
     // From here on nothing is sent again, so the request can be let go.
     client.finish_request(worker, exchange.forward.request_len);
     let passed = pass_all(exchange, client, conn, answer, &mut body, first).await;
-    if let Err(outcome) = passed
-        && let Some(end) = ending::end_of(exchange, client, outcome)
-    {
-        exchange.record.outcome = outcome;
-        return Box::pin(ending::end_stream(exchange, client, conn, end, answer.facts.close)).await;
+    if let Err(outcome) = passed {
+        let end = ending::end_of(exchange, client, outcome).map(<[u8]>::to_vec);
+        if let Some(end) = end.or_else(|| ending::last_event(exchange, client, &answer.facts, &body, outcome))
+        {
+            exchange.record.outcome = outcome;
+            return Box::pin(ending::end_stream(exchange, client, conn, end, answer.facts.close)).await;
+        }
     }
     exchange.record.outcome = match passed {
         Ok(()) => Outcome::Answered,
@@ -337,6 +355,9 @@ async fn pass_all(
     loop {
         let fast = buf.free() == 0;
         read_along(exchange, facts, &buf.filled()[lead..pass.len], pass.frames.as_deref());
+        if facts.event_stream && !pass.done {
+            body.note(&buf.filled()[lead..pass.len], pass.frames.as_deref());
+        }
         lead = 0;
         if pass.done {
             if let Some(keep) = keep_idle(exchange, facts, pass.extra) {
@@ -350,6 +371,9 @@ async fn pass_all(
         } else {
             deaf = !send_pass(exchange, client, buf, &pass, now).await;
             client.gone |= deaf;
+            if deaf {
+                exchange.note_left(client);
+            }
         }
         if deaf && exchange.forward.cancel_on_close {
             return Err(Outcome::ClientGone);
@@ -433,6 +457,10 @@ async fn next_bytes(
                 if exchange.is_cancelled_by(client) {
                     return Err(Outcome::ClientGone);
                 }
+                exchange.note_left(client);
+                if exchange.abandoned {
+                    ending::begin_wait(exchange, conn)?;
+                }
             }
             Event::Upstream((Ok(count), buf)) if count > 0 => {
                 if !conn.watch.is_asked() {
@@ -443,6 +471,7 @@ async fn next_bytes(
             Event::Upstream((result, buf)) => {
                 exchange.worker.give_buf(buf);
                 return match result {
+                    _ if conn.watch.fired() && conn.watch.is_cancelled() => Err(Outcome::Cancelled),
                     _ if conn.watch.fired() => Err(exchange.why_asked()),
                     Ok(_) => Ok(None),
                     Err(_) => Err(cut(exchange, "the connection broke")),

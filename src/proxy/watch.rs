@@ -4,6 +4,7 @@
 //! A stream without an end of its own is not cut at once: it is asked to end, which it does where an event ends.
 
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -74,6 +75,9 @@ pub struct Watch {
     patience: Cell<Duration>,
     /// What the peer had taken when that was last looked at, if it was.
     taken: Cell<Option<i64>>,
+    /// The legacy call whose answer comes on it, see [`super::cancel`].
+    call: Cell<Option<NonZeroU64>>,
+    cancelled: Cell<bool>,
     /// Since when the peer has taken no byte, as far as is known.
     stalled_since: Cell<Ticks>,
     /// The send is cut here, whatever the peer takes.
@@ -139,6 +143,20 @@ impl Watch {
             self.ends.set(Ticks::NEVER);
             self.task.take();
         }
+    }
+
+    /// Says which legacy call's answer comes on the connection.
+    #[inline]
+    pub fn set_call(&self, call: Option<NonZeroU64>) {
+        self.call.set(call);
+        if self.cancelled.replace(false) {
+            self.ends.set(Ticks::NEVER);
+        }
+    }
+
+    /// Whether its call was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.get()
     }
 
     /// Asks the stream to end at this time, unless its time is set already.
@@ -251,6 +269,8 @@ impl Watches {
             direction: Cell::new(Direction::Both),
             patience: Cell::default(),
             taken: Cell::default(),
+            call: Cell::new(None),
+            cancelled: Cell::new(false),
             stalled_since: Cell::default(),
             taken_by: Cell::new(Ticks::NEVER),
         });
@@ -268,6 +288,15 @@ impl Watches {
         self.each(|watch| {
             if watch.deadline.get().min(watch.ends.get()) <= now {
                 watch.pass(now);
+            }
+        });
+    }
+
+    /// Bounds the call with this key, whose client has cancelled it.
+    pub fn cancel(&self, call: NonZeroU64, ends: Ticks) {
+        self.each(|watch| {
+            if watch.call.get() == Some(call) && !watch.cancelled.replace(true) {
+                watch.ends.set(ends);
             }
         });
     }

@@ -21,7 +21,7 @@ use crate::link::{Deployment, Message, Shared, WorkerHandle};
 use crate::policy::rate_limit::{self, KEYS_MAX_DEFAULT};
 use crate::policy::session::SessionKey;
 use crate::proxy::worker::TICK;
-use crate::proxy::{Worker, closing, listener};
+use crate::proxy::{Worker, cancel, closing, listener};
 use crate::shared::ledger::Book;
 use crate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
 
@@ -268,6 +268,7 @@ fn read_mail(worker: &Rc<Worker>) {
         match message {
             Message::Connection(accepted, listener) => listener::start(worker, accepted, listener),
             Message::Errand(number, answer) => worker.errands.deliver(number, answer),
+            Message::Cancel(call, grace) => cancel::bound(worker, call, grace),
             Message::Report(answers, bell) => {
                 // Full only if somebody answered twice, which nobody does.
                 let _ = answers.post(worker.report());

@@ -23,6 +23,8 @@ pub enum Outcome {
     UpstreamTimeout,
     /// The client went away before the end of the answer.
     ClientGone,
+    /// The client cancelled the call, and the server did not answer it in `timeouts.abandoned`.
+    Cancelled,
     /// The process stopped before the end of the answer.
     Stopped,
     /// A stream without an end of its own was ended with the credential that had opened it.
@@ -31,7 +33,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Answered,
         Self::Refused,
         Self::Unreachable,
@@ -39,6 +41,7 @@ impl Outcome {
         Self::UpstreamCut,
         Self::UpstreamTimeout,
         Self::ClientGone,
+        Self::Cancelled,
         Self::Stopped,
         Self::Expired,
     ];
@@ -53,6 +56,7 @@ impl Outcome {
             Self::UpstreamCut => "upstream_cut",
             Self::UpstreamTimeout => "upstream_timeout",
             Self::ClientGone => "client_gone",
+            Self::Cancelled => "cancelled",
             Self::Stopped => "stopped",
             Self::Expired => "expired",
         }

@@ -1,6 +1,7 @@
 //! The gateway as a process: a real binary, real sockets, a scripted upstream.
 #![allow(clippy::unwrap_used)]
 
+mod abandoned;
 mod browsers;
 mod endings;
 mod faults;

@@ -14,7 +14,7 @@ use super::speech::{ends_of, hang_up};
 use super::world::{AGES, World};
 
 const SERVER: &str = "127.0.0.1:7001";
-const CONFIG: &str = "timeouts: {first_byte: 60s, stream_idle: 60s}
+const CONFIG: &str = "timeouts: {first_byte: 60s, stream_idle: 60s, abandoned: 30s}
 servers: [{name: s, url: 'http://127.0.0.1:7001/up'}]\n";
 
 /// The most that may pass between a client's end and the end at the server: deliveries, no timer.
@@ -88,6 +88,52 @@ fn run(seed: u64, modern: bool, moment: Moment, faults: Faults) {
     assert_eq!(server.count(call.id), 1);
     world.assert_nothing_left(|| server.leave());
     assert_eq!(world.settled(), if modern { 1 } else { 2 });
+}
+
+/// A legacy client leaves a call that its server never answers, and keeps alive with comments or not at all.
+fn run_abandoned(seed: u64, begun: bool, faults: Faults) {
+    let world = World::new(seed, faults, faults, CONFIG);
+    let call = call_of(seed, false);
+    let server = Server::start(&world, SERVER, move |mut visit| async move {
+        let (_, _) = visit.request().await.unwrap();
+        if begun {
+            let head =
+                "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+            visit.mouth.say(head.as_bytes()).await;
+            // A comment a second hides from every bound of silence that nobody is there.
+            while visit.mouth.say(b"5\r\n: a\n\n\r\n").await {
+                visit.net.sleep(Duration::from_secs(1)).await;
+            }
+        }
+        visit.see_the_end().await;
+    });
+    let (ear, mut mouth, hangup) = ends_of(world.connect());
+    let (net, request) = (world.net(), call.request("/s/mcp"));
+    let client = world.sim.spawn(async move {
+        assert!(mouth.say(&request).await);
+        net.sleep(Duration::from_secs(10)).await;
+        hang_up(&hangup);
+        drop((ear, mouth));
+    });
+    assert!(world.sim.run_until(|| client.is_done(), AGES));
+    world.sim.run_for(Duration::from_secs(25));
+    assert_eq!(world.settled(), 0, "closing is no cancel: the call has its grace");
+    assert!(
+        world.sim.run_until(|| world.settled() == 1, Duration::from_secs(10)),
+        "nobody waits for it for ever"
+    );
+    assert_eq!(world.ended_as(Outcome::ClientGone), 1);
+    world.assert_nothing_left(|| server.leave());
+}
+
+#[test]
+fn an_abandoned_call_is_ended_after_its_grace() {
+    seeds::each("an_abandoned_call_is_ended_after_its_grace", 20, |seed| {
+        for begun in [false, true] {
+            run_abandoned(seed, begun, Faults::none());
+            run_abandoned(seed, begun, Faults::awkward());
+        }
+    });
 }
 
 #[test]

@@ -131,6 +131,7 @@ fn timeouts(section: &TimeoutsSection) -> Timeouts {
         first_byte: section.first_byte.value,
         stream_idle: section.stream_idle.value,
         call: section.call.value,
+        abandoned: section.abandoned.value,
         write: section.write.value,
         upstream_idle: section.upstream_idle.value,
         upstream_max_age: section.upstream_max_age.value,

@@ -353,6 +353,7 @@ fn with_overrides(all: &Timeouts, own: &ServerTimeoutsSection) -> Timeouts {
         first_byte: or_off(&own.first_byte, all.first_byte),
         stream_idle: or_off(&own.stream_idle, all.stream_idle),
         call: or_off(&own.call, all.call),
+        abandoned: or_off(&own.abandoned, all.abandoned),
         upstream_idle: or(&own.upstream_idle, all.upstream_idle),
         upstream_max_age: all.upstream_max_age,
         ..all.clone()

@@ -19,7 +19,7 @@ pub use key::{CallerKeys, KeyPart};
 pub use leases::Leases;
 pub use limit::{Charge, DenyAs, Limit, Mode, Override, Price, Unit, Who, Window};
 pub use settle::{Outcome, Settled};
-pub use sip::Secret;
+pub use sip::{Secret, hash};
 pub use ticket::{Ticket, Wants};
 pub use transcript::Transcript;
 pub use usage::reported_tokens;

@@ -28,6 +28,13 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// Keyed hash of these parts, each with its length.
+pub fn hash(secret: &Secret, parts: &[&[u8]]) -> u64 {
+    let mut sip = Sip::new(secret);
+    parts.iter().for_each(|part| sip.bytes(part));
+    low(sip.finish())
+}
+
 /// What was hashed so far.
 #[derive(Clone, Copy)]
 pub struct Sip {

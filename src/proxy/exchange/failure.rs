@@ -49,6 +49,10 @@ impl Exchange<'_> {
             _ => self.note_answer(false),
         }
         let (outcome, cause, status, message): (_, _, _, Cow<'static, str>) = match failure {
+            _ if self.abandoned => {
+                self.record.outcome = Outcome::ClientGone;
+                return Next::Drop;
+            }
             Failure::ClientGone => {
                 self.record.outcome = Outcome::ClientGone;
                 return Next::Drop;

@@ -13,7 +13,26 @@ pub struct Body {
     input: Input,
     chunked_out: bool,
     events: Option<Box<Events>>,
+    last: Last,
 }
+
+/// What it takes to end an event stream with an event of the gateway's own.
+#[derive(Clone, Copy)]
+struct Last {
+    /// The last bytes that were sent, framing included; the youngest is the lowest.
+    tail: u64,
+    /// Something was sent.
+    begun: bool,
+    /// Events have ids, so a client with a session resumes the stream.
+    has_ids: bool,
+    /// Bytes of `id`.
+    id_len: u8,
+    /// The raw id of the request.
+    id: [u8; ID_BYTES_MAX],
+}
+
+/// Longer ids are not kept: SDKs count, or take UUIDs.
+const ID_BYTES_MAX: usize = 46;
 
 enum Input {
     Empty,
@@ -48,7 +67,12 @@ impl Body {
             ResponseFraming::Chunked => Input::Chunked(Decoder::new()),
             ResponseFraming::UntilClose => Input::UntilClose,
         };
-        Self { input, chunked_out, events: None }
+        Self {
+            input,
+            chunked_out,
+            events: None,
+            last: Last { tail: 0, begun: false, has_ids: false, id_len: 0, id: [0; ID_BYTES_MAX] },
+        }
     }
 
     /// Reads the body as events on the way. What comes of them has a length of its own, so the body is framed anew.
@@ -59,6 +83,53 @@ impl Body {
             _ => {}
         }
         self.events = Some(events);
+    }
+
+    /// Keeps the raw id of the request.
+    pub fn keep_id(&mut self, id: Option<&[u8]>) {
+        if let Some((place, id)) = id.and_then(|id| Some((self.last.id.get_mut(..id.len())?, id))) {
+            place.copy_from_slice(id);
+            self.last.id_len = u8::try_from(id.len()).unwrap_or(0);
+        }
+    }
+
+    /// The raw id of the request, if it was kept.
+    pub fn id(&self) -> Option<&[u8]> {
+        self.last.id.get(..usize::from(self.last.id_len)).filter(|id| !id.is_empty())
+    }
+
+    /// Notes what is sent of an event stream: bytes as they are, then bytes framed anew.
+    pub fn note(&mut self, bytes: &[u8], frames: Option<&[u8]>) {
+        for bytes in [bytes, frames.unwrap_or_default()] {
+            if bytes.is_empty() {
+                continue;
+            }
+            if !self.last.begun {
+                self.last.begun = true;
+                self.last.has_ids =
+                    bytes.starts_with(b"id:") || memchr::memmem::find(bytes, b"\nid:").is_some();
+            }
+            let start = bytes.len().saturating_sub(8);
+            self.last.tail =
+                bytes[start..].iter().fold(self.last.tail, |tail, &byte| tail << 8 | u64::from(byte));
+        }
+    }
+
+    /// Whether the stream stands between two events and two chunks, so that another event may follow, and its client will not
+    /// resume it.
+    pub fn may_end(&self, modern: bool) -> bool {
+        if self.last.has_ids && !modern {
+            return false;
+        }
+        let between = match &self.input {
+            Input::Verbatim(verbatim) => verbatim.is_between_chunks(),
+            Input::Chunked(_) | Input::UntilClose | Input::Counted(_) => true,
+            Input::Empty | Input::Length(_) => false,
+        };
+        let tail = self.last.tail.to_be_bytes();
+        let tail = if self.chunked_out { tail.strip_suffix(b"\r\n") } else { Some(&tail[..]) };
+        let ends = |tail: &[u8]| [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| tail.ends_with(end));
+        between && (!self.last.begun || tail.is_some_and(ends))
     }
 
     /// Bytes still to come, if that is known.

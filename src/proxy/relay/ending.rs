@@ -2,17 +2,22 @@
 //! process drains. It ends where an event ends, with the end of its body, so that its client loses nothing, and
 //! resumes. It is cut only where an event was begun and the server does not go on with it.
 
+use super::body::Body;
 use super::border::Border;
+use super::filter::Filtering;
 use super::{Facts, send_pass};
 use crate::base::Buf;
 use crate::io::Direction;
+use crate::policy::rate_limit;
 use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::upstream::UpstreamConn;
 use crate::shared::Stage;
 use crate::telemetry::Outcome;
+use crate::wire::http1::chunked::{LAST_CHUNK, write_chunk};
 use crate::wire::http1::{ResponseFraming, Version};
+use crate::wire::jsonrpc;
 
 /// What knows where this answer may end, if that can be known.
 pub fn border_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Border>> {
@@ -61,19 +66,64 @@ pub fn end_of(exchange: &Exchange<'_>, client: &Client, outcome: Outcome) -> Opt
     exchange.border.as_ref()?.end()
 }
 
+/// The last event of a streamed answer that the server did not bring to its end, and the end of the body: the answer to the
+/// request, so that its client learns at once what it otherwise waits for. `None` where the client can resume, where an
+/// event was begun, or where nothing more can be said.
+pub fn last_event(
+    exchange: &Exchange<'_>,
+    client: &Client,
+    facts: &Facts,
+    body: &Body,
+    outcome: Outcome,
+) -> Option<Vec<u8>> {
+    let forward = &exchange.forward;
+    let is_framed = !matches!(facts.framing, ResponseFraming::Length(_) | ResponseFraming::None)
+        || facts.filtering == Filtering::Events;
+    let may = facts.event_stream && !facts.coded && is_framed && !forward.endless && !client.gone;
+    if !may || exchange.worker.stage() == Stage::Stopping || !body.may_end(forward.modern) {
+        return None;
+    }
+    let chunked = forward.version == Version::Http11;
+    let (status, why) = match outcome {
+        // No answer is due to a call that was cancelled (MCP 2025-11-25, cancellation).
+        Outcome::Cancelled => return Some(if chunked { LAST_CHUNK.to_vec() } else { Vec::new() }),
+        Outcome::UpstreamCut => (502, "the server broke off before its answer was whole"),
+        Outcome::UpstreamTimeout => (504, "the server did not answer in time"),
+        Outcome::Stopped => (503, "the gateway stops, and the answer did not come in time"),
+        Outcome::Expired => (401, "the credential of the call has ended"),
+        _ => return None,
+    };
+    let mut message = Vec::with_capacity(192);
+    match body.id() {
+        Some(id) if forward.is_call => {
+            rate_limit::write_failure(&format!("The call failed: {why}."), id, forward.modern, &mut message);
+        }
+        id => jsonrpc::write_error(&mut message, Some(id?), status, why, None),
+    }
+    let event = [b"event: message\ndata: ", &message[..], b"\n\n"].concat();
+    if !chunked {
+        return Some(event);
+    }
+    let mut end = Vec::with_capacity(event.len() + 16);
+    write_chunk(&mut end, &event);
+    end.extend_from_slice(LAST_CHUNK);
+    Some(end)
+}
+
 /// Ends the answer. The connection can serve another request, unless it was to end anyway.
 pub async fn end_stream(
     exchange: &mut Exchange<'_>,
     client: &mut Client,
     conn: &mut Option<UpstreamConn>,
-    end: &'static [u8],
+    end: Vec<u8>,
     close: bool,
 ) -> Next {
     // The server sees its client leave.
     *conn = None;
     let now = exchange.worker.net.now();
-    let pass = super::body::Pass { len: 0, frames: Some(end.to_vec()), done: true, extra: false };
-    let sent = end.is_empty() || send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
+    let is_nothing = end.is_empty();
+    let pass = super::body::Pass { len: 0, frames: Some(end), done: true, extra: false };
+    let sent = is_nothing || send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
     match (sent, close || exchange.worker.is_leaving()) {
         (false, _) => Next::Drop,
         (true, true) => Next::Close,

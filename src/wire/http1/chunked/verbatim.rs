@@ -60,6 +60,11 @@ impl Verbatim {
         Self::default()
     }
 
+    /// Whether all that passed are whole chunks.
+    pub fn is_between_chunks(&self) -> bool {
+        self.place == Place::Size
+    }
+
     /// A decoder for the rest of the body, for when a pass was not clean. It continues right after the
     /// bytes that passed.
     pub fn decoder(&self) -> Decoder {
