@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 
 use super::counters::Kind;
-use super::fetch::{Fault, Fetcher};
+use super::fetch::{Fault, Fetcher, Said};
 use super::keys;
 use super::life::Control;
 use super::tokens::{self, Granted};
@@ -33,6 +33,7 @@ pub struct Errands {
     /// What assertions were traded for.
     traded: RefCell<assertions::Traded>,
     restraint: Restraint,
+    denials: Restraint,
 }
 
 struct Waiter {
@@ -159,7 +160,7 @@ async fn token(control: &Control, order: &Order, id: ServerId) -> Answer {
             let kind = Kind::TokenExchange;
             match control.fetch(kind, order.source, &snapshot.outbound, &grant.token_url, job).await {
                 Ok(granted) => shown(granted.clone(), control.net.wall().saturating_add(granted.usable)),
-                Err(Fault::Denied) => Answer::Refused,
+                Err(Fault::Denied(said)) => denied(control, kind, &server.name, &said),
                 Err(fault) => failed(control, kind, &server.name, &fault),
             }
         }
@@ -216,6 +217,22 @@ async fn own_token(control: &Control, order: &Order, server: &Server) -> Answer 
 
 fn shown(granted: Granted, expires: u64) -> Answer {
     Answer::Token { token: granted.token, expires }
+}
+
+/// Says what an issuer has against a caller's token, where callers cannot fill the log.
+fn denied(control: &Control, kind: Kind, server: &str, said: &Said) -> Answer {
+    if let Some(kept_back) = control.errands.denials.may_speak(control.net.now()) {
+        let (what, error, error_description) = (kind.label(), &*said.error, &*said.description);
+        tracing::warn!(
+            what,
+            server,
+            error,
+            error_description,
+            kept_back,
+            "an issuer refuses a caller's token"
+        );
+    }
+    Answer::Refused { sign_in: said.error == "invalid_grant" }
 }
 
 /// Says why in the log, where callers cannot fill it.

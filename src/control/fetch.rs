@@ -19,6 +19,7 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Body};
 
 use crate::base::Secret;
+use crate::base::restraint::cut;
 use crate::config::snapshot::{Address, Outbound, Roots};
 use crate::config::url;
 
@@ -49,8 +50,10 @@ pub struct Ask<'a> {
     pub author: Author,
     /// Bytes that the body of the answer may have.
     pub bytes_max: usize,
-    /// For a POST: the form, and the value of `Authorization` where the form does not prove who asks.
-    pub form: Option<(Secret, Option<Secret>)>,
+    /// For a POST: the form.
+    pub form: Option<Secret>,
+    /// The value of `Authorization`, if who asks must prove it there.
+    pub authorization: Option<Secret>,
 }
 
 /// An answer that is no redirect. Its status may be any other.
@@ -63,7 +66,7 @@ pub struct Reply {
     pub max_age: Option<Duration>,
 }
 
-/// Why nothing came of a fetch. Its text names no secret, and nothing of a peer's body.
+/// Why nothing came of a fetch. Its text names no secret, and of a peer's body only the error of an OAuth endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The URL is none that is fetched.
@@ -90,20 +93,54 @@ pub enum Fault {
     Status(u16),
     /// An answer that is not what was asked for.
     Content(&'static str),
+    /// This, at this URL; its query is left out.
+    At(String, Box<Self>),
     /// An answer that is no key set that can be used.
     Keys(String),
+    /// An answer with this status, which says more.
+    Refused(u16, Said),
     /// The issuer refuses the gateway itself: this error code, or status.
-    Client(String),
+    Client(Said),
     /// The issuer refuses the caller.
-    Denied,
+    Denied(Said),
     /// Too much else was under way.
     Busy,
 }
 
+/// The error of an OAuth endpoint (RFC 6749 section 5.2), escaped and bounded: the issuer chooses it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// `error`, or something in its place.
+    pub error: String,
+    /// `error_description`.
+    pub description: String,
+}
+
+impl Said {
+    /// With these texts of a peer.
+    pub fn of(error: &str, description: &str) -> Self {
+        let shown = |text: &str, max| cut(text, max).escape_debug().to_string();
+        Self { error: shown(error, 64), description: shown(description, 300) }
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.error)?;
+        if self.description.is_empty() { Ok(()) } else { write!(f, " ({})", self.description) }
+    }
+}
+
 impl Fault {
+    /// The same, with the URL that it is about.
+    pub fn at(self, url: &str) -> Self {
+        Self::At(url.split('?').next().unwrap_or_default().to_owned(), Box::new(self))
+    }
+
     /// The word in metrics.
     pub fn label(&self) -> &'static str {
         match self {
+            Self::At(_, fault) => fault.label(),
             Self::Url | Self::Scheme => "url",
             Self::Resolve => "resolve",
             Self::Forbidden(_) => "forbidden_address",
@@ -113,9 +150,9 @@ impl Fault {
             Self::Redirect(_) => "redirect",
             Self::TooLarge(_) => "too_large",
             Self::Protocol | Self::Content(_) | Self::Keys(_) => "content",
-            Self::Status(_) => "status",
+            Self::Status(_) | Self::Refused(..) => "status",
             Self::Client(_) => "client",
-            Self::Denied => "denied",
+            Self::Denied(_) => "denied",
             Self::Busy => "busy",
         }
     }
@@ -124,6 +161,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::At(url, fault) => write!(f, "{url}: {fault}"),
             Self::Url => f.write_str("not a URL that is fetched"),
             Self::Scheme => f.write_str("not https, and outbound.allow_http is not set"),
             Self::Resolve => f.write_str("the name of the host does not resolve"),
@@ -139,8 +177,9 @@ impl fmt::Display for Fault {
             Self::Status(status) => write!(f, "answered with status {status}"),
             Self::Content(what) => write!(f, "the answer {what}"),
             Self::Keys(what) => write!(f, "the answer {what}"),
-            Self::Client(code) => write!(f, "refuses the gateway's own credentials or request: {code}"),
-            Self::Denied => f.write_str("refuses the caller"),
+            Self::Refused(status, said) => write!(f, "answered with status {status}: {said}"),
+            Self::Client(said) => write!(f, "refuses the gateway's own credentials or request: {said}"),
+            Self::Denied(said) => write!(f, "refuses the caller: {said}"),
             Self::Busy => f.write_str("too many fetches are under way"),
         }
     }
@@ -171,21 +210,18 @@ impl Fetcher {
     pub fn fetch(&self, ask: Ask<'_>) -> Result<Reply, Fault> {
         self.check(ask.url)?;
         let agent = self.agent(ask.author);
-        let answer = match ask.form {
-            None => agent
-                .get(ask.url)
-                .header("accept", "application/json")
-                .header("accept-encoding", "identity")
+        let mut headers = vec![("accept", &b"application/json"[..]), ("accept-encoding", b"identity")];
+        headers.extend(ask.authorization.iter().map(|value| ("authorization", value.reveal())));
+        let answer = match &ask.form {
+            None => headers
+                .iter()
+                .fold(agent.get(ask.url), |request, (name, value)| request.header(*name, *value))
                 .call(),
-            Some((form, authorization)) => {
-                let request = agent.post(ask.url).header("accept", "application/json");
-                let request = request.header("accept-encoding", "identity");
-                let request = match &authorization {
-                    Some(authorization) => request.header("authorization", authorization.reveal()),
-                    None => request,
-                };
-                request.content_type("application/x-www-form-urlencoded").send(form.reveal())
-            }
+            Some(form) => headers
+                .iter()
+                .fold(agent.post(ask.url), |request, (name, value)| request.header(*name, *value))
+                .content_type("application/x-www-form-urlencoded")
+                .send(form.reveal()),
         };
         let answer = answer.map_err(fault)?;
         let status = answer.status().as_u16();
@@ -201,8 +237,14 @@ impl Fetcher {
     ///
     /// # Errors
     /// Those of [`Fetcher::fetch`], and [`Fault::Status`].
-    pub fn get(&self, url: &str, author: Author, bytes_max: usize) -> Result<Reply, Fault> {
-        let reply = self.fetch(Ask { url, author, bytes_max, form: None })?;
+    pub fn get(
+        &self,
+        url: &str,
+        author: Author,
+        bytes_max: usize,
+        bearer: Option<&Secret>,
+    ) -> Result<Reply, Fault> {
+        let reply = self.fetch(Ask { url, author, bytes_max, form: None, authorization: bearer.cloned() })?;
         if reply.status == 200 { Ok(reply) } else { Err(Fault::Status(reply.status)) }
     }
 

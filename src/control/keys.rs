@@ -12,7 +12,8 @@ use super::aside::Gate;
 use super::counters::Kind;
 use super::fetch::{Fault, Fetcher};
 use super::life::Control;
-use crate::base::Ticks;
+use crate::base::{Secret, Ticks};
+use crate::config::snapshot::Roots;
 use crate::link::{Answer, Deployment};
 use crate::policy::authn::{Issuer, KeySet, KeySource};
 use crate::telemetry::prometheus::IssuerKeys;
@@ -159,8 +160,14 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
         KeySource::Url(url) => url.clone(),
         KeySource::Discovery | KeySource::Given(_) => name.clone(),
     };
-    let outbound = control.shared.deployment.load().snapshot.outbound.clone();
-    let job = move |fetcher: &Fetcher| fetch(fetcher, &name, &source, parse);
+    let deployment = control.shared.deployment.load();
+    let mut outbound = deployment.snapshot.outbound.clone();
+    let issuer = issuers(&deployment).find(|issuer| kept.is(issuer));
+    if let Some(pem) = issuer.and_then(|issuer| issuer.keys_ca.clone()) {
+        outbound.roots = Roots::Pem(pem);
+    }
+    let bearer = issuer.and_then(|issuer| issuer.keys_bearer.clone());
+    let job = move |fetcher: &Fetcher| fetch(fetcher, &name, &source, bearer.as_ref(), parse);
     let fetched = control.fetch(Kind::Keys, None, &outbound, &place, job).await;
     let now = control.net.now();
     match fetched {
@@ -254,13 +261,22 @@ struct Fetched {
     max_age: Option<Duration>,
 }
 
-fn fetch(fetcher: &Fetcher, issuer: &str, source: &KeySource, parse: Parse) -> Result<Fetched, Fault> {
-    let reply = match source {
-        KeySource::Discovery => discovery::key_set(fetcher, issuer)?,
-        KeySource::Url(url) => discovery::operators(fetcher, url)?,
+fn fetch(
+    fetcher: &Fetcher,
+    issuer: &str,
+    source: &KeySource,
+    bearer: Option<&Secret>,
+    parse: Parse,
+) -> Result<Fetched, Fault> {
+    let (reply, url) = match source {
+        KeySource::Discovery => discovery::key_set(fetcher, issuer, bearer)?,
+        KeySource::Url(url) => {
+            let reply = discovery::operators(fetcher, url, bearer).map_err(|fault| fault.at(url))?;
+            (reply, url.to_string())
+        }
         KeySource::Given(_) => return Err(Fault::Url),
     };
-    let keys = parse(&reply.body).map_err(Fault::Keys)?;
+    let keys = parse(&reply.body).map_err(|what| Fault::Keys(what).at(&url))?;
     Ok(Fetched { keys, max_age: reply.max_age })
 }
 

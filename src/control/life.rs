@@ -37,6 +37,9 @@ const CLOSING: Duration = Duration::from_secs(3);
 /// After the drain deadline, connections that were cut get this long to end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
+/// Fetchers that are kept: issuers may have authorities of their own.
+const FETCHERS_MAX: usize = 8;
+
 /// Where the configuration comes from. It answers with the new one, or with all that is wrong with it.
 pub trait Source {
     /// Reads the text anew, and what it refers to.
@@ -120,7 +123,7 @@ pub struct Control {
     /// The thread that counts tokens was started.
     pub counting: Cell<bool>,
     turns: Turns,
-    fetcher: RefCell<Arc<Fetcher>>,
+    fetchers: RefCell<Vec<Arc<Fetcher>>>,
     reloading: Gate,
 }
 
@@ -152,7 +155,7 @@ impl Control {
             errands: Errands::default(),
             counting: Cell::new(false),
             turns: Turns::default(),
-            fetcher: RefCell::new(Arc::new(Fetcher::new(outbound))),
+            fetchers: RefCell::new(vec![Arc::new(Fetcher::new(outbound))]),
             reloading: Gate::default(),
         }
     }
@@ -329,17 +332,21 @@ impl Control {
         aside::run(self.aside, move || job(&fetcher)).await.unwrap_or(Err(Fault::Busy))
     }
 
-    /// The fetcher by these rules. It is kept as long as the rules stay the same.
+    /// The fetcher by these rules. Those that were used last are kept.
     fn fetcher(&self, outbound: &Outbound) -> Arc<Fetcher> {
-        let mut kept = self.fetcher.borrow_mut();
-        if kept.outbound() != outbound {
-            *kept = Arc::new(Fetcher::new(outbound.clone()));
+        let mut kept = self.fetchers.borrow_mut();
+        let found = kept.iter().position(|fetcher| fetcher.outbound() == outbound);
+        let fetcher = match found {
+            Some(at) => kept.remove(at),
+            None => Arc::new(Fetcher::new(outbound.clone())),
+        };
+        if kept.len() == FETCHERS_MAX {
+            kept.remove(0);
         }
-        kept.clone()
+        kept.push(fetcher.clone());
+        fetcher
     }
 
-    /// Announces, closes the listeners, drains, stops. Each step is taken by all workers before the next begins to matter:
-    /// a client whose idle connection is closed finds no listener that would accept it and then close it.
     async fn drain(&self) -> Ending {
         let (announce, bound) = {
             let snapshot = &self.shared.deployment.load().snapshot;

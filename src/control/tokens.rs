@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-use super::fetch::{Ask, Author, Fault, Fetcher, TOKEN_BYTES_MAX, form};
+use super::fetch::{Ask, Author, Fault, Fetcher, Said, TOKEN_BYTES_MAX, form};
 use crate::base::Secret;
 use crate::policy::authn::Introspection;
 use crate::policy::propagate::{ACCESS_TOKEN, ClientProof, ExchangeWish, Grant, Trade};
@@ -14,6 +14,8 @@ const LIFETIME_DEFAULT: u64 = 60;
 const LIFETIME_MAX: u64 = 24 * 60 * 60;
 /// A token is given up at least this long before its end, in seconds.
 const MARGIN_MIN: u64 = 5;
+/// Bytes of a secret that is looked for in what an issuer says: a shorter one is in any text.
+const HIDDEN_BYTES_MIN: usize = 6;
 /// Bytes of a token: it goes into one header line.
 const TOKEN_MAX: usize = 16 << 10;
 
@@ -34,7 +36,7 @@ pub fn client_credentials(fetcher: &Fetcher, grant: &Grant, now: u64) -> Result<
     let mut pairs = vec![("grant_type", &b"client_credentials"[..])];
     wishes(grant, &mut pairs);
     let granted = ask_for_token(fetcher, grant, pairs, now).and_then(|body| granted(&body, None));
-    granted.map_err(|fault| if fault == Fault::Denied { Fault::Client("denied".into()) } else { fault })
+    granted.map_err(|fault| if let Fault::Denied(said) = fault { Fault::Client(said) } else { fault })
 }
 
 /// Asks for a token in exchange for `subject`, a caller's: by token exchange (RFC 8693 section 2.1), or with it as a
@@ -100,17 +102,26 @@ fn ask_for_token(fetcher: &Fetcher, grant: &Grant, pairs: Pairs<'_>, now: u64) -
             pairs.push(("client_assertion", signed.reveal()));
             None
         }
-        (ClientProof::Key(_), None) => return Err(Fault::Client("its key failed".into())),
+        (ClientProof::Key(_), None) => return Err(Fault::Client(Said::of("its key failed", ""))),
     };
+    let own = match &grant.client {
+        ClientProof::Basic(secret) => Some(secret.reveal()),
+        ClientProof::Post(_) | ClientProof::Key(_) => None,
+    };
+    let is_secret =
+        |name: &str| ["subject_token", "assertion", "client_secret", "client_assertion"].contains(&name);
+    let sent = pairs.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| *value);
+    let secrets: Vec<&[u8]> = sent.chain(own).filter(|secret| secret.len() >= HIDDEN_BYTES_MIN).collect();
     let reply = fetcher.fetch(Ask {
         url: &grant.token_url,
         author: Author::Operator,
         bytes_max: TOKEN_BYTES_MAX,
-        form: Some((form::encode(pairs), authorization)),
+        form: Some(form::encode(pairs.iter().copied())),
+        authorization,
     })?;
     match reply.status {
         200 => Ok(reply.body),
-        400..=499 if reply.status != 429 => Err(refusal(reply.status, &reply.body)),
+        400..=499 if reply.status != 429 => Err(refusal(reply.status, &reply.body, &secrets)),
         status => Err(Fault::Status(status)),
     }
 }
@@ -119,7 +130,7 @@ fn ask_for_token(fetcher: &Fetcher, grant: &Grant, pairs: Pairs<'_>, now: u64) -
 fn signed(grant: &Grant, now: u64) -> Result<Option<Secret>, Fault> {
     let ClientProof::Key(signer) = &grant.client else { return Ok(None) };
     let signed = signer.client_assertion(&grant.token_url, now);
-    signed.map(|signed| Some(Secret::new(signed))).map_err(|_| Fault::Client("its key failed".into()))
+    signed.map(|signed| Some(Secret::new(signed))).map_err(|_| Fault::Client(Said::of("its key failed", "")))
 }
 
 /// Reads a token out of an answer (RFC 6749 section 5.1, RFC 8693 section 2.2.1): a bearer token or, where `wish` names
@@ -180,9 +191,17 @@ fn is_token(token: &str) -> bool {
 }
 
 /// Whom a refusal is about (RFC 6749 section 5.2, RFC 8693 section 2.2.2): the caller and its token, or the gateway.
-fn refusal(status: u16, body: &[u8]) -> Fault {
+/// Texts that repeat one of the `secrets` that were sent are left out.
+fn refusal(status: u16, body: &[u8], secrets: &[&[u8]]) -> Fault {
     let answer: Json = serde_json::from_slice(body).unwrap_or_default();
-    let code = answer.get("error").and_then(Json::as_str).unwrap_or_default();
+    let text = |name: &str| answer.get(name).and_then(Json::as_str).unwrap_or_default();
+    let shown = |name: &str| match text(name) {
+        text if secrets.iter().any(|secret| memchr::memmem::find(text.as_bytes(), secret).is_some()) => {
+            "(repeats what was sent)"
+        }
+        text => text,
+    };
+    let (code, said) = (text("error"), Said::of(shown("error"), shown("error_description")));
     match code {
         "invalid_grant"
         | "invalid_request"
@@ -191,9 +210,8 @@ fn refusal(status: u16, body: &[u8]) -> Fault {
         | "consent_required"
             if status != 401 =>
         {
-            Fault::Denied
+            Fault::Denied(said)
         }
-        // A code of its own could be anything; a known one helps.
         "invalid_client"
         | "unauthorized_client"
         | "unsupported_grant_type"
@@ -201,9 +219,11 @@ fn refusal(status: u16, body: &[u8]) -> Fault {
         | "invalid_target"
         | "invalid_grant"
         | "invalid_request"
-        | "access_denied" => Fault::Client(code.to_owned()),
-        _ if status == 401 || status == 403 => Fault::Client(format!("status {status}")),
-        _ => Fault::Status(status),
+        | "access_denied" => Fault::Client(said),
+        "" if status == 401 || status == 403 => Fault::Client(Said::of(&format!("status {status}"), "")),
+        _ if status == 401 || status == 403 => Fault::Client(said),
+        "" => Fault::Status(status),
+        _ => Fault::Refused(status, said),
     }
 }
 
@@ -217,14 +237,15 @@ pub fn introspect(fetcher: &Fetcher, whom: &Introspection, token: &Secret) -> Re
         url: &whom.url,
         author: Author::Operator,
         bytes_max: TOKEN_BYTES_MAX,
-        form: Some((form, Some(form::basic(&whom.client_id, &whom.client_secret)))),
+        form: Some(form),
+        authorization: Some(form::basic(&whom.client_id, &whom.client_secret)),
     })?;
     match reply.status {
         200 => match serde_json::from_slice::<serde_json::Map<String, Json>>(&reply.body) {
             Ok(_) => Ok(Secret::new(reply.body)),
             Err(_) => Err(Fault::Content("is not a JSON object")),
         },
-        401 | 403 => Err(Fault::Client(format!("status {}", reply.status))),
+        401 | 403 => Err(Fault::Client(Said::of(&format!("status {}", reply.status), ""))),
         status => Err(Fault::Status(status)),
     }
 }

@@ -110,7 +110,10 @@ pub enum Answer {
         expires: u64,
     },
     /// The issuer refuses the caller: no retry will help.
-    Refused,
+    Refused {
+        /// With another token, after a new login, it may be otherwise.
+        sign_in: bool,
+    },
     /// Nothing came of it, now. The reason was logged.
     Failed,
 }

@@ -271,6 +271,9 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
             return Ok(Judged::Admission(Admission::Wait(errand)));
         }
         Err(shown::Stop::Refuse(reply)) => return Err(refuser.refuse(reply)),
+        Err(shown::Stop::RefusedGrant) => {
+            return Err(identify::refused_grant(worker, &refuser, route.server));
+        }
         Err(shown::Stop::Expired) => return Err(identify::expired(&refuser, &route.server.protection)),
     };
     let mut forward = compose::compose(worker, live, &request, &verdict, caller.as_deref(), &shown, now)

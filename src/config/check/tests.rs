@@ -13,6 +13,7 @@ mod authentication;
 mod mistakes;
 mod outbound;
 mod rate_limits;
+mod vendors;
 mod warnings;
 
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -241,8 +242,8 @@ fn files_are_read_whole_or_refused() {
     );
 }
 
-/// What the examples refer to, and what `ringgate check` says of `text` in its midst.
-fn checked_as_an_example(text: &str) -> (u8, String) {
+/// What the examples refer to.
+fn world_of_an_example(text: &str) -> Fake {
     let identity = rcgen::KeyPair::generate().unwrap().serialize_pem().into_bytes();
     let mut world = world();
     world.variables.push(("IDP_SECRET", b"hunter2".to_vec()));
@@ -251,10 +252,18 @@ fn checked_as_an_example(text: &str) -> (u8, String) {
         ("/etc/rg/spire/svid.key", KEY.to_vec()),
         ("/etc/rg/spire/bundle.pem", CERTIFICATE.to_vec()),
         ("/etc/rg/identity.pem", identity),
+        ("/etc/rg/k8s/token", b"hunter2\n".to_vec()),
+        ("/etc/rg/k8s/ca.crt", CERTIFICATE.to_vec()),
         ("/etc/rg/tickets.key", b"hunter2\n".to_vec()),
         ("/etc/rg/revoked.txt", b"# nobody\n".to_vec()),
         ("/etc/rg/example.yaml", text.as_bytes().to_vec()),
     ]);
+    world
+}
+
+/// What `ringgate check` says of an example.
+fn checked_as_an_example(text: &str) -> (u8, String) {
+    let world = world_of_an_example(text);
     let mut out = Vec::new();
     let code = run_in(Path::new("/etc/rg/example.yaml"), &mut out, &world, &|_| Vec::new(), 0).unwrap();
     (code, String::from_utf8(out).unwrap())

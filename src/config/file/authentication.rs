@@ -57,6 +57,11 @@ section! {
         jwks_url: String = URL, optional;
         /// Its keys themselves, as a JWK set: a reference. Then nothing is fetched.
         jwks: Reference = REFERENCE, optional;
+        /// A token that its metadata and keys are fetched with, such as that of a service account of Kubernetes: a reference,
+        /// read anew when the file changes. It is sent to `jwks_url` and to the issuer's own origin, and nowhere else.
+        keys_bearer: Reference = REFERENCE, optional;
+        /// Certificates that the servers of its metadata and keys must chain to, in PEM, in place of `outbound.ca`: a reference.
+        ca: Reference = REFERENCE, optional;
         /// What it signs with. When not given, whatever fits its keys: RS256, RS384, RS512, PS256, PS384, PS512, ES256,
         /// ES384, EdDSA.
         algorithms: Vec<At<Algorithm>> = list(Choice(&Algorithm::ALL), 1, 9), optional;

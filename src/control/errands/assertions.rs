@@ -8,7 +8,7 @@ use super::super::counters::Kind;
 use super::super::fetch::{Fault, Fetcher};
 use super::super::life::Control;
 use super::super::tokens;
-use super::failed;
+use super::{denied, failed};
 use crate::base::Secret;
 use crate::config::snapshot::ServerId;
 use crate::link::{Answer, Order};
@@ -110,7 +110,7 @@ pub async fn trade(control: &Control, order: &Order, id: ServerId, assertion: &S
             traded.keep(generation, id, assertion.clone(), granted.token.clone(), until);
             Answer::Token { token: granted.token, expires: until }
         }
-        Err(Fault::Denied) => Answer::Refused,
+        Err(Fault::Denied(said)) => denied(control, Kind::Saml, "", &said),
         Err(fault) => failed(control, Kind::Saml, "", &fault),
     }
 }

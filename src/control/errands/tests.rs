@@ -194,7 +194,7 @@ fn an_exchange_is_for_one_caller_and_may_be_refused() {
             assert!(matches!(scene.answer(0).await.1, Answer::Token { .. }), "{subject}");
         }
         give(&scene, 4, of("bad"));
-        assert!(matches!(scene.answer(0).await.1, Answer::Refused));
+        assert!(matches!(scene.answer(0).await.1, Answer::Refused { .. }));
         assert_eq!(server.seen().len(), 4);
     });
 }

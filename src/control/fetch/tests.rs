@@ -16,7 +16,7 @@ fn hasty() -> Outbound {
 }
 
 fn get(outbound: Outbound, url: &str, author: Author) -> Result<Vec<u8>, Fault> {
-    Fetcher::new(outbound).get(url, author, 100).map(|reply| reply.body)
+    Fetcher::new(outbound).get(url, author, 100, None).map(|reply| reply.body)
 }
 
 fn operators(outbound: Outbound, url: &str) -> Result<Vec<u8>, Fault> {
@@ -28,7 +28,7 @@ fn a_fetch_says_who_asks_and_takes_the_answer_as_it_is() {
     let server = Scripted::start(|_, _| {
         Say::Reply(200, "cache-control: public, max-age=\"90\"\r\n".into(), b"{}".into())
     });
-    let reply = Fetcher::new(outbound()).get(&server.url("/keys?a=b"), Author::Operator, 100).unwrap();
+    let reply = Fetcher::new(outbound()).get(&server.url("/keys?a=b"), Author::Operator, 100, None).unwrap();
     assert_eq!((reply.body, reply.max_age), (b"{}".to_vec(), Some(Duration::from_secs(90))));
     let request = server.seen().concat().to_ascii_lowercase();
     assert!(request.starts_with("get /keys?a=b http/1.1\r\n"), "{request}");
@@ -207,7 +207,8 @@ fn fetcher(outbound: Outbound, names: &Rebound) -> Fetcher {
 fn a_name_is_resolved_once_and_what_was_judged_is_what_is_connected_to() {
     let (first, second) = (Scripted::start(|_, _| Say::ok("1")), Scripted::start(|_, _| Say::ok("2")));
     let names = Rebound::new(&[first.address, second.address]);
-    let reply = fetcher(outbound(), &names).get("http://rebound.example/", Author::Operator, 100).unwrap();
+    let reply =
+        fetcher(outbound(), &names).get("http://rebound.example/", Author::Operator, 100, None).unwrap();
     assert_eq!((reply.body, names.asked()), (b"1".to_vec(), 1));
     assert!(second.seen().is_empty());
 }
@@ -226,7 +227,7 @@ fn a_name_that_leads_to_a_private_address_by_the_time_of_the_fetch_is_refused() 
     };
     let looked = judge.resolve(&Uri::from_static("http://rebound.example/"), &Config::default(), timeout);
     assert_eq!(looked.unwrap()[0].ip(), IpAddr::from([93, 184, 215, 14]));
-    let fetched = fetcher(outbound(), &names).get("http://rebound.example/", Author::Network, 100);
+    let fetched = fetcher(outbound(), &names).get("http://rebound.example/", Author::Network, 100, None);
     assert_eq!(fetched.map(|reply| reply.body), Err(Fault::Forbidden(inside.address.ip())));
     assert!(inside.seen().is_empty());
 }
@@ -309,8 +310,9 @@ fn faults_have_a_word_each_and_the_words_are_few() {
         Fault::Protocol,
         Fault::Status(500),
         Fault::Content("is not JSON"),
-        Fault::Client("invalid_client".into()),
-        Fault::Denied,
+        Fault::Client(Said::of("invalid_client", "")),
+        Fault::Denied(Said::of("invalid_grant", "why")),
+        Fault::Refused(400, Said::default()),
         Fault::Busy,
     ];
     let labels: std::collections::BTreeSet<&str> = faults.iter().map(Fault::label).collect();

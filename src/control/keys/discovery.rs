@@ -2,28 +2,41 @@
 
 use serde_json::Value as Json;
 
+use crate::base::Secret;
 use crate::config::snapshot::Address;
 use crate::config::url::{self, EndpointUrl};
 use crate::control::fetch::{Author, Fault, Fetcher, KEYS_BYTES_MAX, Reply};
 
-/// The JWK set of the metadata of `issuer`.
-pub(super) fn key_set(fetcher: &Fetcher, issuer: &str) -> Result<Reply, Fault> {
+/// The JWK set of the metadata of `issuer`, and where it is. `bearer` goes to the issuer's own origin alone.
+pub(super) fn key_set(
+    fetcher: &Fetcher,
+    issuer: &str,
+    bearer: Option<&Secret>,
+) -> Result<(Reply, String), Fault> {
     let mut last = Fault::Url;
     for place in places(issuer).ok_or(Fault::Url)? {
-        let found = operators(fetcher, &place).and_then(|reply| jwks_uri(&reply.body, issuer));
+        let found = operators(fetcher, &place, bearer).and_then(|reply| jwks_uri(&reply.body, issuer));
         match found {
-            Ok(uri) => return fetcher.get(&uri, author(&uri, issuer), KEYS_BYTES_MAX),
+            Ok(uri) => {
+                let author = author(&uri, issuer);
+                let bearer = bearer.filter(|_| author == Author::Operator);
+                let reply =
+                    fetcher.get(&uri, author, KEYS_BYTES_MAX, bearer).map_err(|fault| fault.at(&uri))?;
+                return Ok((reply, uri));
+            }
             // It may keep the document at one of the other places; some answer 200 with a page everywhere.
-            Err(fault @ (Fault::Status(_) | Fault::Content(_) | Fault::Redirect(_))) => last = fault,
-            Err(fault) => return Err(fault),
+            Err(fault @ (Fault::Status(_) | Fault::Content(_) | Fault::Redirect(_))) => {
+                last = fault.at(&place)
+            }
+            Err(fault) => return Err(fault.at(&place)),
         }
     }
     Err(last)
 }
 
 /// What is at a URL of the operator's.
-pub(super) fn operators(fetcher: &Fetcher, url: &str) -> Result<Reply, Fault> {
-    fetcher.get(url, Author::Operator, KEYS_BYTES_MAX)
+pub(super) fn operators(fetcher: &Fetcher, url: &str, bearer: Option<&Secret>) -> Result<Reply, Fault> {
+    fetcher.get(url, Author::Operator, KEYS_BYTES_MAX, bearer)
 }
 
 /// Where the metadata of `issuer` may be, in the order of MCP's authorization chapter: RFC 8414, then OpenID Connect

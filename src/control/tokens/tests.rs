@@ -129,27 +129,30 @@ fn a_token_is_taken_only_if_it_can_be_sent_as_a_bearer() {
 
 #[test]
 fn a_refusal_is_about_the_caller_or_about_the_gateway() {
+    let said = |code: &str| Said::of(code, "why \\u001b");
     for (status, code, expected) in [
-        (400, "invalid_grant", Fault::Denied),
-        (400, "invalid_request", Fault::Denied),
-        (400, "access_denied", Fault::Denied),
-        (403, "access_denied", Fault::Denied),
-        (400, "invalid_client", Fault::Client("invalid_client".into())),
-        (401, "invalid_client", Fault::Client("invalid_client".into())),
-        (401, "invalid_grant", Fault::Client("invalid_grant".into())),
-        (400, "invalid_target", Fault::Client("invalid_target".into())),
-        (400, "invalid_scope", Fault::Client("invalid_scope".into())),
-        (401, "", Fault::Client("status 401".into())),
-        (403, "hunter2", Fault::Client("status 403".into())),
-        (400, "hunter2", Fault::Status(400)),
+        (400, "invalid_grant", Fault::Denied(said("invalid_grant"))),
+        (400, "invalid_request", Fault::Denied(said("invalid_request"))),
+        (400, "access_denied", Fault::Denied(said("access_denied"))),
+        (403, "access_denied", Fault::Denied(said("access_denied"))),
+        (400, "invalid_client", Fault::Client(said("invalid_client"))),
+        (401, "invalid_client", Fault::Client(said("invalid_client"))),
+        (401, "invalid_grant", Fault::Client(said("invalid_grant"))),
+        (400, "invalid_target", Fault::Client(said("invalid_target"))),
+        (400, "invalid_scope", Fault::Client(said("invalid_scope"))),
+        (401, "", Fault::Client(Said::of("status 401", ""))),
+        (403, "own_code", Fault::Client(said("own_code"))),
+        (400, "own_code", Fault::Refused(400, said("own_code"))),
         (404, "", Fault::Status(404)),
     ] {
-        let body = format!(r#"{{"error":"{code}","error_description":"hunter2"}}"#);
-        let fault = refusal(status, body.as_bytes());
-        assert!(!fault.to_string().contains("hunter2"), "{fault}");
-        assert_eq!(fault, expected, "{status} {code}");
+        let body = serde_json::json!({"error": code, "error_description": "why \\u001b"}).to_string();
+        assert_eq!(refusal(status, body.as_bytes(), &[]), expected, "{status} {code}");
     }
-    assert_eq!(refusal(400, b"<html>"), Fault::Status(400));
+    let body = serde_json::json!({"error": "x".repeat(100), "error_description": format!("a\nb{}", "y".repeat(400))})
+        .to_string();
+    let text = refusal(400, body.as_bytes(), &[]).to_string();
+    assert!(text.contains("a\\nb") && text.len() < 450, "{text}");
+    assert_eq!(refusal(400, b"<html>", &[]), Fault::Status(400));
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn only_an_exchange_can_be_denied_and_only_200_is_an_answer() {
     let server =
         Scripted::start(|_, _| Say::Reply(400, String::new(), br#"{"error":"invalid_grant"}"#.into()));
     let subject = Secret::new(*b"s");
-    assert_eq!(exchange(&fetcher(), &grant(&server), &wish(), &subject), Err(Fault::Denied));
+    assert!(matches!(exchange(&fetcher(), &grant(&server), &wish(), &subject), Err(Fault::Denied(_))));
     let own = client_credentials(&fetcher(), &grant(&server), NOW);
     assert!(matches!(own, Err(Fault::Client(_))), "{own:?}");
     for status in [204, 429, 500, 503] {
@@ -175,8 +178,8 @@ fn an_issuers_answer_about_a_token_is_passed_on_if_it_is_an_object() {
                 Ok(Secret::new(*b"{\"active\":false}")),
                 Err(Fault::Content("is not a JSON object")),
                 Err(Fault::Content("is not a JSON object")),
-                Err(Fault::Client("status 401".into())),
-                Err(Fault::Client("status 403".into())),
+                Err(Fault::Client(Said::of("status 401", ""))),
+                Err(Fault::Client(Said::of("status 403", ""))),
                 Err(Fault::Status(500)),
             ])
     {

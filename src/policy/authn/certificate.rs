@@ -56,6 +56,18 @@ pub enum NameKind {
     SubjectCn,
 }
 
+impl NameKind {
+    /// As the option has it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SpiffeId => "spiffe_id",
+            Self::SanDns => "san_dns",
+            Self::SanEmail => "san_email",
+            Self::SubjectCn => "subject_cn",
+        }
+    }
+}
+
 /// A name, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -109,6 +121,25 @@ impl Certificates {
             credential: serial(&hex(certificate.raw_serial())),
             expires: Some(expires),
         })
+    }
+
+    /// The names of this certificate of the kind that counts, trusted or not; for log lines.
+    pub fn shown(&self, certificate: &[u8]) -> Vec<String> {
+        let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+        let alternatives = certificate.subject_alternative_name().ok().flatten();
+        let alternatives = alternatives.iter().flat_map(|extension| &extension.value.general_names);
+        let common = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        match self.name {
+            NameKind::SubjectCn => common.map(str::to_owned).collect(),
+            kind => alternatives
+                .filter_map(|name| match (kind, name) {
+                    (NameKind::SpiffeId, GeneralName::URI(name))
+                    | (NameKind::SanDns, GeneralName::DNSName(name))
+                    | (NameKind::SanEmail, GeneralName::RFC822Name(name)) => Some((*name).to_owned()),
+                    _ => None,
+                })
+                .collect(),
+        }
     }
 
     /// The names that count; `None` if there is none, or one that is not what it should be.

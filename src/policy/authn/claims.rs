@@ -46,6 +46,12 @@ impl ClaimPath {
     }
 }
 
+impl std::fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}
+
 /// Names in a [`ClaimPath`].
 const PARTS_MAX: usize = 8;
 
@@ -144,6 +150,26 @@ impl Mapping {
             claims: Json::Object(claims),
             expires,
         })
+    }
+
+    /// The first claim that [`Self::principal`] refuses, if there is one.
+    pub fn malformed(&self, claims: &Claims) -> Option<String> {
+        let names =
+            [&self.agent, &self.user, &self.tenant].into_iter().find(|paths| first(paths, claims).is_err());
+        let names = names.and_then(|paths| paths.iter().find(|path| path.find(claims).is_some()));
+        let alone = |paths: &[ClaimPath]| {
+            Self { roles: Box::default(), role_keys: Box::default(), ..self.clone() }.with_roles(paths)
+        };
+        let role = || self.roles.iter().find(|path| alone(std::slice::from_ref(path)).roles(claims).is_err());
+        let scope = || self.scopes.iter().find(|path| scopes(std::slice::from_ref(path), claims).is_err());
+        let key =
+            || self.role_keys.iter().find(|path| path.find(claims).is_some_and(|value| !value.is_object()));
+        names.or_else(role).or_else(scope).or_else(key).map(ToString::to_string)
+    }
+
+    fn with_roles(mut self, paths: &[ClaimPath]) -> Self {
+        self.roles = paths.into();
+        self
     }
 
     /// Whether the subject is the workload itself, which acts for no user: it repeats a name of the client (RFC 9068

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::principal::Principal;
+use crate::base::Secret;
 
 pub mod algorithm;
 pub mod api_key;
@@ -15,6 +16,7 @@ pub mod base64url;
 pub mod certificate;
 pub mod claims;
 mod credential;
+mod detail;
 pub mod introspection;
 mod json;
 pub mod jws;
@@ -29,6 +31,7 @@ pub use api_key::ApiKeys;
 pub use certificate::Certificates;
 use claims::{ClaimPath, Mapping};
 pub use credential::{API_KEY_BYTES_MAX, Credential, TOKEN_BYTES_MAX};
+pub use detail::Detail;
 pub use introspection::Introspection;
 pub use jwt::Required;
 pub use keys::KeySet;
@@ -62,6 +65,10 @@ pub struct Issuer {
     pub name: Box<str>,
     /// Where its keys come from.
     pub source: KeySource,
+    /// What its metadata and keys are asked for with, if they are not for everybody.
+    pub keys_bearer: Option<Secret>,
+    /// Certificates in PEM that its servers must chain to; `None`: those for all issuers.
+    pub keys_ca: Option<Arc<[u8]>>,
     /// What it may sign with, as far as the key fits.
     pub algorithms: Algorithms,
     /// Audiences that are good for every server.
@@ -88,6 +95,8 @@ impl Issuer {
         Self {
             name: name.into(),
             source,
+            keys_bearer: None,
+            keys_ca: None,
             algorithms: Algorithms::all(),
             audiences: Box::default(),
             audience_claims: ClaimPath::parse("aud").into_iter().collect(),

@@ -3,6 +3,7 @@
 use super::*;
 
 mod bad_tokens;
+mod details;
 mod dispatch;
 mod introspected;
 mod key_sets;

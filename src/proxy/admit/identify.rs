@@ -9,7 +9,7 @@ use super::refuser::Refuser;
 use crate::base::Secret;
 use crate::config::snapshot::{Protection, Server, Snapshot};
 use crate::link::{Answer, Errand};
-use crate::policy::authn::{Credential, Facts, Outcome, Refused, refused, saml};
+use crate::policy::authn::{Credential, Detail, Facts, Outcome, Refused, refused, saml};
 use crate::policy::propagate::Credentials;
 use crate::policy::{Principal, Proof};
 use crate::proxy::caller::{Caller, Callers, Place, REFUSED_REMEMBERED};
@@ -116,8 +116,32 @@ pub fn expired(refuser: &Refuser<'_>, protection: &Protection) -> Refusal {
 /// now.
 pub fn untrusted(worker: &Worker, refuser: &mut Refuser<'_>, protection: &Protection) -> Refusal {
     refuser.close = true;
-    worker.stats.borrow_mut().note_unauthenticated(refused::UNTRUSTED_CERTIFICATE.reason);
+    let reason = &refused::UNTRUSTED_CERTIFICATE;
+    worker.stats.borrow_mut().note_unauthenticated(reason.reason);
+    if let Some(kept_back) = worker.restraints.may_speak(reason.reason, None, worker.recently()) {
+        tracing::info!(reason = reason.reason, kept_back, "a credential was refused");
+    }
     challenge(refuser, protection, &refused::UNTRUSTED_CERTIFICATE)
+}
+
+/// What a caller is told whose token the issuer does not change for one for the server.
+pub fn refused_grant(worker: &Worker, refuser: &Refuser<'_>, server: &Server) -> Refusal {
+    note_refused(worker, server, &refused::REFUSED_GRANT, &Detail::default);
+    challenge(refuser, &server.protection, &refused::REFUSED_GRANT)
+}
+
+/// Counts a refusal, and says what it was for, but not with each one. To show nothing is how each login begins.
+fn note_refused(worker: &Worker, server: &Server, reason: &Refused, detail: &dyn Fn() -> Detail) {
+    worker.stats.borrow_mut().note_unauthenticated(reason.reason);
+    if reason.shows_nothing() {
+        return;
+    }
+    if let Some(kept_back) = worker.restraints.may_speak(reason.reason, Some(server.id.0), worker.recently())
+    {
+        let Detail { claim, came, wanted } = detail();
+        let (server, reason) = (&*server.name, reason.reason);
+        tracing::info!(server, reason, %claim, came, wanted, kept_back, "a credential was refused");
+    }
 }
 
 /// Who calls `server`; `None` where nobody asks.
@@ -139,10 +163,11 @@ pub fn identify(
     if let Some(caller) = brought.bound(live, worker.wall()) {
         return Ok(Some(caller));
     }
-    let refuse = |reason: &Refused| {
-        worker.stats.borrow_mut().note_unauthenticated(reason.reason);
+    let refuse_for = |reason: &Refused, detail: &dyn Fn() -> Detail| {
+        note_refused(worker, server, reason, detail);
         Stop::Refuse(challenge(refuser, &server.protection, reason))
     };
+    let refuse = |reason: &Refused| refuse_for(reason, &Detail::default);
     let credential = shown(head).map_err(|reason| refuse(&reason))?;
     let (place, bytes) = match (credential, certificate) {
         (Credential::Bearer(token), _) => (Place::Bearer, token),
@@ -179,8 +204,19 @@ pub fn identify(
     let outcome = match (&introspected, &brought.traded) {
         (Some(Answer::Introspected(answer)), _) => authn.introspected(answer.reveal(), &facts),
         (_, Some(Answer::Token { token, .. })) => authn.traded(token.reveal(), &facts),
-        (_, Some(Answer::Refused)) => Outcome::Refused(refused::REFUSED_ASSERTION),
+        (_, Some(Answer::Refused { .. })) => Outcome::Refused(refused::REFUSED_ASSERTION),
         _ => authn.authenticate(credential, &facts),
+    };
+    let refuse = |reason: &Refused| {
+        refuse_for(reason, &|| match (&introspected, &brought.traded) {
+            (Some(Answer::Introspected(answer)), _) => {
+                authn.detail(credential, Some(answer.reveal()), reason, &facts)
+            }
+            (_, Some(Answer::Token { token, .. })) => {
+                authn.detail(Credential::Bearer(token.reveal()), None, reason, &facts)
+            }
+            _ => authn.detail(credential, None, reason, &facts),
+        })
     };
     match outcome {
         Outcome::Known(mut principal) => {

@@ -27,6 +27,8 @@ pub enum Stop {
     Refuse(Reply<'static>),
     /// The caller's credential has ended, if only by what its issuer's clock may be behind.
     Expired,
+    /// The issuer does not change the caller's token for another any more: it must sign in again.
+    RefusedGrant,
 }
 
 /// The lines for a request of `caller` to `server`.
@@ -85,7 +87,8 @@ fn token(
             }
             Ok(Some(line))
         }
-        Some(Answer::Refused) => Err(Stop::Refuse(Reply::status(
+        Some(Answer::Refused { sign_in: true }) => Err(Stop::RefusedGrant),
+        Some(Answer::Refused { sign_in: false }) => Err(Stop::Refuse(Reply::status(
             Cause::ServerCredential,
             403,
             "the issuer gives no token for this server on your behalf: ask for access to it there",

@@ -114,6 +114,61 @@ fn keys_are_discovered_and_a_new_key_is_fetched_when_it_is_first_seen() {
 }
 
 #[test]
+fn keys_can_be_asked_for_with_a_token_which_goes_to_the_issuers_own_origin_alone() {
+    let upstream = Upstream::echo();
+    let (dir, elsewhere) = (TempDir::new(), Arc::new(Mutex::new(None::<String>)));
+    let secret = dir.file("token", "k8s-token\n");
+    let issuer: Arc<Mutex<Option<Issuer>>> = Arc::default();
+    let (known, other) = (issuer.clone(), elsewhere.clone());
+    let serve = move |request: &crate::harness::Message, client: &mut crate::harness::Client| {
+        let known = known.lock().unwrap();
+        let issuer = known.as_ref().unwrap();
+        let name = issuer.claims(json!({}))["iss"].as_str().unwrap().to_owned();
+        let answer = if request.start.contains("/jwks") {
+            ok(&issuer.jwks())
+        } else {
+            let place = other.lock().unwrap().clone().unwrap_or_else(|| name.clone());
+            ok(&json!({"issuer": name, "jwks_uri": format!("{place}/jwks")}).to_string())
+        };
+        client.send(&answer);
+        true
+    };
+    let (first, second) = (Upstream::new(serve.clone()), Upstream::new(serve));
+    let name = format!("http://{}", first.address);
+    *issuer.lock().unwrap() = Some(Issuer::named(&name, "k1"));
+    let token = bearer(&issuer.lock().unwrap().as_ref().unwrap().token(json!({})));
+    let with = |options: &str| {
+        let gateway = Gateway::with(&format!(
+            "public_url: {PUBLIC}\nservers:\n  - {{name: up, url: 'http://{}/mcp'}}\n\
+             authentication:\n  issuers:\n    - {{issuer: '{name}', keys_bearer: 'file:{}'{options}}}\n\
+             outbound: {{allow_http: true, allow_private: true, timeout: 1s}}\n",
+            upstream.address,
+            secret.display()
+        ));
+        assert_eq!(gateway.connect().ask(&ping(&token)).status(), 200);
+    };
+    let shown = |server: &Upstream| -> Vec<bool> {
+        std::iter::from_fn(|| server.requests.try_recv().ok())
+            .map(|request| request.header("authorization") == Some("Bearer k8s-token"))
+            .collect()
+    };
+    with("");
+    let own = shown(&first);
+    assert!(own.len() >= 2 && own.iter().all(|shown| *shown), "{own:?}");
+    *elsewhere.lock().unwrap() = Some(format!("http://{}", second.address));
+    with("");
+    let (own, other) = (shown(&first), shown(&second));
+    assert!(
+        own.iter().all(|shown| *shown) && !other.is_empty() && other.iter().all(|shown| !*shown),
+        "{other:?}"
+    );
+    // The operator's own URL is another matter.
+    with(&format!(", jwks_url: 'http://{}/jwks'", second.address));
+    let other = shown(&second);
+    assert!(!other.is_empty() && other.iter().all(|shown| *shown), "{other:?}");
+}
+
+#[test]
 fn a_stream_does_not_outlive_the_key_that_let_it_in() {
     let upstream = Upstream::new(|request, client| {
         if request.start.starts_with("GET") {

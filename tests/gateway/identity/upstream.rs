@@ -118,7 +118,7 @@ fn a_caller_for_whom_no_token_is_given_is_refused() {
     let (upstream, issuer, dir, idp) =
         (Upstream::echo(), Issuer::new(), TempDir::new(), token_endpoint(3600));
     let secret = dir.file("secret", "refuse");
-    for (path, status) in [("nowhere", 403), ("token", 200)] {
+    for (path, status) in [("nowhere", 401), ("token", 200)] {
         let server = format!(
             "    credentials:\n      token_exchange: {{token_url: 'http://{}/{path}', client_id: gw, client_secret: 'file:{}', audience: up-api}}",
             idp.address,

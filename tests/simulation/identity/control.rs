@@ -34,7 +34,7 @@ async fn obey(worker: Rc<Worker>, order: Order, prng: Rc<Prng>) {
     let answer = match prng.below(20) {
         0 => return,
         1 => Answer::Failed,
-        2 if matches!(order.errand, Errand::Token(..)) => Answer::Refused,
+        2 if matches!(order.errand, Errand::Token(..)) => Answer::Refused { sign_in: false },
         _ => answer(&worker, &order, &prng),
     };
     worker.take_news();

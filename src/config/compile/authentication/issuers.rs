@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::mapping::{mapping, required};
 use super::{Twins, check_scheme, names};
+use crate::base::Secret;
 use crate::config::compile::{Context, material};
 use crate::config::file::File;
 use crate::config::file::authentication::{AuthenticationSection, IssuerSection, spelling};
@@ -41,9 +42,19 @@ pub fn compile(
         let algorithms = section.algorithms.as_ref().map_or_else(Algorithms::all, |list| {
             list.value.iter().map(|algorithm| algorithm.value).collect()
         });
+        let bearer = section.keys_bearer.as_ref().and_then(|token| keys_bearer(token, context, findings));
+        let ca = section.ca.as_ref();
+        let ca = ca.and_then(|ca| material::authorities(ca, TrustKind::Ca, context, findings));
+        for option in section.keys_bearer.iter().chain(&section.ca) {
+            if matches!(source, KeySource::Given(_)) {
+                findings.add(&option.place, "has no effect beside `jwks`: nothing is fetched", "remove it");
+            }
+        }
         issuers.push(Issuer {
             name: name.value.as_str().into(),
             source,
+            keys_bearer: bearer,
+            keys_ca: ca.map(Into::into),
             algorithms,
             audiences: names(&section.audiences),
             audience_claims: section.audience_claims.value.iter().map(|path| path.value.clone()).collect(),
@@ -56,6 +67,20 @@ pub fn compile(
         });
     }
     issuers
+}
+
+fn keys_bearer(token: &At<Reference>, context: &Context<'_>, findings: &mut Findings) -> Option<Secret> {
+    let line =
+        material::line(&token.value, context).map_err(|problem| findings.note(&token.place, problem)).ok()?;
+    if !line.iter().all(u8::is_ascii_graphic) {
+        findings.add(
+            &token.place,
+            "has a blank in it",
+            "give only the token, without `Bearer` in front of it",
+        );
+        return None;
+    }
+    Some(Secret::new([b"Bearer ", &line[..]].concat()))
 }
 
 /// Notes an issuer of which tokens for others are accepted: what it may sign then decides who gets in.
