@@ -263,6 +263,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     let request = message::Request { head: &head, body_len, route: &route, facts: &facts, limits };
     let mut read = None;
     message::read(&mut read, &client.inbox, &request, &refuser)?;
+    refuser.id = message::id(read.as_ref());
     let verdict = message::judge(read.as_ref(), &request, ask.as_ref(), &mut refuser)?;
     let shown = match shown::to_server(worker, live, caller.as_deref(), &mut client.brought, route.server) {
         Ok(shown) => shown,

@@ -123,7 +123,7 @@ fn json_depth_max() {
                 (400, (-32700).into()),
                 "{limit}"
             );
-            assert!(answer.json().get("id").is_none());
+            assert!(answer.json()["id"].is_null());
             probe.asks(limit);
         }
         // A batch is one level more.

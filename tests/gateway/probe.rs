@@ -44,7 +44,10 @@ impl Probe {
         assert_eq!(answer.header("content-type"), Some("application/json"), "{what}: {answer:?}");
         let body = answer.json();
         assert_eq!(body["jsonrpc"], "2.0", "{what}: {body}");
-        assert!(body.get("id").is_none() && body["error"]["code"].is_i64(), "{what}: {body}");
+        assert!(
+            body.get("id").is_some_and(|id| id.is_null()) && body["error"]["code"].is_i64(),
+            "{what}: {body}"
+        );
         // Where the framing is sound the connection may go on: what was sent behind the head was thrown away as the body.
         let is_sound = matches!(status, 401 | 403 | 404 | 405 | 413 | 415 | 429);
         match answer.header("connection") {

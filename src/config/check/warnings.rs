@@ -1,7 +1,7 @@
 //! What is not wrong with a configuration, but worth a second look.
 
 use crate::config::snapshot::{ListenAddress, Listener, ProxyProtocol, Server, Snapshot};
-use crate::policy::authn::Authn;
+use crate::policy::authn::{Authn, KeySource};
 
 mod nobody;
 
@@ -23,6 +23,13 @@ pub fn warnings(snapshot: &Snapshot, wall: u64) -> Vec<String> {
         all.extend(unguarded(snapshot));
         return all;
     };
+    for (index, issuer) in authn.issuers.iter().enumerate() {
+        if let KeySource::Given(keys) = &issuer.source
+            && !keys.dropped().is_usual()
+        {
+            all.push(format!("authentication.issuers[{index}].jwks: keys are not used: {}", keys.dropped()));
+        }
+    }
     let unreadable = authn.revoked.unreadable();
     if unreadable.count > 0 {
         all.push(format!(

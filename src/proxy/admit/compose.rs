@@ -94,12 +94,18 @@ fn own_session<'r>(
         (Some(_), Some(_)) if verdict.modern => Ok(None),
         (Some(caller), Some(key)) => {
             let own = key.open(&caller.identity, &request.route.server.path, id);
-            own.map(Some).ok_or_else(|| {
-                Reply::status(Cause::NoSession, 404, "there is no such session: initialize again")
-            })
+            own.map(Some).ok_or_else(forgotten)
         }
         _ => Ok(Some(id)),
     }
+}
+
+/// The answer for a session id that nobody, or somebody else, was given. Few clients begin anew by the status 404, as they
+/// should (MCP 2025-11-25, session management): some look for code -32600 with this message, others for `HTTP 404` in the
+/// body. See docs/clients.md.
+fn forgotten() -> Reply<'static> {
+    let data = Some(&b"\"HTTP 404: there is no such session: initialize again\""[..]);
+    Reply { code: -32600, data, ..Reply::status(Cause::NoSession, 404, "Session terminated") }
 }
 
 /// The query as the server is to have it. The URI for messages of the HTTP+SSE transport serves only the caller of its

@@ -220,6 +220,14 @@ fn method_of(message: &Message<'_>) -> Option<&'static mcp::Method> {
     envelope.method().and_then(mcp::find_method)
 }
 
+/// The raw id of a request that is not part of a batch.
+pub fn id<'i>(read: Option<&Read<'i>>) -> Option<&'i [u8]> {
+    match read {
+        Some((Message::Single(envelope), _)) => envelope.id(),
+        _ => None,
+    }
+}
+
 fn id_range(message: &Message<'_>) -> Option<Range<usize>> {
     let Message::Single(envelope) = message else { return None };
     let span = envelope.parts().span(Field::Id)?;

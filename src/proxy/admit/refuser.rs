@@ -28,6 +28,8 @@ pub struct Refuser<'b> {
     pub server: Option<ServerId>,
     /// What was asked.
     pub kind: Kind,
+    /// The raw id of the request, once its body was read.
+    pub id: Option<&'b [u8]>,
 }
 
 impl<'b> Refuser<'b> {
@@ -42,6 +44,7 @@ impl<'b> Refuser<'b> {
             head_only: false,
             server: None,
             kind: Kind::Unknown,
+            id: None,
         }
     }
 
@@ -49,7 +52,8 @@ impl<'b> Refuser<'b> {
     pub fn refuse(&self, reply: Reply<'_>) -> Refusal {
         let close = self.close || reply.close;
         Refusal {
-            buf: Reply { close, origin: self.origin, ..reply }.render(self.worker, self.head_only),
+            buf: Reply { close, origin: self.origin, id: reply.id.or(self.id), ..reply }
+                .render(self.worker, self.head_only),
             cause: Some(reply.cause),
             status: reply.status,
             close,

@@ -2,8 +2,9 @@
 
 use crate::wire::json::{write_integer, write_string};
 
-/// Appends an error response. Without an `id` the member is left out, as revisions from 2025-11-25
-/// want it (`null` fits none of them). `id` and `data` are written as they are: valid JSON tokens.
+/// Appends an error response. Without an `id` it is `null` (JSON-RPC 2.0 section 5): clients that read messages by their
+/// schema take an object without the member for no message, and lose code and words. `id` and `data` are written as they
+/// are: valid JSON tokens.
 pub fn write_error(out: &mut Vec<u8>, id: Option<&[u8]>, code: i64, message: &str, data: Option<&[u8]>) {
     write_opening(out, id);
     out.extend_from_slice(b",\"error\":{\"code\":");
@@ -27,10 +28,8 @@ pub fn write_result(out: &mut Vec<u8>, id: &[u8], result: &[u8]) {
 
 fn write_opening(out: &mut Vec<u8>, id: Option<&[u8]>) {
     out.extend_from_slice(b"{\"jsonrpc\":\"2.0\"");
-    if let Some(id) = id {
-        out.extend_from_slice(b",\"id\":");
-        out.extend_from_slice(id);
-    }
+    out.extend_from_slice(b",\"id\":");
+    out.extend_from_slice(id.unwrap_or(b"null"));
 }
 
 #[cfg(test)]
@@ -47,7 +46,7 @@ mod tests {
         );
         out.clear();
         write_error(&mut out, None, -32700, "bad", None);
-        assert_eq!(out, br#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"bad"}}"#);
+        assert_eq!(out, br#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"bad"}}"#);
         out.clear();
         write_result(&mut out, b"9007199254740993", b"{}");
         assert_eq!(out, br#"{"jsonrpc":"2.0","id":9007199254740993,"result":{}}"#);

@@ -149,6 +149,12 @@ fn the_configured_name_of_a_certificate_says_whose_it_is_and_no_other_name_does(
             let answer = authority.client(&gateway, common_name, &names, ends).ask(&call("x", ""));
             assert_eq!(answer.status(), 401, "{certificates} {common_name} {names:?}: {answer:?}");
         }
+        let kind =
+            certificates.split("from: ").nth(1).map_or("spiffe_id", |rest| rest.split(',').next().unwrap());
+        wait_until("the log names the certificate", || {
+            let line = |line: &str| line.contains("unknown_certificate") && line.contains(kind);
+            gateway.log().lines().any(line)
+        });
         upstream.assert_untouched();
     }
 }

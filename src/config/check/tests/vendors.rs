@@ -40,6 +40,7 @@ fn set(key: &RsaKeyPair) -> KeySet {
     let (n, e) = (base64::url(&public.n), base64::url(&public.e));
     let text = json!({"keys": [
         {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "k1", "n": n, "e": e, "x5t": "x", "x5c": ["MIIC"], "issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"},
+        {"kty": "RSA", "use": "jwt-svid", "kid": "svid", "n": n, "e": e},
         {"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "k2", "n": n, "e": e},
         {"kty": "EC", "crv": "P-521", "kid": "k3", "x": "AA", "y": "AA"},
     ]});
@@ -310,7 +311,18 @@ fn workloads() -> Vec<Row> {
     let github = json!({"iss": "https://token.actions.githubusercontent.com", "aud": "https://mcp.example.com/deploy/mcp", "sub": "repo:acme/shop:environment:production", "repository": "acme/shop", "repository_owner": "acme", "repository_owner_id": "65", "ref": "refs/heads/main", "environment": "production", "jti": "j"});
     let kubernetes = json!({"iss": "https://kubernetes.default.svc.cluster.local", "aud": [URL], "sub": "system:serviceaccount:agents:indexer", "jti": "j",
         "kubernetes.io": {"namespace": "agents", "serviceaccount": {"name": "indexer", "uid": "x"}, "pod": {"name": "p", "uid": "y"}}});
+    let spire = json!({"iss": "https://oidc.prod.example", "sub": "spiffe://prod.example/ns/agents/sa/indexer", "aud": ["https://mcp.example.com/files/mcp"]});
+    let svid = json!({"alg": "RS256", "kid": "svid", "typ": "JWT"});
     vec![
+        Row(
+            "spire-jwt",
+            &[],
+            svid.clone(),
+            spire.clone(),
+            Ok("spiffe://prod.example/ns/agents/sa/indexer - - [] []"),
+        ),
+        // Where the SPIRE server has no `jwt_issuer`.
+        Row("spire-jwt", &[], svid, with(spire, json!({"iss": null})), Err("malformed_claims")),
         Row(
             "google",
             &[],
