@@ -14,6 +14,13 @@ pub trait World {
     /// # Errors
     /// Those of opening and reading; and [`io::ErrorKind::FileTooLarge`] past [`FILE_BYTES_MAX`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// The content of a file that is a list, which may be longer: up to [`LIST_BYTES_MAX`].
+    ///
+    /// # Errors
+    /// As [`World::read`].
+    fn read_list(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.read(path)
+    }
     /// Notes that the file says whom to trust.
     fn note_trust(&self, _path: &Path, _kind: TrustKind) {}
 }
@@ -55,6 +62,9 @@ pub type TrustFile = (PathBuf, TrustKind);
 /// Bytes of a file that a configuration may refer to. A bundle of all public authorities has a quarter.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
 
+/// Bytes of the list of revoked credentials: room for 100,000 of them with ids of 80 characters.
+pub const LIST_BYTES_MAX: u64 = 8 << 20;
+
 /// The process's own environment and file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct System;
@@ -66,13 +76,21 @@ impl World for System {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > FILE_BYTES_MAX {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(bytes)
+        read(path, FILE_BYTES_MAX)
     }
+
+    fn read_list(&self, path: &Path) -> io::Result<Vec<u8>> {
+        read(path, LIST_BYTES_MAX)
+    }
+}
+
+fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// Another world, and which files of it were asked for.
@@ -107,6 +125,11 @@ impl World for Recording<'_> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.borrow_mut().insert(path.to_owned());
         self.world.read(path)
+    }
+
+    fn read_list(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.files.borrow_mut().insert(path.to_owned());
+        self.world.read_list(path)
     }
 
     fn note_trust(&self, path: &Path, kind: TrustKind) {
@@ -147,6 +170,8 @@ mod tests {
         assert_eq!(error("/nonexistent/file"), Some(io::ErrorKind::NotFound));
         assert_eq!(error("/dev/zero"), Some(io::ErrorKind::FileTooLarge));
         assert!(error("/").is_some(), "a directory");
+        let list = System.read_list(Path::new("/dev/zero")).map_err(|error| error.kind());
+        assert_eq!(list.err(), Some(io::ErrorKind::FileTooLarge));
         assert_eq!(System.variable("RINGGATE_TEST_NEVER_SET"), None);
         assert!(System.variable("PATH").is_some());
     }

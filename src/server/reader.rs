@@ -9,7 +9,7 @@ use super::cli;
 use crate::base::Secret;
 use crate::config::check;
 use crate::config::snapshot::Snapshot;
-use crate::config::world::{System, TrustFile, World};
+use crate::config::world::{System, TrustFile, TrustKind, World};
 use crate::control::life::Source;
 use crate::control::trust::{Trusted, Works};
 
@@ -72,7 +72,9 @@ impl Source for Reader {
         let in_force = self.in_force.borrow().clone();
         let (mut changed, mut waiting) = (BTreeMap::new(), Vec::new());
         for (path, kind) in trust {
-            match System.read(path) {
+            let is_list = *kind == TrustKind::Revoked;
+            let read = if is_list { System.read_list(path) } else { System.read(path) };
+            match read {
                 Ok(bytes) if in_force.files.get(path).is_some_and(|old| old.reveal() == bytes) => {}
                 Ok(bytes) => drop(changed.insert(path, (*kind, Secret::new(bytes)))),
                 Err(error) => waiting.push((*kind, format!("{}: {error}", path.display()))),
@@ -121,6 +123,16 @@ impl World for Remembering<'_> {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.remembered(path, |path| System.read(path))
+    }
+
+    fn read_list(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.remembered(path, |path| System.read_list(path))
+    }
+}
+
+impl Remembering<'_> {
+    fn remembered(&self, path: &Path, read: impl Fn(&Path) -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
         let known = {
             let texts = self.texts.borrow();
             match path == self.file {
@@ -131,7 +143,7 @@ impl World for Remembering<'_> {
         if let Some(bytes) = known {
             return Ok(bytes);
         }
-        let bytes = System.read(path)?;
+        let bytes = read(path)?;
         let mut texts = self.texts.borrow_mut();
         if path == self.file {
             texts.text = Some(bytes.clone());
@@ -146,7 +158,6 @@ impl World for Remembering<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::world::TrustKind;
 
     #[test]
     fn a_renewed_secret_does_not_take_over_a_file_that_is_being_edited() {
@@ -190,7 +201,8 @@ mod tests {
             "public_url: http://127.0.0.1:1\nauthentication: {revoked: revoked, issuers: [{issuer: 'https://i.example', jwks: keys}]}\n\
              servers: [{name: one, url: 'http://127.0.0.1:1', credentials: {bearer: token}}]",
         );
-        put("revoked", "");
+        // As long as a list of many ids is.
+        put("revoked", &format!("# {}\n", "x".repeat(2 << 20)));
         put("keys", key);
         put("token", "first");
         let (old, reader) = Reader::begin(cli::Source::File(directory.join("f.yaml"))).unwrap();

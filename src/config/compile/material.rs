@@ -1,6 +1,7 @@
 //! The bytes that references name: certificates, keys, tokens. Nothing of them gets into a finding.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
@@ -14,6 +15,16 @@ use crate::config::world::TrustKind;
 
 /// The bytes that `reference` names.
 pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
+    resolve_with(reference, context, |path| context.world.read(path), "1 MiB")
+}
+
+/// The bytes that `reference` names, whose files `read` reads: they have at most `bytes_max`.
+fn resolve_with(
+    reference: &Reference,
+    context: &Context<'_>,
+    read: impl Fn(&Path) -> io::Result<Vec<u8>>,
+    bytes_max: &str,
+) -> Result<Vec<u8>, Problem> {
     match reference {
         Reference::Env(name) => context.world.variable(name).ok_or_else(|| {
             let what = format!("the environment variable {} is not set", shorten(name));
@@ -21,7 +32,8 @@ pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, 
         }),
         Reference::File(path) => {
             let path = context.directory.join(path);
-            context.world.read(&path).map_err(|error| {
+            read(&path).map_err(|error| {
+                let too_large = format!("has more than {bytes_max}");
                 let (why, fix) = match error.kind() {
                     ErrorKind::NotFound => (
                         "does not exist",
@@ -31,7 +43,7 @@ pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, 
                         ("may not be read", "let the user that runs ringgate read it")
                     }
                     ErrorKind::FileTooLarge => {
-                        ("has more than 1 MiB", "check the name; no certificate or key is this large")
+                        (&*too_large, "check the name; no certificate, key or list is this large")
                     }
                     _ => ("cannot be read", "check that it is a plain file"),
                 };
@@ -45,6 +57,9 @@ pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, 
 pub fn trusted(reference: &Reference, kind: TrustKind, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
     if let Reference::File(path) = reference {
         context.world.note_trust(&context.directory.join(path), kind);
+    }
+    if kind == TrustKind::Revoked {
+        return resolve_with(reference, context, |path| context.world.read_list(path), "8 MiB");
     }
     resolve(reference, context)
 }

@@ -129,6 +129,84 @@ mod tests {
     }
 
     #[test]
+    fn the_metadata_of_the_usual_issuers_leads_to_their_keys() {
+        let entra = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47";
+        let (v1, v2) =
+            ("https://sts.windows.net/72f988bf-86f1-41af-91ab-2d7cd011db47/", format!("{entra}/v2.0"));
+        // The issuer, `issuer` of the document, its `jwks_uri`, and who is then taken to have written that.
+        let rows: [(&str, &str, &str, Result<Author, ()>); 12] = [
+            (&v2, &v2, &format!("{entra}/discovery/v2.0/keys"), Ok(Author::Operator)),
+            (v1, v1, "https://login.windows.net/common/discovery/keys", Ok(Author::Network)),
+            (
+                &v2,
+                "https://login.microsoftonline.com/{tenantid}/v2.0",
+                "https://login.microsoftonline.com/common/discovery/v2.0/keys",
+                Err(()),
+            ),
+            (
+                "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_A",
+                "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_A",
+                "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_A/.well-known/jwks.json",
+                Ok(Author::Operator),
+            ),
+            (
+                "https://example.eu.auth0.com/",
+                "https://example.eu.auth0.com/",
+                "https://example.eu.auth0.com/.well-known/jwks.json",
+                Ok(Author::Operator),
+            ),
+            (
+                "https://example.eu.auth0.com",
+                "https://example.eu.auth0.com/",
+                "https://example.eu.auth0.com/.well-known/jwks.json",
+                Err(()),
+            ),
+            (
+                "https://sso.example.com/realms/main",
+                "https://sso.example.com/realms/main",
+                "https://sso.example.com/realms/main/protocol/openid-connect/certs",
+                Ok(Author::Operator),
+            ),
+            (
+                "https://auth.example.com/application/o/a/",
+                "https://auth.example.com/application/o/a/",
+                "https://auth.example.com/application/o/a/jwks/",
+                Ok(Author::Operator),
+            ),
+            (
+                "https://example-abcdef.zitadel.cloud",
+                "https://example-abcdef.zitadel.cloud",
+                "https://example-abcdef.zitadel.cloud/oauth/v2/keys",
+                Ok(Author::Operator),
+            ),
+            (
+                "https://accounts.google.com",
+                "https://accounts.google.com",
+                "https://www.googleapis.com/oauth2/v3/certs",
+                Ok(Author::Network),
+            ),
+            (
+                "https://token.actions.githubusercontent.com",
+                "https://token.actions.githubusercontent.com",
+                "https://token.actions.githubusercontent.com/.well-known/jwks",
+                Ok(Author::Operator),
+            ),
+            (
+                "https://kubernetes.default.svc.cluster.local",
+                "https://kubernetes.default.svc.cluster.local",
+                "https://10.0.0.1:6443/openid/v1/jwks",
+                Ok(Author::Network),
+            ),
+        ];
+        for (issuer, named, uri, expected) in rows {
+            let body =
+                serde_json::json!({"issuer": named, "jwks_uri": uri, "response_types_supported": ["code"]});
+            let found = jwks_uri(body.to_string().as_bytes(), issuer);
+            assert_eq!(found.map(|uri| author(&uri, issuer)).map_err(drop), expected, "{issuer}");
+        }
+    }
+
+    #[test]
     fn only_the_issuers_own_origin_is_trusted_as_the_operators_url_is() {
         let issuer = "https://idp.example/tenant";
         assert_eq!(author("https://IDP.example:443/keys", issuer), Author::Operator);

@@ -9,7 +9,7 @@ from harness.matrix_scenes import NO_END
 
 DOCUMENT = HERE.parent.parent.parent / "docs" / "clients.md"
 
-REFUSALS = ["limit", "limit-text", "limit-error", "denied", "denied-unknown", "denied-forbidden"]
+REFUSALS = ["limit", "limit-error", "denied", "denied-unknown", "denied-forbidden"]
 CONNECTIONS = ["sessions", "401", "401-later", "restarted", "forgotten", "ended", "broken", "cancelled"]
 
 REASON = re.compile(
@@ -40,8 +40,8 @@ def table(expected: dict[Framework, dict[str, Any]], scenes: list[str]) -> str:
 
 def word(scene: str, facts: dict[str, Any]) -> str:
     """What a reader wants to know of a scene, in a few words."""
-    if scene in ("limit", "limit-text", "limit-error"):
-        return of_refusals(facts["seen"][1:] if isinstance(facts["seen"], list) else facts["seen"], facts["seen"])
+    if scene.startswith("limit"):
+        return of_refusals(facts["seen"][1:] or facts["seen"], facts["seen"])
     if scene.startswith("denied"):
         return of_refusals(facts["seen"], facts["seen"])
     if scene == "sessions":

@@ -76,8 +76,9 @@ await scenario("a flood of unknown keys does not reach the issuer", async () => 
   while (Date.now() - began < 3_000) {
     statuses.push(...(await Promise.all(Array.from({ length: 20 }, () => statusOf(ofUnknownKey())))));
   }
-  const strange = statuses.filter((status) => status !== 401);
-  ensure(strange.length === 0, `${strange.length} of ${statuses.length} were not 401: ${[...new Set(strange)]}`);
+  // Until the keys may be fetched again a key may be new: 503, so that nobody throws a good token away.
+  const strange = statuses.filter((status) => status !== 401 && status !== 503);
+  ensure(strange.length === 0, `${strange.length} of ${statuses.length} were served: ${[...new Set(strange)]}`);
   const fetches = (await fetchesOfKeys()).slice(before);
   ensure(fetches.length <= 1, `${statuses.length} unknown keys made ${fetches.length} fetches`);
   const times = (await fetchesOfKeys()).map(({ at }) => at);
