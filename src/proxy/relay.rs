@@ -9,8 +9,8 @@ use super::exchange::{Event, Exchange, Failure, Renewal, Sent, TOKEN_REFUSED, ne
 use super::head::{self, Delivery};
 use super::upstream::UpstreamConn;
 use super::worker::Worker;
+use crate::base::Buf;
 use crate::base::buffer::CLASSES;
-use crate::base::{Buf, Ticks};
 use crate::config::snapshot::Transport;
 use crate::io::Direction;
 use crate::shared::Stage;
@@ -26,6 +26,7 @@ use body::Body;
 use endpoint_event::{Endpoint, Seal};
 use events::Events;
 use filter::Filtering;
+use send::{next_read, send_pass};
 
 mod along;
 mod body;
@@ -35,6 +36,7 @@ mod endpoint_event;
 mod events;
 mod filter;
 mod media;
+mod send;
 mod whole;
 
 /// The standing read of a stream takes this many bytes: an event is small, and streams are many.
@@ -391,55 +393,6 @@ async fn pass_all(
         now = worker.net.now();
         pass = body.pass(buf, 0).map_err(|what| cut(exchange, what))?;
     }
-}
-
-/// Sends what passed, a part of `buf` or a buffer of its own, and leaves the rest in `buf`. `false` if the client
-/// takes no more.
-async fn send_pass(
-    exchange: &mut Exchange<'_>,
-    client: &mut Client,
-    buf: &mut Buf,
-    pass: &body::Pass,
-    now: Ticks,
-) -> bool {
-    client.watch.while_taken_by(now, exchange.timeouts().write, exchange.call_end());
-    let mut sent = true;
-    if pass.len > 0 {
-        let (result, same) = client.writer.send_first(std::mem::replace(buf, Buf::none()), pass.len).await;
-        *buf = same;
-        buf.consume(pass.len);
-        sent = result.is_ok();
-        exchange.record.bytes_down += pass.len as u64;
-    }
-    if let (true, Some(frames)) = (sent, &pass.frames) {
-        sent = Box::pin(send_frames(exchange, client, frames)).await;
-    }
-    client.watch.rest();
-    sent
-}
-
-/// Sends a body that was framed anew.
-async fn send_frames(exchange: &mut Exchange<'_>, client: &mut Client, frames: &[u8]) -> bool {
-    let mut out = exchange.worker.take_buf(frames.len());
-    let fits = out.append(frames);
-    debug_assert!(fits, "the buffer was asked for by this length");
-    let (result, out) = client.writer.send(out).await;
-    exchange.worker.give_buf(out);
-    exchange.record.bytes_down += frames.len() as u64;
-    result.is_ok()
-}
-
-/// The buffer for the next read: large while the server fills it faster than it is read, small for a stream
-/// that trickles.
-fn next_read(worker: &Worker, mut buf: Buf, fast: bool, body: &Body) -> Buf {
-    if buf.is_empty() {
-        worker.give_buf(buf);
-        let wanted = if fast { BULK_READ_BYTES } else { STREAM_READ_BYTES };
-        return worker.take_buf(body.bytes_left().map_or(wanted, |left| left.clamp(1, BULK_READ_BYTES)));
-    }
-    // A part of a chunk's size line is held back until it is whole: a few bytes.
-    buf.compact();
-    if buf.free() > 0 { buf } else { grown(worker, buf) }
 }
 
 /// The server's next bytes; `None` when it ended the stream.

@@ -1,0 +1,57 @@
+//! What passed goes to the client, and room is made for what comes next.
+
+use super::body::{self, Body};
+use super::{BULK_READ_BYTES, STREAM_READ_BYTES, grown};
+use crate::base::{Buf, Ticks};
+use crate::proxy::client::Client;
+use crate::proxy::exchange::Exchange;
+use crate::proxy::worker::Worker;
+
+/// Sends what passed, a part of `buf` or a buffer of its own, and leaves the rest in `buf`. `false` if the client
+/// takes no more.
+pub async fn send_pass(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    buf: &mut Buf,
+    pass: &body::Pass,
+    now: Ticks,
+) -> bool {
+    client.watch.while_taken_by(now, exchange.timeouts().write, exchange.call_end());
+    let mut sent = true;
+    if pass.len > 0 {
+        let (result, same) = client.writer.send_first(std::mem::replace(buf, Buf::none()), pass.len).await;
+        *buf = same;
+        buf.consume(pass.len);
+        sent = result.is_ok();
+        exchange.record.bytes_down += pass.len as u64;
+    }
+    if let (true, Some(frames)) = (sent, &pass.frames) {
+        sent = Box::pin(send_frames(exchange, client, frames)).await;
+    }
+    client.watch.rest();
+    sent
+}
+
+/// Sends a body that was framed anew.
+async fn send_frames(exchange: &mut Exchange<'_>, client: &mut Client, frames: &[u8]) -> bool {
+    let mut out = exchange.worker.take_buf(frames.len());
+    let fits = out.append(frames);
+    debug_assert!(fits, "the buffer was asked for by this length");
+    let (result, out) = client.writer.send(out).await;
+    exchange.worker.give_buf(out);
+    exchange.record.bytes_down += frames.len() as u64;
+    result.is_ok()
+}
+
+/// The buffer for the next read: large while the server fills it faster than it is read, small for a stream
+/// that trickles.
+pub fn next_read(worker: &Worker, mut buf: Buf, fast: bool, body: &Body) -> Buf {
+    if buf.is_empty() {
+        worker.give_buf(buf);
+        let wanted = if fast { BULK_READ_BYTES } else { STREAM_READ_BYTES };
+        return worker.take_buf(body.bytes_left().map_or(wanted, |left| left.clamp(1, BULK_READ_BYTES)));
+    }
+    // A part of a chunk's size line is held back until it is whole: a few bytes.
+    buf.compact();
+    if buf.free() > 0 { buf } else { grown(worker, buf) }
+}
