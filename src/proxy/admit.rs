@@ -32,6 +32,7 @@ mod charge;
 mod compose;
 mod identify;
 mod message;
+mod params;
 mod permit;
 mod refuser;
 mod shown;

@@ -48,6 +48,8 @@ pub struct Target<'a> {
 pub struct RequestFields<'a> {
     /// What the mirrored headers are worth.
     pub mirror: Mirror,
+    /// It is a call that may repeat arguments in headers.
+    pub params: bool,
     /// Bytes of the body, if the method has one.
     pub body_len: Option<usize>,
     /// The server's own id of the session, if the request belongs to one.
@@ -83,7 +85,10 @@ pub fn write_request_fields(
             _ => b"accept: application/json, text/event-stream\r\n",
         });
     }
-    let unsure = if fields.mirror == Mirror::Unverified { MIRRORS } else { HeaderSet::NONE };
+    let mut unsure = if fields.mirror == Mirror::Unverified { MIRRORS } else { HeaderSet::NONE };
+    if !fields.params {
+        unsure.insert(HeaderId::McpParam);
+    }
     server.to_server.except(unsure).copy(out, &head.fields, |out, field| {
         if let Some(own) = fields.session {
             push_header(out, field.name, own);

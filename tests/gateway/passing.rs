@@ -388,10 +388,20 @@ fn the_server_is_asked_for_the_host_that_is_configured() {
 }
 
 #[test]
-fn a_modern_call_has_its_headers_on_the_other_side() {
+fn arguments_are_repeated_in_headers_only_to_where_the_revision_has_that() {
     let probe = Probe::new("");
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
-    assert_eq!(probe.send("modern", &post(&body, &modern("tools/call", "x"))).0.status(), 200);
-    let seen = probe.saw("modern", body.as_bytes());
-    assert_eq!((seen.header("mcp-method"), seen.header("mcp-name")), (Some("tools/call"), Some("x")));
+    let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
+    let list = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#);
+    let old = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#.to_owned();
+    for (body, lines, passes) in [
+        (call, modern("tools/call", "x"), true),
+        (list, modern("tools/list", ""), false),
+        (old.clone(), "MCP-Protocol-Version: 2025-11-25\r\n".to_owned(), false),
+        (old, String::new(), false),
+    ] {
+        let (answer, _) = probe.send("param", &post(&body, &format!("{lines}Mcp-Param-Region: eu\r\n")));
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        let seen = probe.saw("param", body.as_bytes());
+        assert_eq!(seen.header("mcp-param-region"), passes.then_some("eu"), "{body}");
+    }
 }

@@ -45,6 +45,7 @@ pub(super) fn compose(
     }
     let fields = head::RequestFields {
         mirror: verdict.mirror,
+        params: verdict.modern && verdict.is_call,
         body_len: (head.method == Method::Post).then_some(request.body_len),
         session: split.map_or(session, |(_, own)| Some(own)),
     };
