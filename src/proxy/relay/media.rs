@@ -78,7 +78,10 @@ pub fn explain(exchange: &Exchange<'_>, head: &ResponseHead<'_>, unfit: Unfit) -
         Unfit::Redirect => {
             // A query may hold a secret.
             let target = shown(HeaderId::Location);
-            (target.split(['?', '#']).next().unwrap_or_default().to_owned(), "set `url` to where the server is served, as it is there")
+            (
+                target.split(['?', '#']).next().unwrap_or_default().to_owned(),
+                "set `url` to where the server is served, as it is there",
+            )
         }
         Unfit::Challenge => (
             String::new(),
