@@ -360,6 +360,8 @@ pub struct Endpoint {
     pub tls: Option<UpstreamTls>,
     /// The `Host` value for it.
     pub authority: Box<str>,
+    /// What follows the target in the head of every request: the version, `Host`, and the lines that are the gateway's own.
+    pub lines: Box<str>,
     /// The request target: path and query.
     pub target: Box<str>,
 }

@@ -148,6 +148,14 @@ mod tests {
     }
 
     #[test]
+    fn an_id_of_every_character_that_mcp_permits_comes_back_as_it_was() {
+        let (key, all) = (SessionKey::new(&[7; 32]), (0x21..=0x7e).collect::<Vec<u8>>());
+        for own in [&all[..], b",", b".", b"1~a", b"a,b", b";=\"\\"] {
+            assert_eq!(key.open(b"alice", "/a/mcp", &bound(&key, b"alice", "/a/mcp", own)).unwrap(), own);
+        }
+    }
+
+    #[test]
     fn a_target_for_messages_opens_only_for_its_principal_and_as_it_was_given() {
         let key = SessionKey::new(&[7; 32]);
         for query in [Some("sessionId=7"), Some(""), None] {

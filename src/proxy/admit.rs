@@ -32,6 +32,7 @@ mod charge;
 mod compose;
 mod identify;
 mod message;
+mod params;
 mod permit;
 mod refuser;
 mod shown;
@@ -74,7 +75,7 @@ pub struct Forward {
     pub bound: bool,
     /// Bytes at the start of the inbox to send.
     pub request_len: usize,
-    /// Of these, the request line and `Host`: what another endpoint wants otherwise.
+    /// Of these, the request line, `Host` and the lines behind it: what another endpoint wants otherwise.
     pub front_len: usize,
     /// Behind these, the line with the token that was had for the server; 0 where there is none.
     pub token_len: usize,

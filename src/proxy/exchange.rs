@@ -357,7 +357,8 @@ fn readdress(exchange: &mut Exchange<'_>, client: &mut Client, endpoint: usize) 
     let query = query_of(&client.inbox.filled()[..old]);
     // The query that the client sent: where the endpoint has one of its own, the client's did not go along.
     let own = exchange.server().endpoints[exchange.forward.endpoint].target.contains('?');
-    let target = head::Target { message_path: None, query: query.filter(|_| !own) };
+    let target =
+        head::Target { message_path: None, query: query.filter(|_| !own), version: exchange.forward.version };
     let new = head::write_front(
         &mut front,
         exchange.forward.method,

@@ -13,7 +13,7 @@ use crate::wire::mcp::Mirror;
 /// Separates the number of an endpoint from the server's own session id, where a server has several.
 const SESSION_MARK: u8 = b'~';
 
-/// Writes the request line and `Host`, and gives their length.
+/// Writes the request line, `Host` and the gateway's own lines, and gives their length.
 pub fn write_front(out: &mut Vec<u8>, method: Method, endpoint: &Endpoint, target: &Target<'_>) -> usize {
     let start = out.len();
     out.extend_from_slice(match method {
@@ -29,9 +29,13 @@ pub fn write_front(out: &mut Vec<u8>, method: Method, endpoint: &Endpoint, targe
         out.push(b'?');
         out.extend_from_slice(query);
     }
-    out.extend_from_slice(b" HTTP/1.1\r\nhost: ");
-    out.extend_from_slice(endpoint.authority.as_bytes());
-    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(endpoint.lines.as_bytes());
+    if target.version == Version::Http10
+        && let Some(digit) = out.len().checked_sub(b"1 ringgate\r\n".len())
+    {
+        // `Via` says what the request came by.
+        out[digit] = b'0';
+    }
     out.len() - start
 }
 
@@ -42,23 +46,21 @@ pub struct Target<'a> {
     pub message_path: Option<&'a str>,
     /// The client's query.
     pub query: Option<&'a [u8]>,
+    /// The client's HTTP version.
+    pub version: Version,
 }
 
 /// What of an upstream request's head is not as the client sent it.
 pub struct RequestFields<'a> {
     /// What the mirrored headers are worth.
     pub mirror: Mirror,
+    /// It is a call that may repeat arguments in headers.
+    pub params: bool,
     /// Bytes of the body, if the method has one.
     pub body_len: Option<usize>,
     /// The server's own id of the session, if the request belongs to one.
     pub session: Option<&'a [u8]>,
 }
-
-/// What every request to a server says: its answer is to be readable, for policies read it, and came through here
-/// (RFC 9110 section 7.6.3).
-const OWN_LINES: &[u8] = b"accept-encoding: identity\r\nvia: 1.1 ringgate\r\n";
-/// The same where the client spoke HTTP/1.0.
-const OWN_LINES_1_0: &[u8] = b"accept-encoding: identity\r\nvia: 1.0 ringgate\r\n";
 
 /// Headers that say what the body says, in revisions where they were compared with it.
 const MIRRORS: HeaderSet = HeaderSet::of(&[HeaderId::McpMethod, HeaderId::McpName]);
@@ -73,7 +75,6 @@ pub fn write_request_fields(
     if let Some(length) = fields.body_len {
         push_content_length(out, length as u64);
     }
-    out.extend_from_slice(if head.version == Version::Http11 { OWN_LINES } else { OWN_LINES_1_0 });
     out.extend_from_slice(server.headers.reveal());
     // Who says nothing of it takes everything (RFC 9110 section 12.5.1). Servers that want it said are told what the
     // method can bring.
@@ -83,7 +84,10 @@ pub fn write_request_fields(
             _ => b"accept: application/json, text/event-stream\r\n",
         });
     }
-    let unsure = if fields.mirror == Mirror::Unverified { MIRRORS } else { HeaderSet::NONE };
+    let mut unsure = if fields.mirror == Mirror::Unverified { MIRRORS } else { HeaderSet::NONE };
+    if !fields.params {
+        unsure.insert(HeaderId::McpParam);
+    }
     server.to_server.except(unsure).copy(out, &head.fields, |out, field| {
         if let Some(own) = fields.session {
             push_header(out, field.name, own);

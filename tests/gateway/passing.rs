@@ -54,7 +54,8 @@ fn assert_guarded(answer: &Message) {
 #[test]
 fn a_server_leads_no_client_anywhere() {
     for status in [300, 301, 302, 303, 304, 305, 307, 308, 399] {
-        let location = format!("/bank/mcp\x1b[31m{}", "x".repeat(1_000)).replace('\x1b', "\u{9b}");
+        let rest = if status % 2 == 0 { "x".repeat(1_000) } else { "?token=hunter2".to_owned() };
+        let location = format!("/bank/mcp\x1b[31m{rest}").replace('\x1b', "\u{9b}");
         let gateway = answering(
             format!("HTTP/1.1 {status} X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"),
             "",
@@ -66,7 +67,7 @@ fn a_server_leads_no_client_anywhere() {
             assert!(message.contains("redirect") && !message.contains("bank"), "{message}");
         }
         let line = logged(&gateway, "/bank/mcp");
-        assert!(line.contains("`url`") && line.len() < 800, "{line}");
+        assert!(line.contains("`url`") && line.len() < 800 && !line.contains("hunter2"), "{line}");
         assert!(
             line.contains("\\xc2\\x9b") || line.contains("\\\\xc2"),
             "what a server says is escaped: {line}"
@@ -388,10 +389,20 @@ fn the_server_is_asked_for_the_host_that_is_configured() {
 }
 
 #[test]
-fn a_modern_call_has_its_headers_on_the_other_side() {
+fn arguments_are_repeated_in_headers_only_to_where_the_revision_has_that() {
     let probe = Probe::new("");
-    let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
-    assert_eq!(probe.send("modern", &post(&body, &modern("tools/call", "x"))).0.status(), 200);
-    let seen = probe.saw("modern", body.as_bytes());
-    assert_eq!((seen.header("mcp-method"), seen.header("mcp-name")), (Some("tools/call"), Some("x")));
+    let call = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"x",{META}}}}}"#);
+    let list = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#);
+    let old = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"x"}}"#.to_owned();
+    for (body, lines, passes) in [
+        (call, modern("tools/call", "x"), true),
+        (list, modern("tools/list", ""), false),
+        (old.clone(), "MCP-Protocol-Version: 2025-11-25\r\n".to_owned(), false),
+        (old, String::new(), false),
+    ] {
+        let (answer, _) = probe.send("param", &post(&body, &format!("{lines}Mcp-Param-Region: eu\r\n")));
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        let seen = probe.saw("param", body.as_bytes());
+        assert_eq!(seen.header("mcp-param-region"), passes.then_some("eu"), "{body}");
+    }
 }

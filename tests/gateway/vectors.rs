@@ -151,7 +151,19 @@ fn vectors_4_to_12_and_43_headers_say_what_the_body_says() {
                 Passes(None, None),
             ),
             vector(82, &[E, LIST, "Mcp-Name: cheap"], list(), Passes(None, None)),
-            vector(72, &[E, CALL, ECHO, "Mcp-Param-Region: eu"], echo(), named("a_echo")),
+            vector(73, &[E, CALL, ECHO, "Mcp-Param-Unknown: x"], echo(), named("a_echo")),
+            vector(
+                72,
+                &[E, CALL, ECHO, "Mcp-Param-Region: eu"],
+                modern("tools/call", r#""name":"a_echo","arguments":{"region":"us"}"#),
+                mismatch,
+            ),
+            vector(
+                72,
+                &[E, CALL, ECHO, "Mcp-Param-Region: eu"],
+                modern("tools/call", r#""name":"a_echo","arguments":{"region":"eu"}"#),
+                named("a_echo"),
+            ),
         ],
     );
 }

@@ -12,6 +12,7 @@ mod arbitrary;
 mod authentication;
 mod mistakes;
 mod outbound;
+mod passing;
 mod rate_limits;
 mod vendors;
 mod warnings;

@@ -218,7 +218,10 @@ fn endpoint(
         roots: tls.roots.clone(),
         identity: tls.identity.clone(),
     });
-    Endpoint { id, address: url.address.clone(), tls, authority, target: target.into() }
+    // Answers are to be readable, for policies read them; and requests came through here (RFC 9110 section 7.6.3).
+    let lines =
+        format!(" HTTP/1.1\r\nhost: {authority}\r\naccept-encoding: identity\r\nvia: 1.1 ringgate\r\n");
+    Endpoint { id, address: url.address.clone(), tls, authority, lines: lines.into(), target: target.into() }
 }
 
 /// `name` with the port of `authority`, if that has one. Names that hold colons are addresses.

@@ -38,13 +38,14 @@ pub(super) fn compose(
     };
     let mut out = worker.scratch.borrow_mut();
     out.clear();
-    let target = head::Target { message_path: request.route.rest, query };
+    let target = head::Target { message_path: request.route.rest, query, version: head.version };
     let front_len = head::write_front(&mut out, head.method, &server.endpoints[endpoint], &target);
     for line in [&shown.token, &shown.assertion].into_iter().flatten() {
         out.extend_from_slice(line.reveal());
     }
     let fields = head::RequestFields {
         mirror: verdict.mirror,
+        params: verdict.modern && verdict.is_call,
         body_len: (head.method == Method::Post).then_some(request.body_len),
         session: split.map_or(session, |(_, own)| Some(own)),
     };

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use super::permit::{self, Ask};
 use super::refuser::Refuser;
-use super::{Refusal, json_limits};
+use super::{Refusal, json_limits, params};
 use crate::base::Buf;
 use crate::config::snapshot::{Limits, Route};
 use crate::policy::adaptive::ToolKey;
 use crate::proxy::reply::Reply;
 use crate::telemetry::{Cause, Kind};
-use crate::wire::http1::{Method, RequestHead};
+use crate::wire::http1::{HeaderId, Method, RequestHead};
 use crate::wire::json::Padded;
 use crate::wire::jsonrpc::{self, Field, Message};
 use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, MethodId, Mirror, PostRules};
@@ -117,6 +117,7 @@ pub fn judge(
     } else {
         let post = mcp::check_post(request.facts, message, &PostRules::default())
             .map_err(|fault| refuser.fault(&fault))?;
+        check_params(message, request, refuser)?;
         Verdict {
             kind: refuser.kind,
             lists: permit::lists(message, post.method),
@@ -136,6 +137,26 @@ pub fn judge(
     }
     Ok(verdict)
 }
+
+/// The arguments that headers repeat.
+fn check_params(
+    message: &Message<'_>,
+    request: &Request<'_, '_>,
+    refuser: &Refuser<'_>,
+) -> Result<(), Refusal> {
+    let Message::Single(envelope) = message else { return Ok(()) };
+    if !request.head.fields.present().contains(HeaderId::McpParam)
+        || params::agree(request.head, envelope.arguments())
+    {
+        return Ok(());
+    }
+    let what = "an Mcp-Param header and the arguments disagree";
+    let reply = Reply::status(Cause::BadMessage, 400, what).with_id(envelope.id());
+    Err(refuser.refuse(Reply { code: HEADER_MISMATCH, ..reply }))
+}
+
+/// MCP 2026-07-28: a header and the body disagree.
+const HEADER_MISMATCH: i64 = -32020;
 
 fn bodiless(
     kind: Kind,

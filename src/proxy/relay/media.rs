@@ -76,7 +76,12 @@ pub fn explain(exchange: &Exchange<'_>, head: &ResponseHead<'_>, unfit: Unfit) -
     let shown = |id| head.get(id).map(|value| value.escape_ascii().to_string()).unwrap_or_default();
     let (what, fix) = match unfit {
         Unfit::Redirect => {
-            (shown(HeaderId::Location), "set `url` to where the server is served, as it is there")
+            // A query may hold a secret.
+            let target = shown(HeaderId::Location);
+            (
+                target.split(['?', '#']).next().unwrap_or_default().to_owned(),
+                "set `url` to where the server is served, as it is there",
+            )
         }
         Unfit::Challenge => (
             String::new(),

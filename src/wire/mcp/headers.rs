@@ -109,6 +109,15 @@ pub(super) fn mirrors(value: &[u8], text: Text<'_>) -> bool {
     }
 }
 
+/// The same for a text that was read already.
+pub fn mirrors_text(value: &[u8], text: &str) -> bool {
+    let coded = value.strip_prefix(b"=?base64?").and_then(|rest| rest.strip_suffix(b"?="));
+    match coded {
+        Some(coded) => base64_equals(coded, text.bytes()),
+        None => value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) && text.as_bytes() == value,
+    }
+}
+
 /// Whether `coded` is padded, canonical standard base64 (RFC 4648 section 4) of `bytes`.
 fn base64_equals(coded: &[u8], mut bytes: impl Iterator<Item = u8>) -> bool {
     if !coded.len().is_multiple_of(4) {
@@ -149,6 +158,7 @@ mod tests {
 
     fn check(value: &str, text: &str, expected: bool) {
         assert_eq!(mirrors(value.as_bytes(), Text::whole(text.as_bytes())), expected, "{value} {text}");
+        assert_eq!(mirrors_text(value.as_bytes(), text), expected, "{value} {text}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod policy;
 #[path = "../../../src/wire/mod.rs"]
 pub mod wire;
 
+pub mod allow;
 pub mod certificate;
 pub mod chunk;
 pub mod credential;
