@@ -48,7 +48,7 @@ pub trait Source {
     /// The findings.
     fn read_references(&self, generation: u64) -> Result<Snapshot, String>;
     /// What [`Source::read`] has given last is in force now.
-    fn accepted(&self);
+    fn accepted(&self, snapshot: &Snapshot);
 }
 
 /// A configuration that is made and not read, so that all of it is made anew.
@@ -61,7 +61,7 @@ impl<F: Fn(u64) -> Result<Snapshot, String>> Source for F {
         self(generation)
     }
 
-    fn accepted(&self) {}
+    fn accepted(&self, _: &Snapshot) {}
 }
 
 /// What is read again.
@@ -238,7 +238,7 @@ impl Control {
         self.shared.deployment.store(Arc::new(deployment));
         self.ring_all();
         if what == Reload::All {
-            self.source.accepted();
+            self.source.accepted(&self.shared.deployment.load().snapshot);
         }
         Ok(Some(generation))
     }

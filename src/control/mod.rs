@@ -18,6 +18,7 @@ mod rotation;
 #[cfg(test)]
 mod scene;
 pub mod tokens;
+pub mod usage;
 
 pub use deploy::deploy;
 pub use life::{Control, Ending};

@@ -96,7 +96,7 @@ impl Source for Queue {
         self.read(generation)
     }
 
-    fn accepted(&self) {}
+    fn accepted(&self, _: &crate::config::Snapshot) {}
 }
 
 /// Control, and what keeps its workers' bells from being dead.

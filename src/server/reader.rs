@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io;
 use std::path::Path;
 
-use super::cli;
+use super::{cli, log};
 use crate::config::check;
 use crate::config::snapshot::Snapshot;
 use crate::config::world::{System, World};
@@ -28,14 +28,16 @@ impl Reader {
     pub fn begin(source: cli::Source) -> Result<(Snapshot, Self), String> {
         let reader = Self { source, text: RefCell::default(), newest: RefCell::default() };
         let snapshot = reader.read(1)?;
-        reader.accepted();
+        reader.text.replace(reader.newest.take());
         Ok((snapshot, reader))
     }
 
     /// Compiles the configuration; its text is the remembered one if there is one, else it is read and put there.
     fn compile(&self, text: &RefCell<Option<Vec<u8>>>, generation: u64) -> Result<Snapshot, String> {
         let snapshot = match &self.source {
-            cli::Source::File(file) => check::load_in(file, generation, &Remembering { file, text }),
+            cli::Source::File(file, over) => {
+                check::load_in(file, generation, &Remembering { file, text }, over)
+            }
             cli::Source::Flags(flags) => {
                 Snapshot::from_flags(flags).map(|snapshot| Snapshot { generation, ..snapshot })
             }
@@ -56,8 +58,9 @@ impl Source for Reader {
         self.compile(&RefCell::new(Some(self.text.borrow().clone())), generation)
     }
 
-    fn accepted(&self) {
+    fn accepted(&self, snapshot: &Snapshot) {
         self.text.replace(self.newest.take());
+        log::follow(snapshot.log);
     }
 }
 
@@ -103,7 +106,8 @@ mod tests {
         };
         std::fs::write(&file, text("one")).unwrap();
         std::fs::write(&token, "first\n").unwrap();
-        let (snapshot, reader) = Reader::begin(cli::Source::File(file.clone())).unwrap();
+        let (snapshot, reader) =
+            Reader::begin(cli::Source::File(file.clone(), check::Flags::default())).unwrap();
         assert_eq!(*snapshot.files, *std::slice::from_ref(&token));
         assert_eq!(snapshot.servers[0].headers.reveal(), b"Authorization: Bearer first\r\n");
 
@@ -119,7 +123,7 @@ mod tests {
         assert_eq!(&*reader.read(3).unwrap().servers[0].name, "two");
         assert_eq!(&*reader.read_references(4).unwrap().servers[0].name, "one");
         assert_eq!(&*reader.read(5).unwrap().servers[0].name, "two");
-        reader.accepted();
+        reader.accepted(&reader.read(4).unwrap());
         assert_eq!(&*reader.read_references(6).unwrap().servers[0].name, "two");
         std::fs::remove_dir_all(&directory).unwrap();
     }

@@ -20,6 +20,7 @@ mod refusals;
 mod scenes;
 mod smoke;
 mod sockets;
+mod state;
 mod streams;
 mod tls;
 mod tokens;

@@ -3,6 +3,7 @@
 use crate::config::snapshot::{ListenAddress, Listener, ProxyProtocol, Server, Snapshot};
 use crate::policy::authn::Authn;
 
+mod forgotten;
 mod nobody;
 
 /// Audiences that are named. A thousand servers may share one each.
@@ -11,11 +12,12 @@ const AUDIENCES_MAX: usize = 8;
 const SERVERS_MAX: usize = 4;
 
 /// What the operator should know and may well have meant, one line each: limits that ask who calls where nobody knows, names
-/// that no certificate has, credentials that cross a network in the clear, audiences that several servers share. Written to
+/// that no certificate has, credentials that cross a network in the clear, what a restart forgets, audiences that several servers share. Written to
 /// the log at the start and at each reload, and by `ringgate check`.
 pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let mut all = nobody::warnings(snapshot);
     all.extend(certificates(snapshot));
+    all.extend(forgotten::warnings(snapshot));
     let Some(authn) = &snapshot.authn else { return all };
     if shows_secrets(authn) {
         let behind_tls = snapshot.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
