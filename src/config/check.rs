@@ -195,8 +195,13 @@ fn flag_of(path: &str, servers: &[(String, String)]) -> String {
 ///
 /// # Errors
 /// Those of writing to `out`.
-pub fn run(path: &Path, out: &mut dyn Write, set_up: impl Fn(&Snapshot) -> Vec<String>) -> io::Result<u8> {
-    run_in(path, out, &System, &set_up)
+pub fn run(
+    path: &Path,
+    out: &mut dyn Write,
+    set_up: impl Fn(&Snapshot) -> Vec<String>,
+    wall: u64,
+) -> io::Result<u8> {
+    run_in(path, out, &System, &set_up, wall)
 }
 
 fn run_in(
@@ -204,6 +209,7 @@ fn run_in(
     out: &mut dyn Write,
     world: &dyn World,
     set_up: &dyn Fn(&Snapshot) -> Vec<String>,
+    wall: u64,
 ) -> io::Result<u8> {
     let (snapshot, file) = match load_from(path, 1, world, &Flags::default()) {
         Ok(checked) => checked,
@@ -231,7 +237,7 @@ fn run_in(
         writeln!(out, "{}: {} of {tests} {noun} failed", path.display(), places(&failed))?;
         return Ok(1);
     }
-    for warning in warnings(&snapshot) {
+    for warning in warnings(&snapshot, wall) {
         writeln!(out, "{}: warning: {warning}", path.display())?;
     }
     let passed = match tests {

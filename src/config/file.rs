@@ -165,7 +165,7 @@ section! {
     /// Health, readiness and metrics for the operator: `/healthz`, `/readyz`, `/metrics`.
     AdminSection {
         /// Address and port, or `off`.
-        address: Option<SocketAddr> = ADMIN_ADDRESS, default "127.0.0.1:9090";
+        address: Option<SocketAddr> = ADMIN_ADDRESS, default "127.0.0.1:8079";
         /// Permit an address that other machines can reach. The admin listener has no access control.
         allow_remote: bool = Flag, default "false";
     }
@@ -210,6 +210,19 @@ section! {
         /// Headers added to every request to the server, in place of the client's own of that name. A value
         /// that is `env:NAME` or `file:NAME`, also after one word as in `Bearer env:TOKEN`, is read from there.
         headers: Vec<(At<String>, HeaderValue)> = MapOf { value: HEADER_VALUE, max: 32 }, default "{}";
+        /// Names of client headers that go to the server besides those that always do: `Accept`, `Accept-Language`, `Baggage`,
+        /// `Cache-Control`, `Content-Type`, `Last-Event-ID`, `Mcp-*`, `Traceparent`, `Tracestate`, `User-Agent` and `X-Request-Id`.
+        /// No other header of a client reaches a server. A client can write whatever it likes into what is listed here, so
+        /// list nothing that the server takes for proof of who calls, unless a proxy in front of the gateway sets it.
+        pass_headers: Vec<At<String>> = list(HEADER_NAME, 0, 32), default "[]";
+        /// Names of headers of the server's answers that clients get besides those that always pass: `Allow`, `Baggage`,
+        /// `Cache-Control`, `Content-Encoding`, `Content-Type`, `Date`, `ETag`, `Mcp-*`, `Retry-After`, `Traceparent`,
+        /// `Tracestate`, `Vary`, `X-Accel-Buffering` and `X-Request-Id`. All servers share the gateway's origin, so what would
+        /// speak for it cannot be listed.
+        response_headers: Vec<At<String>> = list(HEADER_NAME, 0, 32), default "[]";
+        /// The `Host` that the server is asked for, with its port if it has one. When not given: `tls.server_name`, or else the
+        /// host of the URL; `localhost` for a Unix socket. Servers answer 421 or 403 to a `Host` they do not know.
+        host: String = HOST, optional;
         /// What the gateway shows to the server, besides `headers`.
         credentials: CredentialsSection = sub::<CredentialsSection>(), optional;
         /// Tell the server in a signed header who calls. Write `{}` for all defaults.
@@ -228,6 +241,10 @@ section! {
         /// What clients are told to ask for to get these scopes and those of rules, where the authorization server wants other
         /// names than it puts into tokens.
         challenge_scopes: ChallengeScopesSection = sub::<ChallengeScopesSection>(), optional;
+        /// Publish the metadata by which clients find where to sign in (RFC 9728), if there is an issuer to send them to. With
+        /// `false` challenges do not name it and it is not found: for servers with `anonymous: true` whose clients would
+        /// otherwise insist on a login.
+        publish_metadata: bool = Flag, default "true";
         /// Times that differ from `timeouts` for this server.
         timeouts: ServerTimeoutsSection = sub::<ServerTimeoutsSection>(), default "{}";
         /// Send it only as many calls at once as it can take. When this is not given, all are sent.
@@ -256,7 +273,7 @@ section! {
     LimitsSection {
         /// Bytes of a request head (431 past it).
         head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "16KiB";
-        /// Header lines of a request (431 past it).
+        /// Header lines of a request (431 past it). 64 is the most there can be, for a server's answers too (502 past it).
         headers_max: usize = count(8, 64), default "64";
         /// Bytes of a request target (414 past it).
         uri_bytes_max: usize = size(64, (64 << 10) - 1), default "4KiB";
@@ -375,7 +392,7 @@ const LISTEN_ADDRESS: Text<ListenAddress> = Text {
     parse: text::listen_address,
 };
 const ADMIN_ADDRESS: Text<Option<SocketAddr>> = Text {
-    wanted: "`ADDRESS:PORT` such as `127.0.0.1:9090`, or `off`",
+    wanted: "`ADDRESS:PORT` such as `127.0.0.1:8079`, or `off`",
     pattern: Some("^(off|.+:[0-9]+)$"),
     parse: text::admin_address,
 };
@@ -393,6 +410,12 @@ const REFERENCE: Text<Reference> =
     Text { wanted: "a file name, `file:NAME` or `env:NAME`", pattern: None, parse: text::reference };
 const HEADER_VALUE: Text<HeaderValue> =
     Text { wanted: "text, `env:NAME` or `file:NAME`", pattern: None, parse: text::header_value };
+/// The rule of names of headers.
+pub const HEADER_NAME: Text<String> = Text {
+    wanted: "the name of a header",
+    pattern: Some("^[!#-'*+.0-9A-Z^-z|~-]+$"),
+    parse: |text| Ok(text.to_owned()),
+};
 const SERVER_NAME: Text<String> = Text {
     wanted: "a name of `a-z 0-9 - _ .` that begins and ends with a letter or digit",
     pattern: Some("^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$"),

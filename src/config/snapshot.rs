@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::world::TrustFile;
 use crate::base::Secret;
 use crate::policy::adaptive::{self, Priorities};
 use crate::policy::authn::Authn;
 use crate::policy::authz::Rules;
 use crate::policy::propagate::{Assertion, Credentials, Signer};
 use crate::policy::rate_limit::{self, DenyAs};
+use crate::wire::http1::AllowList;
 
 pub use listener::{ListenAddress, Listener, ListenerTls, Network, ProxyProtocol, TlsIdentity};
 pub use origin::{HostPolicy, OriginPolicy};
@@ -73,6 +75,8 @@ pub struct Snapshot {
     pub session_key: Option<Secret>,
     /// Files that the configuration refers to. When one changes, they are all read again.
     pub files: Box<[PathBuf]>,
+    /// Those of them that say whom to trust, and what: taken over by themselves where a reload is refused.
+    pub trust: Box<[TrustFile]>,
     /// The MCP servers, by [`ServerId`].
     pub servers: Box<[Server]>,
     /// Path to server; see [`Snapshot::route`].
@@ -297,6 +301,10 @@ pub struct Protection {
     pub scopes: Box<[Box<str>]>,
     /// What clients are told to ask for, to get these and those that rules name.
     pub asked_scopes: AskedScopes,
+    /// Scopes that the challenge of a 401 names; `None`: [`Protection::scopes`].
+    pub initial_scopes: Option<Box<[Box<str>]>>,
+    /// Whether [`Protection::metadata`] may be published.
+    pub publish_metadata: bool,
     /// Where clients learn how to get a token: the URL of [`Protection::metadata`].
     pub metadata_url: Option<Box<str>>,
     /// The metadata document of RFC 9728, if there is an issuer that it can name.
@@ -318,8 +326,10 @@ pub struct Server {
     pub endpoints: Box<[Endpoint]>,
     /// Headers added to each request, rendered as `name: value\r\n` lines.
     pub headers: Secret,
-    /// Lower-case names of these headers: the client's own headers of these names are dropped.
-    pub header_names: Box<[Box<str>]>,
+    /// What of a client's headers it gets. None of [`Server::headers`] is among them.
+    pub to_server: AllowList,
+    /// What of its headers a client gets.
+    pub to_client: AllowList,
     /// The bounds of times for this server: its own where it has any, else those of the snapshot.
     pub timeouts: Timeouts,
     /// How its calls are limited to what it can take, if they are.

@@ -53,6 +53,7 @@ pub enum AllowedOrigin {
 
 /// A reference, in any of its spellings.
 pub fn reference(text: &str) -> Result<Reference, Problem> {
+    check_variable(text)?;
     if text.is_empty() {
         return Err(Problem::new("is empty", "write a file name, `file:NAME` or `env:NAME`"));
     }
@@ -70,6 +71,25 @@ pub fn state(text: &str) -> Result<StateWord, Problem> {
         "off" => Ok(StateWord::Off),
         path => Ok(StateWord::Directory(PathBuf::from(path))),
     }
+}
+
+/// Refuses the spelling of a variable that shells and other proxies have (`$NAME`, `${NAME}`): nothing would be put there.
+fn check_variable(word: &str) -> Result<(), Problem> {
+    let Some(name) = word.strip_prefix('$') else { return Ok(()) };
+    let inner = name.strip_prefix('{').and_then(|name| name.strip_suffix('}'));
+    let letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_name = match inner {
+        Some(inner) => {
+            !inner.is_empty() && inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        }
+        None => name.len() > 1 && name.bytes().all(letter),
+    };
+    if !is_name {
+        return Ok(());
+    }
+    let name = inner.unwrap_or(name);
+    let fix = format!("write `env:{name}`, and with a word before it `Bearer env:{name}`");
+    Err(Problem::new("names a variable as a shell does, which is not read here", fix))
 }
 
 /// A reference that says so: `env:NAME` or `file:NAME`.
@@ -92,6 +112,7 @@ fn explicit_reference(text: &str) -> Result<Option<Reference>, Problem> {
 
 /// The value of a header. Never quoted in a problem: it may be a secret.
 pub fn header_value(text: &str) -> Result<HeaderValue, Problem> {
+    text.split(' ').try_for_each(check_variable)?;
     let (prefix, rest) = match text.split_once(' ') {
         Some((word, rest)) if rest.starts_with("env:") || rest.starts_with("file:") => {
             (format!("{word} "), rest)
@@ -290,7 +311,7 @@ pub fn listen_address(text: &str) -> Result<ListenAddress, Problem> {
 pub fn admin_address(text: &str) -> Result<Option<SocketAddr>, Problem> {
     match text {
         "off" => Ok(None),
-        _ => socket_address(text, "write `ADDRESS:PORT` such as `127.0.0.1:9090`, or `off`").map(Some),
+        _ => socket_address(text, "write `ADDRESS:PORT` such as `127.0.0.1:8079`, or `off`").map(Some),
     }
 }
 
@@ -472,6 +493,18 @@ mod tests {
             assert!(header_value(bad).is_err(), "{bad:?}");
         }
         assert!(!format!("{:?}", header_value("Bearer abc")).contains("abc"));
+        for (shell, name) in
+            [("Bearer ${tok}", "tok"), ("Bearer $TOK", "TOK"), ("$TOK", "TOK"), ("${T_1}", "T_1")]
+        {
+            let problem = header_value(shell).err();
+            let fix = problem.map(|problem| problem.fix).unwrap_or_default();
+            assert!(fix.contains(&format!("Bearer env:{name}`")), "{shell} {fix}");
+        }
+        assert!(reference("$TOK").is_err() && reference("${TOK}").is_err());
+        // What may well be a value itself.
+        for value in ["$", "$5", "$ecret", "a$TOK", "${}", "${a b}"] {
+            assert!(header_value(value).is_ok(), "{value}");
+        }
         assert!(reference("-----BEGIN PRIVATE KEY-----").is_err());
     }
 }

@@ -14,7 +14,43 @@ pub trait World {
     /// # Errors
     /// Those of opening and reading; and [`io::ErrorKind::FileTooLarge`] past [`FILE_BYTES_MAX`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Notes that the file says whom to trust.
+    fn note_trust(&self, _path: &Path, _kind: TrustKind) {}
 }
+
+/// What a file says of whom to trust. Taking over such a file can take trust away, so it waits for no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TrustKind {
+    /// `authentication.revoked`.
+    Revoked,
+    /// `listeners[].tls.client_ca`.
+    ClientCa,
+    /// `authentication.issuers[].jwks`.
+    Keys,
+    /// `authentication.api_keys_file`.
+    ApiKeys,
+    /// `outbound.ca`, `servers[].tls.ca`.
+    Ca,
+}
+
+impl TrustKind {
+    /// Each of them.
+    pub const ALL: [Self; 5] = [Self::Revoked, Self::ClientCa, Self::Keys, Self::ApiKeys, Self::Ca];
+
+    /// The name of the option, for logs and metrics.
+    pub fn option(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::ClientCa => "client_ca",
+            Self::Keys => "jwks",
+            Self::ApiKeys => "api_keys_file",
+            Self::Ca => "ca",
+        }
+    }
+}
+
+/// A file that says whom to trust.
+pub type TrustFile = (PathBuf, TrustKind);
 
 /// Bytes of a file that a configuration may refer to. A bundle of all public authorities has a quarter.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -43,12 +79,18 @@ impl World for System {
 pub struct Recording<'w> {
     world: &'w dyn World,
     files: RefCell<BTreeSet<PathBuf>>,
+    trust: RefCell<BTreeSet<TrustFile>>,
 }
 
 impl<'w> Recording<'w> {
     /// Nothing was asked of `world` yet.
     pub fn of(world: &'w dyn World) -> Self {
-        Self { world, files: RefCell::default() }
+        Self { world, files: RefCell::default(), trust: RefCell::default() }
+    }
+
+    /// The files that say whom to trust, in order, each once for each kind.
+    pub fn trust(&self) -> Box<[TrustFile]> {
+        self.trust.borrow().iter().cloned().collect()
     }
 
     /// The files, in order, each once. Those that could not be read are among them.
@@ -65,6 +107,10 @@ impl World for Recording<'_> {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.borrow_mut().insert(path.to_owned());
         self.world.read(path)
+    }
+
+    fn note_trust(&self, path: &Path, kind: TrustKind) {
+        self.trust.borrow_mut().insert((path.to_owned(), kind));
     }
 }
 

@@ -14,8 +14,8 @@ use crate::io::{Accepted, Conn, Listen, Peer, uring};
 use crate::shared::Stage;
 use crate::telemetry::Counted;
 use crate::telemetry::prometheus::{self, Facts};
-use crate::wire::http1::write::{push_content_length, push_end, push_header, push_status_line};
-use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, parse_request_head};
+use crate::wire::http1::write::{push_content_length, push_end, push_guarded_line, push_header};
+use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, date, parse_request_head};
 
 /// Stands for the path of a request that is not for this machine. No path looks like it.
 const FOREIGN: &str = "foreign host";
@@ -58,7 +58,8 @@ async fn answer_one(control: &Rc<Control>, conn: &mut Conn) {
     let Some(asked) = read_asked(conn).await else { return };
     let answer = answer(control, &asked).await;
     let mut head = Vec::with_capacity(128);
-    push_status_line(&mut head, answer.status);
+    push_guarded_line(&mut head, answer.status);
+    head.extend_from_slice(&date::line(control.net.wall()));
     push_header(&mut head, b"content-type", answer.content_type.as_bytes());
     push_content_length(&mut head, answer.body.len() as u64);
     head.extend_from_slice(b"connection: close\r\n");
@@ -140,7 +141,10 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
         MALFORMED => Answer::text(400, "that is no request, or its head is longer than 8 KiB"),
         "/healthz" => Answer::text(200, "ok"),
         "/readyz" => match control.shared.stage.now() {
-            Stage::Running => Answer::text(200, "ready"),
+            Stage::Running => match keys::awaited(control) {
+                None => Answer::text(200, "ready"),
+                Some(issuer) => Answer::text(503, &format!("waiting for the keys of {issuer}")),
+            },
             Stage::Starting => Answer::text(503, "starting"),
             Stage::Announcing | Stage::Closing | Stage::Draining | Stage::Stopping => {
                 Answer::text(503, "draining")
@@ -181,6 +185,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
         generation: deployment.snapshot.generation,
         reloads: control.reloads.get(),
         reloads_failed: control.reloads_failed.get(),
+        waiting: &control.waiting.borrow().counts(&deployment.snapshot),
         draining: control.shared.stage.now() >= Stage::Announcing,
         uptime: control.net.now().since(control.started),
         fetches: &control.fetches.all(),
@@ -207,10 +212,10 @@ mod tests {
     fn a_page_whose_name_was_rebound_to_loopback_is_told_nothing() {
         let from = |ip: [u8; 4]| Peer::Tcp(SocketAddr::from((ip, 40_000)));
         for (ip, host, allowed) in [
-            ([127, 0, 0, 1], "localhost:9090", true),
+            ([127, 0, 0, 1], "localhost:8079", true),
             ([127, 0, 0, 1], "127.0.0.1", true),
-            ([127, 0, 0, 1], "evil.example:9090", false),
-            ([10, 0, 0, 7], "gateway.internal:9090", true),
+            ([127, 0, 0, 1], "evil.example:8079", false),
+            ([10, 0, 0, 7], "gateway.internal:8079", true),
         ] {
             assert_eq!(is_for_us(from(ip), Some(host.as_bytes())), allowed, "{host}");
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::life::Control;
-use crate::base::Ticks;
+use crate::base::{Restraint, Ticks};
 use crate::io::background;
 use crate::link::{Count, Shared, note_alerts};
 use crate::policy::rate_limit::{Leases, Now, o200k};
@@ -64,13 +64,14 @@ pub(super) struct Teller<'a> {
     clerk: Clerk,
     /// It holds nothing of any bucket; it knows the time, and which quotas run out.
     leases: Leases,
+    restraint: Restraint,
 }
 
 impl<'a> Teller<'a> {
     pub(super) fn new(shared: &'a Shared) -> Self {
         let cores = NonZeroUsize::new(shared.workers.len()).unwrap_or(NonZeroUsize::MIN);
         let leases = Leases::new(shared.limit_secret, cores, NonZeroUsize::MIN);
-        Self { shared, clerk: shared.book.clerk(0), leases }
+        Self { shared, clerk: shared.book.clerk(0), leases, restraint: Restraint::new() }
     }
 
     pub(super) fn count(&mut self, count: Count, now: impl Fn() -> Now) {
@@ -80,10 +81,23 @@ impl<'a> Teller<'a> {
         if let Some(limits) = &deployment.snapshot.rate_limits {
             let bill = &mut transcript.bill;
             let lost = limits.correct(&mut self.leases, &self.clerk, bill, tokens, now());
-            if lost > 0 {
-                tracing::warn!(buckets = lost, "no room in the ledger: raise rate_limits.keys_max");
+            if lost > 0
+                && let Some(kept_back) = self.restraint.may_speak(now().ticks)
+            {
+                tracing::warn!(
+                    buckets = lost,
+                    kept_back,
+                    "no room in the ledger: raise rate_limits.keys_max"
+                );
             }
-            note_alerts(limits, &mut self.leases, |_, _| ());
+            let restraint = (&self.restraint, now().ticks);
+            note_alerts(
+                limits,
+                &mut self.leases,
+                restraint,
+                |_, _| (),
+                |_| "(counted by the tokenizer)".to_owned(),
+            );
         }
         // Last, so that whoever sees it finds the limits put right.
         counting.tokens.add(tokens);

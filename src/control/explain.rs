@@ -4,6 +4,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::life::Control;
+use super::limits::amount;
 use crate::base::ledger::Ledger;
 use crate::config::check::expectations;
 use crate::config::question::{Question, Thing, Words, Wrong};
@@ -73,9 +74,9 @@ fn limit(line: &Line) -> Json {
         "override": line.exception,
         "key": key,
         "passes": line.passes,
-        "available": line.level.available,
-        "outstanding": line.level.outstanding,
-        "size": line.size,
+        "available": amount(line.unit, line.level.available),
+        "outstanding": amount(line.unit, line.level.outstanding),
+        "size": amount(line.unit, line.size),
         "next_unit_seconds": line.wait.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
     })
 }

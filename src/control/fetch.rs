@@ -90,6 +90,8 @@ pub enum Fault {
     Status(u16),
     /// An answer that is not what was asked for.
     Content(&'static str),
+    /// An answer that is no key set that can be used.
+    Keys(String),
     /// The issuer refuses the gateway itself: this error code, or status.
     Client(String),
     /// The issuer refuses the caller.
@@ -110,7 +112,7 @@ impl Fault {
             Self::Tls(_) => "tls",
             Self::Redirect(_) => "redirect",
             Self::TooLarge(_) => "too_large",
-            Self::Protocol | Self::Content(_) => "content",
+            Self::Protocol | Self::Content(_) | Self::Keys(_) => "content",
             Self::Status(_) => "status",
             Self::Client(_) => "client",
             Self::Denied => "denied",
@@ -136,6 +138,7 @@ impl fmt::Display for Fault {
             Self::Protocol => f.write_str("the answer is not HTTP"),
             Self::Status(status) => write!(f, "answered with status {status}"),
             Self::Content(what) => write!(f, "the answer {what}"),
+            Self::Keys(what) => write!(f, "the answer {what}"),
             Self::Client(code) => write!(f, "refuses the gateway's own credentials or request: {code}"),
             Self::Denied => f.write_str("refuses the caller"),
             Self::Busy => f.write_str("too many fetches are under way"),
@@ -169,9 +172,14 @@ impl Fetcher {
         self.check(ask.url)?;
         let agent = self.agent(ask.author);
         let answer = match ask.form {
-            None => agent.get(ask.url).header("accept", "application/json").call(),
+            None => agent
+                .get(ask.url)
+                .header("accept", "application/json")
+                .header("accept-encoding", "identity")
+                .call(),
             Some((form, authorization)) => {
                 let request = agent.post(ask.url).header("accept", "application/json");
+                let request = request.header("accept-encoding", "identity");
                 let request = match &authorization {
                     Some(authorization) => request.header("authorization", authorization.reveal()),
                     None => request,

@@ -30,7 +30,7 @@ const REFRESH_MIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Reads a JWK set.
-pub type Parse = fn(&[u8]) -> Result<KeySet, &'static str>;
+pub type Parse = fn(&[u8]) -> Result<KeySet, String>;
 
 /// What is known of the issuers whose keys are fetched.
 pub struct Keeper {
@@ -143,7 +143,7 @@ pub async fn on_demand(control: &Control, deployment: &Deployment, index: usize)
     let Some(kept) = kept else { return Answer::Failed };
     // What is under way may bring them.
     if !kept.gate.is_busy() && !kept.is_rested(control.net.now()) {
-        return if kept.failures.get() == 0 { Answer::Keys } else { Answer::Failed };
+        return if kept.failures.get() == 0 { Answer::KeysResting } else { Answer::Failed };
     }
     if refresh(control, &kept).await { Answer::Keys } else { Answer::Failed }
 }
@@ -169,6 +169,18 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
             kept.due.set(now + wished.min(outbound.keys_refresh));
             kept.fetched.set(Some(now));
             kept.failures.set(0);
+            note_dropped(
+                &kept.name,
+                &keys,
+                control
+                    .shared
+                    .deployment
+                    .load()
+                    .keys
+                    .iter()
+                    .flatten()
+                    .any(|old| old.dropped() == keys.dropped()),
+            );
             publish(control, kept, Some(Arc::new(keys)));
             true
         }
@@ -184,6 +196,14 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
     }
 }
 
+/// Names the keys of an issuer that are not used, unless that is known.
+fn note_dropped(issuer: &str, keys: &KeySet, is_known: bool) {
+    let dropped = keys.dropped();
+    if !is_known && !dropped.is_usual() {
+        tracing::warn!(issuer, %dropped, "keys of an issuer are not used");
+    }
+}
+
 /// Puts these keys of the issuer in force, if it still is one and they are others than before.
 fn publish(control: &Control, kept: &Kept, keys: Option<Arc<KeySet>>) {
     let now = control.shared.deployment.load();
@@ -193,6 +213,22 @@ fn publish(control: &Control, kept: &Kept, keys: Option<Arc<KeySet>>) {
     }
     tracing::info!(issuer = %kept.name, "the keys of an issuer changed");
     control.publish(|deployment| deployment.keys[index] = keys);
+}
+
+/// The issuer whose keys the gateway waits for, if it can verify nobody until they come: each way to show a credential is
+/// an issuer without keys, and no server takes callers without one.
+pub fn awaited(control: &Control) -> Option<Box<str>> {
+    let deployment = control.shared.deployment.load();
+    let snapshot = &deployment.snapshot;
+    let authn = snapshot.authn.as_ref()?;
+    let other_ways = authn.api_keys.is_some()
+        || authn.certificates.is_some()
+        || authn.introspection.is_some()
+        || authn.saml.is_some()
+        || snapshot.servers.iter().any(|server| server.protection.anonymous);
+    let known = deployment.keys.iter().any(Option::is_some);
+    let first = issuers(&deployment).next().map(|issuer| issuer.name.clone());
+    first.filter(|_| !other_ways && !known)
 }
 
 /// How the keys of each issuer are.
@@ -224,7 +260,7 @@ fn fetch(fetcher: &Fetcher, issuer: &str, source: &KeySource, parse: Parse) -> R
         KeySource::Url(url) => discovery::operators(fetcher, url)?,
         KeySource::Given(_) => return Err(Fault::Url),
     };
-    let keys = parse(&reply.body).map_err(Fault::Content)?;
+    let keys = parse(&reply.body).map_err(Fault::Keys)?;
     Ok(Fetched { keys, max_age: reply.max_age })
 }
 

@@ -14,12 +14,14 @@ use super::counters::{Counters, Kind};
 use super::errands::Errands;
 use super::fetch::{Fault, Fetcher};
 use super::keys::Keeper;
+use super::trust::{self, Trusted, Waiting, Works};
 use super::{admin, counting, deploy, errands, keys, rotation};
 use crate::base::Ticks;
 use crate::config::Snapshot;
 use crate::config::check::warnings;
 use crate::config::snapshot::{Address, Listener, Outbound, restart_needed};
 use crate::config::url;
+use crate::config::world::TrustFile;
 use crate::io::bell::Sleeper;
 use crate::io::{Listen, Net};
 use crate::link::{Deployment, Shared, Source as Client};
@@ -47,8 +49,15 @@ pub trait Source {
     /// # Errors
     /// The findings.
     fn read_references(&self, generation: u64) -> Result<Snapshot, String>;
-    /// What [`Source::read`] has given last is in force now.
-    fn accepted(&self, snapshot: &Snapshot);
+    /// The text in force with these files read anew and all others as they were, one by one as far as they are good and
+    /// `works` has nothing against them.
+    fn read_trust(&self, _trust: &[TrustFile], _generation: u64, _works: &Works<'_>) -> Trusted {
+        Trusted::default()
+    }
+    /// What was read last is in force now.
+    fn accepted(&self);
+    /// A configuration is in force that a reload has brought: what of it is not control's to change (the log) follows.
+    fn follow(&self, _snapshot: &Snapshot) {}
 }
 
 /// A configuration that is made and not read, so that all of it is made anew.
@@ -61,7 +70,7 @@ impl<F: Fn(u64) -> Result<Snapshot, String>> Source for F {
         self(generation)
     }
 
-    fn accepted(&self, _: &Snapshot) {}
+    fn accepted(&self) {}
 }
 
 /// What is read again.
@@ -71,6 +80,8 @@ pub enum Reload {
     All,
     /// What the text in force refers to.
     SameText,
+    /// Of that, what says whom to trust.
+    Trust,
 }
 
 /// How the process ended.
@@ -98,6 +109,8 @@ pub struct Control {
     pub reloads_failed: Cell<u64>,
     /// Reloads that were taken.
     pub reloads: Cell<u64>,
+    /// What was refused and waits to be mended.
+    pub waiting: RefCell<Waiting>,
     /// When the process started.
     pub started: Ticks,
     /// Fetches by kind and result.
@@ -134,6 +147,7 @@ impl Control {
             aside,
             reloads_failed: Cell::new(0),
             reloads: Cell::new(0),
+            waiting: RefCell::default(),
             started,
             fetches: Counters::default(),
             keys: Keeper::new(KeySet::parse),
@@ -179,7 +193,8 @@ impl Control {
         }
     }
 
-    /// Takes over the configuration as it is now, as a whole or not at all. One at a time.
+    /// Takes over the configuration as it is now, as a whole or not at all; but what takes trust away, in any case. One at
+    /// a time.
     pub async fn reload(&self, what: Reload) {
         let _pass = loop {
             match self.reloading.enter() {
@@ -187,14 +202,19 @@ impl Control {
                 None => self.reloading.opened().await,
             }
         };
+        if what == Reload::Trust {
+            let refused = self.waiting.borrow().configuration;
+            return trust::take_over(self, refused);
+        }
         match self.reloaded(what).await {
-            Ok(None) => {}
+            Ok(None) => drop(self.waiting.take()),
             Ok(Some(generation)) => {
                 self.reloads.set(self.reloads.get() + 1);
+                self.waiting.take();
                 counting::start(self);
                 tracing::info!(generation, "configuration reloaded");
                 if what == Reload::All {
-                    for warning in warnings(&self.shared.deployment.load().snapshot) {
+                    for warning in warnings(&self.shared.deployment.load().snapshot, self.net.wall()) {
                         tracing::warn!("{warning}");
                     }
                 }
@@ -206,6 +226,7 @@ impl Control {
                     findings = %findings.trim_end(),
                     "configuration refused; the old one stays in force"
                 );
+                trust::take_over(self, true);
             }
         }
     }
@@ -216,13 +237,14 @@ impl Control {
         let generation = old.snapshot.generation + 1;
         let mut new = match what {
             Reload::All => self.source.read(generation)?,
-            Reload::SameText => self.source.read_references(generation)?,
+            Reload::SameText | Reload::Trust => self.source.read_references(generation)?,
         };
         let later = restart_needed(&old.snapshot, &new);
         new.listeners = at_their_sockets(&old.snapshot.listeners, &new.listeners);
         if what == Reload::SameText {
             new.generation = old.snapshot.generation;
             if new == *old.snapshot {
+                self.source.accepted();
                 return Ok(None);
             }
             new.generation = generation;
@@ -235,10 +257,12 @@ impl Control {
         for option in later {
             tracing::warn!(option, "this option changed, and takes effect only after a restart");
         }
+        trust::note_unreadable(&self.shared.deployment.load().snapshot, &deployment.snapshot);
         self.shared.deployment.store(Arc::new(deployment));
         self.ring_all();
+        self.source.accepted();
         if what == Reload::All {
-            self.source.accepted(&self.shared.deployment.load().snapshot);
+            self.source.follow(&self.shared.deployment.load().snapshot);
         }
         Ok(Some(generation))
     }
@@ -397,7 +421,7 @@ impl Control {
 
 /// The listeners for the sockets that exist, in their order: each has the new rules for its address, or
 /// keeps the old ones where the new configuration does not name it. Connections find theirs by index.
-fn at_their_sockets(old: &[Listener], new: &[Listener]) -> Box<[Listener]> {
+pub(super) fn at_their_sockets(old: &[Listener], new: &[Listener]) -> Box<[Listener]> {
     let rules = |kept: &Listener| new.iter().find(|listener| listener.address == kept.address).cloned();
     old.iter().map(|kept| rules(kept).unwrap_or_else(|| kept.clone())).collect()
 }
@@ -431,6 +455,7 @@ mod tests {
                 certificate: Box::default(),
                 key: crate::base::Secret::new(*b""),
                 names: Box::default(),
+                ends: None,
             }]
             .into(),
             client_ca: None,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::life::Control;
 use super::report;
 use crate::base::ledger::{Ledger, Level};
-use crate::policy::rate_limit::{self, Limit, Limits, Mode, Now, Window};
+use crate::policy::rate_limit::{self, Limit, Limits, Mode, Now, Unit, Window};
 use crate::telemetry::HotKey;
 
 /// Keys of one limit that are shown.
@@ -81,13 +81,19 @@ fn row<L: Ledger>(limit: &Limit, key: &HotKey, ledger: &L, now: Now) -> Option<J
         "key": parts,
         "rate": rate_limit::show(limit.unit, &window.fill),
         "override": plan,
-        "available": available,
-        "outstanding": outstanding,
+        "available": amount(limit.unit, available),
+        "outstanding": amount(limit.unit, outstanding),
         "refused": key.refused,
         "reported": key.reported,
         "passed_about": key.seen,
         "seconds_ago": now.ticks.since(key.last).as_secs(),
     }))
+}
+
+/// So many units of a limit as people count them: money in its own unit, not in millionths.
+pub fn amount(unit: Unit, count: impl TryInto<i64>) -> Json {
+    let count = count.try_into().unwrap_or(i64::MAX);
+    if unit == Unit::Cost { json!(count as f64 / 1e6) } else { json!(count) }
 }
 
 /// The window that this identity stands for, and the override that it is of.
@@ -107,7 +113,7 @@ mod tests {
     use super::*;
     use crate::base::Ticks;
     use crate::base::ledger::{BucketKey, PlainLedger};
-    use crate::policy::rate_limit::{KeyPart, Unit};
+    use crate::policy::rate_limit::KeyPart;
 
     fn limits() -> Limits {
         let number = |number| NonZeroU64::new(number).unwrap();

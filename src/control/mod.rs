@@ -18,6 +18,7 @@ mod rotation;
 #[cfg(test)]
 mod scene;
 pub mod tokens;
+pub mod trust;
 pub mod usage;
 
 pub use deploy::deploy;

@@ -6,8 +6,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::life::Control;
+use crate::config::Snapshot;
 use crate::io::bell::{Bell, bell};
 use crate::link::Message;
+use crate::policy::authn::refused;
+use crate::policy::rate_limit::Limits;
 use crate::shared::Mailbox;
 use crate::telemetry::{HotKey, WorkerStats, hot};
 
@@ -17,8 +20,27 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// What the workers counted, merged, and how many of them answered.
 pub async fn collect(control: &Control) -> (WorkerStats, usize) {
     let mut total = WorkerStats::new(0);
+    seed(&mut total, &control.shared.deployment.load().snapshot);
     let answered = ask(control, Message::Report, |stats| total.merge(&stats)).await;
     (total, answered)
+}
+
+/// Zeros for all that the configuration knows: a series that appears with its first event hides that event from
+/// `increase()`.
+fn seed(stats: &mut WorkerStats, snapshot: &Snapshot) {
+    let limits = snapshot.rate_limits.iter().flat_map(Limits::list);
+    for limit in limits {
+        stats.add_limit(&limit.name, 0, 0);
+        let windows = limit.windows.iter().chain(limit.overrides.iter().flat_map(|other| &other.windows));
+        for percent in windows.flat_map(|window| window.alerts.percents()) {
+            stats.note_budget(&limit.name, percent, 0);
+        }
+    }
+    if snapshot.authn.is_some() {
+        for reason in refused::ALL {
+            stats.add_unauthenticated(reason.reason, 0);
+        }
+    }
 }
 
 /// The keys of limits that the workers see the most.

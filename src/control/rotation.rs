@@ -24,7 +24,8 @@ pub async fn watch(control: Rc<Control>) {
     let mut watch = Watch::default();
     loop {
         control.net.sleep(LOOK_EVERY).await;
-        let files = control.shared.deployment.load().snapshot.files.clone();
+        let snapshot = control.shared.deployment.load().snapshot.clone();
+        let files = snapshot.files.clone();
         if files.is_empty() {
             continue;
         }
@@ -32,8 +33,9 @@ pub async fn watch(control: Rc<Control>) {
         // A file system that does not answer holds up only this.
         let Some(stamps) = aside::run(control.aside, move || stamps(&seen)).await else { continue };
         let now = i64::try_from(control.net.wall()).unwrap_or(i64::MAX);
-        if watch.see(&files, stamps, now) {
-            control.reload(Reload::SameText).await;
+        let is_trust = |file: &PathBuf| snapshot.trust.iter().any(|(path, _)| path == file);
+        if let Some(what) = watch.see(&files, &files.iter().map(is_trust).collect::<Vec<_>>(), stamps, now) {
+            control.reload(what).await;
         }
     }
 }
@@ -57,24 +59,32 @@ struct Watch {
 }
 
 impl Watch {
-    /// Takes one look in. Whether the files changed and have been the same for two looks in a row: whoever replaces a
-    /// certificate and its key has then probably done both.
-    fn see(&mut self, files: &[PathBuf], stamps: Vec<Stamp>, now: i64) -> bool {
+    /// Takes one look in: what to read anew. A change counts once it has been the same for two looks in a row, of all
+    /// files together: whoever replaces a certificate and its key has then probably done both. A file that says whom to
+    /// trust (`is_trust`) waits for no other.
+    fn see(&mut self, files: &[PathBuf], is_trust: &[bool], stamps: Vec<Stamp>, now: i64) -> Option<Reload> {
         if *self.files != *files {
             self.files = files.into();
             // One that was written just now may have been so after it was read: it counts as changed.
             let is_old = |stamp: &&Stamp| stamp.is_none_or(|(.., mtime, _)| mtime < now - FRESH);
             self.settled = stamps.iter().map(|stamp| *Some(stamp).filter(is_old).unwrap_or(&None)).collect();
             self.last = stamps;
-            return false;
+            return None;
         }
-        let is_still = self.last == stamps;
-        let is_new = self.settled != stamps;
-        if is_still && is_new {
-            self.settled.clone_from(&stamps);
+        let last = std::mem::replace(&mut self.last, stamps);
+        if last == self.last {
+            let is_new = self.settled != self.last;
+            self.settled.clone_from(&self.last);
+            return is_new.then_some(Reload::SameText);
         }
-        self.last = stamps;
-        is_still && is_new
+        let mut found = None;
+        for (index, stamp) in self.last.iter().enumerate() {
+            if is_trust[index] && last[index] == *stamp && self.settled[index] != *stamp {
+                self.settled[index] = *stamp;
+                found = Some(Reload::Trust);
+            }
+        }
+        found
     }
 }
 
@@ -109,7 +119,27 @@ mod tests {
             (None, at(501), false),
         ];
         for (step, (a, b, expected)) in looks.into_iter().enumerate() {
-            assert_eq!(watch.see(&files, vec![a, b], 1_000), expected, "{step}");
+            let expected = expected.then_some(Reload::SameText);
+            assert_eq!(watch.see(&files, &[false, false], vec![a, b], 1_000), expected, "{step}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_says_whom_to_trust_waits_for_no_other_to_stand_still() {
+        let files: Box<[PathBuf]> = ["/restless".into(), "/revoked".into()].into();
+        let mut watch = Watch::default();
+        let looks = [
+            (1, 10, None),
+            (2, 10, None),
+            (3, 500, None),
+            (4, 500, Some(Reload::Trust)),
+            (5, 500, None),
+            (5, 500, Some(Reload::SameText)),
+            (5, 500, None),
+        ];
+        for (step, (restless, revoked, expected)) in looks.into_iter().enumerate() {
+            let seen = watch.see(&files, &[false, true], vec![at(restless), at(revoked)], 1_000);
+            assert_eq!(seen, expected, "{step}");
         }
     }
 
@@ -117,12 +147,13 @@ mod tests {
     fn a_file_that_was_written_while_it_was_first_read_is_read_again() {
         let files: Box<[PathBuf]> = ["/a".into()].into();
         let mut watch = Watch::default();
-        assert!(!watch.see(&files, vec![at(990)], 1_000));
-        assert!(watch.see(&files, vec![at(990)], 1_005));
-        assert!(!watch.see(&files, vec![at(990)], 1_010));
+        let mut see = |files: &[PathBuf], stamp, now| watch.see(files, &[false], vec![stamp], now).is_some();
+        assert!(!see(&files, at(990), 1_000));
+        assert!(see(&files, at(990), 1_005));
+        assert!(!see(&files, at(990), 1_010));
         let others: Box<[PathBuf]> = ["/b".into()].into();
-        assert!(!watch.see(&others, vec![at(10)], 1_015));
-        assert!(!watch.see(&others, vec![at(10)], 1_020));
+        assert!(!see(&others, at(10), 1_015));
+        assert!(!see(&others, at(10), 1_020));
     }
 
     #[test]

@@ -52,6 +52,7 @@ pub(super) fn introspection_at(url: String, client_id: &str, client_secret: &[u8
         client_secret,
         token_pattern: None,
         issuer: None,
+        authorization_server: None,
         cache: 60,
         require_audience: false,
         audiences: Box::default(),
@@ -74,9 +75,9 @@ pub(super) fn grant(url: String) -> Grant {
 }
 
 /// Takes any text with `keys` in it for a set of keys.
-pub(super) fn parse(text: &[u8]) -> Result<KeySet, &'static str> {
+pub(super) fn parse(text: &[u8]) -> Result<KeySet, String> {
     let has = memchr::memmem::find(text, b"keys").is_some();
-    has.then(KeySet::default).ok_or("is no key set")
+    has.then(KeySet::default).ok_or_else(|| "is no key set".to_owned())
 }
 
 /// What a reload reads: the first that is left.
@@ -96,7 +97,7 @@ impl Source for Queue {
         self.read(generation)
     }
 
-    fn accepted(&self, _: &crate::config::Snapshot) {}
+    fn accepted(&self) {}
 }
 
 /// Control, and what keeps its workers' bells from being dead.

@@ -15,7 +15,7 @@ const LIFETIME_MAX: u64 = 24 * 60 * 60;
 /// A token is given up at least this long before its end, in seconds.
 const MARGIN_MIN: u64 = 5;
 /// Bytes of a token: it goes into one header line.
-const TOKEN_MAX: usize = 8 << 10;
+const TOKEN_MAX: usize = 16 << 10;
 
 /// A token for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +137,9 @@ fn granted(body: &[u8], wish: Option<&ExchangeWish>) -> Result<Granted, Fault> {
         }
         _ => return Err(Fault::Content("has no bearer token")),
     }
+    if text("access_token").is_some_and(|token| token.len() > TOKEN_MAX) {
+        return Err(Fault::Content("has an access_token of more than 16 KiB, too long for a header"));
+    }
     let token = text("access_token").filter(|token| is_token(token));
     let token = token.ok_or(Fault::Content("has no usable access_token"))?;
     let lifetime = match answer.get("expires_in") {
@@ -173,7 +176,7 @@ fn seconds(value: &Json) -> Option<u64> {
 fn is_token(token: &str) -> bool {
     let body = token.trim_end_matches('=');
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-    !body.is_empty() && token.len() <= TOKEN_MAX && body.bytes().all(allowed)
+    !body.is_empty() && body.bytes().all(allowed)
 }
 
 /// Whom a refusal is about (RFC 6749 section 5.2, RFC 8693 section 2.2.2): the caller and its token, or the gateway.

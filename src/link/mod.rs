@@ -8,13 +8,13 @@ mod counting;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use crate::base::Secret;
+use crate::base::{Restraint, Secret, Ticks};
 use crate::config::{ServerId, Snapshot};
 use crate::io::Accepted;
 use crate::io::bell::Bell;
 use crate::io::tls::{TlsClient, TlsServer};
 use crate::policy::authn::KeySet;
-use crate::policy::rate_limit::{self, Leases, Limits};
+use crate::policy::rate_limit::{self, Alert, Leases, Limits};
 use crate::policy::session::SessionKey;
 use crate::shared::ledger::Book;
 use crate::shared::{Gauge, Mailbox, Slot, StageCell};
@@ -98,6 +98,8 @@ pub struct Order {
 pub enum Answer {
     /// The newest keys are in the deployment, if any were to be had: ask again under it.
     Keys,
+    /// The keys were fetched a moment ago: which token asks for them again does not matter.
+    KeysResting,
     /// The body of the introspection endpoint's 200.
     Introspected(Secret),
     /// A token: for a server, or for an assertion.
@@ -147,11 +149,21 @@ pub struct Shared {
     pub counting: Counting,
 }
 
-/// Tells the operator of budgets that run out.
-pub fn note_alerts(limits: &Limits, leases: &mut Leases, mut count: impl FnMut(&str, u8)) {
+/// Tells the operator of budgets that run out: `count` gets the limit's name and the percentage, and `key` says whose budget
+/// it is. Callers can bring these lines about, so they are restrained.
+pub fn note_alerts(
+    limits: &Limits,
+    leases: &mut Leases,
+    (restraint, now): (&Restraint, Ticks),
+    mut count: impl FnMut(&str, u8),
+    mut key: impl FnMut(&Alert) -> String,
+) {
     leases.take_alerts(|alert| {
         let limit = limits.list().get(usize::from(alert.limit)).map_or("", |limit| &limit.name);
         count(limit, alert.percent);
-        tracing::warn!(limit, percent = alert.percent, "a budget is used up so far");
+        if let Some(kept_back) = restraint.may_speak(now) {
+            let (key, percent) = (key(&alert), alert.percent);
+            tracing::warn!(limit, key, percent, kept_back, "{percent} % of a budget are used");
+        }
     });
 }

@@ -2,6 +2,8 @@
 
 use serde_json::Value as Json;
 
+use crate::base::restraint::cut;
+
 /// How a principal was proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Proof {
@@ -70,6 +72,15 @@ impl Principal {
             credential: None,
             expires: None,
         }
+    }
+
+    /// Agent, user and tenant in words, for the log: values come from tokens.
+    pub fn show(&self) -> String {
+        let parts = [("agent", &self.agent), ("user", &self.user), ("tenant", &self.tenant)];
+        let named = parts.into_iter().filter_map(|(part, value)| Some((part, value.as_deref()?)));
+        let words: Vec<String> =
+            named.map(|(part, value)| format!("{part}={}", cut(value, 128).escape_debug())).collect();
+        if words.is_empty() { "(nobody)".to_owned() } else { words.join(" ") }
     }
 
     /// Who this is, in bytes of which no two principals have the same: what sessions and tokens are bound to. Another

@@ -5,6 +5,7 @@
 //! (JSON-RPC, era, headers against body). What passes is turned into the upstream's request in place:
 //! the body stays where it was received and the new head is put right before it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -13,7 +14,7 @@ use super::client::Client;
 use super::reply::Reply;
 use super::worker::{Live, Worker};
 use crate::base::{Buf, Ticks};
-use crate::config::snapshot::{Limits, Route, ServerId, Transport};
+use crate::config::snapshot::{Limits, Route, ServerId, Snapshot, Transport};
 use crate::link::Errand;
 use crate::policy::adaptive::ToolKey;
 use crate::policy::listing::Keep;
@@ -26,6 +27,7 @@ use crate::wire::http1::{
 use crate::wire::jsonrpc::JsonLimits;
 use crate::wire::mcp::{self, HeaderFacts, McpHeader};
 
+mod browser;
 mod charge;
 mod compose;
 mod identify;
@@ -152,11 +154,13 @@ pub struct ChunkedBody {
 pub fn admit(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> Admission {
     match judge(worker, live, client, now) {
         Ok(Judged::Admission(admission)) => admission,
-        Ok(Judged::Chunked { head_len }) => match unwrap_chunks(worker, live, client, head_len) {
-            Ok(true) => admit(worker, live, client, now),
-            Ok(false) => Admission::More { total: 0, in_body: true, send_continue: false },
-            Err(refusal) => Admission::Refuse(refusal),
-        },
+        Ok(Judged::Chunked { head_len, bodiless }) => {
+            match unwrap_chunks(worker, live, client, head_len, bodiless) {
+                Ok(true) => admit(worker, live, client, now),
+                Ok(false) => Admission::More { total: 0, in_body: true, send_continue: false },
+                Err(refusal) => Admission::Refuse(refusal),
+            }
+        }
         Err(refusal) => Admission::Refuse(refusal),
     }
 }
@@ -166,6 +170,8 @@ enum Judged {
     /// The head passed; the chunks behind it are to be unwrapped first.
     Chunked {
         head_len: usize,
+        /// They may hold no byte.
+        bodiless: bool,
     },
 }
 
@@ -231,7 +237,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
                     send_continue: true,
                 }));
             }
-            return Ok(Judged::Chunked { head_len: head.head_len });
+            return Ok(Judged::Chunked { head_len: head.head_len, bodiless: head.method != Method::Post });
         }
     };
     let total = head.head_len + body_len;
@@ -316,7 +322,12 @@ fn check_target<'l, 'b>(
     }
     if let Some(origin) = head.get(HeaderId::Origin) {
         if !snapshot.origins.allows(origin, head.host) {
-            let message = "pages of this Origin may not call the gateway: add it to origins";
+            let message = match origin {
+                b"null" => {
+                    "a page without an origin of its own (a sandboxed frame, a file) may not call the gateway: serve it from one that origins can list"
+                }
+                _ => "pages of this Origin may not call the gateway: add it to origins",
+            };
             return Err(refuser.refuse(Reply::status(Cause::ForeignOrigin, 403, message)));
         }
         refuser.origin = Some(origin);
@@ -326,11 +337,32 @@ fn check_target<'l, 'b>(
     {
         return Err(document);
     }
+    if let Some(message) = browser::refusal(head) {
+        return Err(refuser.refuse(Reply::status(Cause::ForeignOrigin, 403, message)));
+    }
+    if head.method == Method::Options && refuser.origin.is_none() && matches!(head.path, b"*" | b"/") {
+        return Err(refuser.probe());
+    }
     let Some(route) = snapshot.route(head.path) else {
-        return Err(refuser.refuse(Reply::status(Cause::NoServer, 404, "no MCP server at this path")));
+        let message = match nearby(snapshot, head.path) {
+            Some(near) => Cow::Owned(format!("no MCP server at this path: did you mean {near}?")),
+            None => Cow::Borrowed("no MCP server at this path"),
+        };
+        return Err(refuser.refuse(Reply::status(Cause::NoServer, 404, &message)));
     };
     refuser.server = Some(route.server.id);
     Ok(route)
+}
+
+/// The path of a server that somebody may have meant by `path`, who wrote a final slash or left one out, or named a
+/// server without its `/mcp`.
+#[cold]
+fn nearby(snapshot: &Snapshot, path: &[u8]) -> Option<String> {
+    let path = std::str::from_utf8(path).ok()?;
+    let bare = path.trim_end_matches('/');
+    let candidates = [bare.to_owned(), format!("{bare}/"), format!("{bare}/mcp")];
+    let is_served = |path: &String| snapshot.route(path.as_bytes()).is_some_and(|route| route.rest.is_none());
+    candidates.into_iter().find(is_served)
 }
 
 /// What the headers say, for the rules of MCP.
@@ -370,8 +402,9 @@ fn check_method(
             mcp::check_media(&facts).map_err(|fault| refuser.fault(&fault))
         }
         Method::Post if !sse_transport => mcp::check_media(facts).map_err(|fault| refuser.fault(&fault)),
-        Method::Get | Method::Delete if head.framing != BodyFraming::None => {
-            Err(refuser.refuse(Reply::status(Cause::BadHttp, 400, "GET and DELETE take no body").closing()))
+        // Chunks may turn out to hold nothing: some proxies frame every request so.
+        Method::Get | Method::Delete if matches!(head.framing, BodyFraming::Length(_)) => {
+            Err(refuser.refuse(no_body()))
         }
         Method::Get if !message_endpoint => {
             mcp::check_get(facts).map(drop).map_err(|fault| refuser.fault(&fault))
@@ -415,6 +448,10 @@ fn body_len(
     }
 }
 
+fn no_body() -> Reply<'static> {
+    Reply::status(Cause::BadHttp, 400, "GET and DELETE take no body").closing()
+}
+
 fn too_large() -> Reply<'static> {
     Reply::status(Cause::BodySize, 413, "the body is larger than limits.body_bytes_max")
 }
@@ -426,8 +463,9 @@ fn unwrap_chunks(
     live: &Live,
     client: &mut Client,
     head_len: usize,
+    bodiless: bool,
 ) -> Result<bool, Refusal> {
-    let body_bytes_max = live.deployment.snapshot.limits.body_bytes_max;
+    let body_bytes_max = if bodiless { 0 } else { live.deployment.snapshot.limits.body_bytes_max };
     let body = client.chunked.get_or_insert_with(|| ChunkedBody {
         unwrapper: InPlace::new(body_bytes_max),
         payload: 0,
@@ -435,6 +473,7 @@ fn unwrap_chunks(
     });
     let unwrapped = body.unwrapper.unwrap(&mut client.inbox.filled_mut()[head_len..]).map_err(|error| {
         let reply = match error {
+            ChunkError::TooLarge if bodiless => no_body(),
             ChunkError::TooLarge => too_large(),
             other => Reply::status(Cause::BadHttp, other.status(), other.message()).closing(),
         };

@@ -151,7 +151,8 @@ impl<'w> Exchange<'w> {
         let transcript = self.tap.as_mut().and_then(|tap| tap.take_transcript());
         let mut transcript = transcript.or_else(|| self.forward.transcript.take());
         let bill = transcript.as_mut().map(|transcript| &mut transcript.bill).filter(|_| !outcome.reported);
-        self.worker.purse.settle(limits, ticket, &outcome, bill, now, &self.worker.stats);
+        let who = || self.forward.caller.as_ref().map_or_else(String::new, |caller| caller.principal.show());
+        self.worker.purse.settle(limits, ticket, &outcome, bill, now, &self.worker.stats, who);
         if counts_tokens {
             let deployment = &self.forward.live.deployment;
             self.worker.note_tokens(&outcome, limits.tokens.o200k.is_some(), transcript, deployment);

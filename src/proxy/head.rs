@@ -4,72 +4,11 @@ use super::worker::Worker;
 use crate::base::Buf;
 use crate::config::snapshot::{Endpoint, Server};
 use crate::policy::session::SessionKey;
-use crate::wire::http1::write::{Lines, push_content_length, push_end, push_header, push_status_line};
+use crate::wire::http1::write::{push_content_length, push_end, push_guarded_line, push_header};
 use crate::wire::http1::{
-    Header, HeaderId, HeaderSet, Method, RequestHead, ResponseFraming, ResponseHead, Version,
+    AllowList, HeaderId, HeaderSet, Method, RequestHead, ResponseFraming, ResponseHead, Version,
 };
 use crate::wire::mcp::Mirror;
-
-/// What of a request does not go to the server.
-///
-/// The client's credentials are for the gateway (MCP 2026-07-28, authorization: no token passthrough), and
-/// so are its origin and cookies, which the gateway has judged. What claims to come from a proxy is not
-/// believed. Compression would hide the answer from policies and hold events back.
-const NOT_UPSTREAM: HeaderSet = HeaderSet::HOP_BY_HOP.and(HeaderSet::of(&[
-    HeaderId::Host,
-    HeaderId::ContentLength,
-    HeaderId::Expect,
-    HeaderId::Authorization,
-    HeaderId::XApiKey,
-    HeaderId::Cookie,
-    HeaderId::Origin,
-    HeaderId::Referer,
-    HeaderId::Forwarded,
-    HeaderId::XForwarded,
-    HeaderId::XRealIp,
-    HeaderId::Via,
-    HeaderId::AcceptEncoding,
-    HeaderId::Reserved,
-    HeaderId::AccessControlRequestHeaders,
-    HeaderId::AccessControlRequestMethod,
-    // Who was signed in, by the word of whoever sends it.
-    HeaderId::RemoteUser,
-]));
-
-/// What of an answer does not go to the client. Cookies of a server are not the gateway's to set.
-const NOT_DOWNSTREAM: HeaderSet = HeaderSet::HOP_BY_HOP.and(HeaderSet::of(&[
-    HeaderId::ContentLength,
-    HeaderId::SetCookie,
-    HeaderId::Reserved,
-]));
-
-/// What of an answer would hold for the gateway's whole origin, and so for every other server behind it: where else it
-/// is reached (RFC 7838), that only TLS will do (RFC 6797), what of its state is deleted, which keys it has (RFC 7469),
-/// where browsers report to, what they tell of themselves, and whether somebody is signed in.
-const OF_THE_ORIGIN: [&[u8]; 14] = [
-    b"accept-ch",
-    b"alt-svc",
-    b"clear-site-data",
-    b"expect-ct",
-    b"nel",
-    b"origin-agent-cluster",
-    b"origin-trial",
-    b"public-key-pins",
-    b"public-key-pins-report-only",
-    b"report-to",
-    b"reporting-endpoints",
-    b"service-worker-allowed",
-    b"set-login",
-    b"strict-transport-security",
-];
-
-/// Whether a field of an answer speaks for the origin.
-fn is_of_the_origin(field: &Header<'_>) -> bool {
-    field.id == HeaderId::Other
-        && OF_THE_ORIGIN
-            .iter()
-            .any(|name| name.len() == field.name.len() && field.name.eq_ignore_ascii_case(name))
-}
 
 /// Separates the number of an endpoint from the server's own session id, where a server has several.
 const SESSION_MARK: u8 = b'~';
@@ -115,6 +54,15 @@ pub struct RequestFields<'a> {
     pub session: Option<&'a [u8]>,
 }
 
+/// What every request to a server says: its answer is to be readable, for policies read it, and came through here
+/// (RFC 9110 section 7.6.3).
+const OWN_LINES: &[u8] = b"accept-encoding: identity\r\nvia: 1.1 ringgate\r\n";
+/// The same where the client spoke HTTP/1.0.
+const OWN_LINES_1_0: &[u8] = b"accept-encoding: identity\r\nvia: 1.0 ringgate\r\n";
+
+/// Headers that say what the body says, in revisions where they were compared with it.
+const MIRRORS: HeaderSet = HeaderSet::of(&[HeaderId::McpMethod, HeaderId::McpName]);
+
 /// Writes the rest of an upstream request's head, behind its front and the lines that change with the caller.
 pub fn write_request_fields(
     out: &mut Vec<u8>,
@@ -125,32 +73,23 @@ pub fn write_request_fields(
     if let Some(length) = fields.body_len {
         push_content_length(out, length as u64);
     }
+    out.extend_from_slice(if head.version == Version::Http11 { OWN_LINES } else { OWN_LINES_1_0 });
     out.extend_from_slice(server.headers.reveal());
-    let named = head.fields.present().contains(HeaderId::Connection);
-    let mut lines = Lines::new(out, &head.fields);
-    for field in head.headers() {
-        let left_out = NOT_UPSTREAM.contains(field.id)
-            || (fields.mirror == Mirror::Unverified
-                && matches!(field.id, HeaderId::McpMethod | HeaderId::McpName))
-            || (named && head.is_named_by_connection(field.name))
-            || server.header_names.iter().any(|name| reads_as(field.name, name.as_bytes()));
-        if left_out {
-            continue;
-        }
-        match (field.id, fields.session) {
-            (HeaderId::McpSessionId, Some(own)) => push_header(lines.out(), field.name, own),
-            (HeaderId::McpSessionId, None) => {}
-            _ => lines.copy(&field),
-        }
+    // Who says nothing of it takes everything (RFC 9110 section 12.5.1). Servers that want it said are told what the
+    // method can bring.
+    if !head.fields.present().contains(HeaderId::Accept) {
+        out.extend_from_slice(match head.method {
+            Method::Get => b"accept: text/event-stream\r\n",
+            _ => b"accept: application/json, text/event-stream\r\n",
+        });
     }
-    push_end(lines.out());
-}
-
-/// Whether a server may take a field called `name` for `configured`: letter case does not count, and servers in the
-/// manner of CGI read `_` as `-`. A client must not stand in for a header that the configuration sets.
-pub fn reads_as(name: &[u8], configured: &[u8]) -> bool {
-    let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
-    name.len() == configured.len() && name.iter().zip(configured).all(|(&a, &b)| plain(a) == plain(b))
+    let unsure = if fields.mirror == Mirror::Unverified { MIRRORS } else { HeaderSet::NONE };
+    server.to_server.except(unsure).copy(out, &head.fields, |out, field| {
+        if let Some(own) = fields.session {
+            push_header(out, field.name, own);
+        }
+    });
+    push_end(out);
 }
 
 /// The endpoint that a session lives on, and the server's own id of it, of a server with several endpoints.
@@ -179,6 +118,12 @@ pub struct Delivery<'a> {
     pub fields: &'a [u8],
     /// What binds session ids to the caller, where callers are known.
     pub binding: Option<Binding<'a>>,
+    /// What of the server's fields goes on.
+    pub list: &'a AllowList,
+    /// The body is labelled as text, because the server does not say what it is.
+    pub untyped: bool,
+    /// The line that says when the answer came, for a server that does not say when it made it.
+    pub date: &'a [u8],
 }
 
 /// What a session id is bound to.
@@ -214,24 +159,16 @@ fn write_session(out: &mut Vec<u8>, name: &[u8], own: &[u8], delivery: &Delivery
 
 /// Writes the head of an answer.
 pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Delivery<'_>) {
-    push_status_line(out, head.status);
-    let named = head.fields.present().contains(HeaderId::Connection);
-    let mut lines = Lines::new(out, &head.fields);
-    for field in head.headers() {
-        let left_out = NOT_DOWNSTREAM.contains(field.id)
-            || (delivery.binding.is_some() && field.id == HeaderId::WwwAuthenticate)
-            || is_of_the_origin(&field)
-            || (named && head.is_named_by_connection(field.name))
-            || (delivery.origin.is_some() && is_cors(field.name));
-        if left_out {
-            continue;
-        }
-        match field.id {
-            HeaderId::McpSessionId => write_session(lines.out(), field.name, field.value, delivery),
-            _ => lines.copy(&field),
-        }
+    push_guarded_line(out, head.status);
+    delivery.list.except(HeaderSet::NONE).copy(out, &head.fields, |out, field| {
+        write_session(out, field.name, field.value, delivery);
+    });
+    if !head.fields.present().contains(HeaderId::Date) {
+        out.extend_from_slice(delivery.date);
     }
-    drop(lines);
+    if delivery.untyped {
+        out.extend_from_slice(b"content-type: text/plain\r\n");
+    }
     if let Some(framing) = delivery.framing {
         write_framing(out, head.status, framing, delivery.version);
     }
@@ -250,7 +187,7 @@ pub fn write_response(out: &mut Vec<u8>, head: &ResponseHead<'_>, delivery: &Del
 
 fn write_framing(out: &mut Vec<u8>, status: u16, framing: ResponseFraming, version: Version) {
     match framing {
-        ResponseFraming::None if status == 204 || status == 304 => {}
+        ResponseFraming::None if status == 204 => {}
         ResponseFraming::None => out.extend_from_slice(b"content-length: 0\r\n"),
         ResponseFraming::Length(length) => push_content_length(out, length),
         ResponseFraming::Chunked | ResponseFraming::UntilClose => {
@@ -261,11 +198,6 @@ fn write_framing(out: &mut Vec<u8>, status: u16, framing: ResponseFraming, versi
     }
 }
 
-fn is_cors(name: &[u8]) -> bool {
-    const PREFIX: &[u8] = b"access-control-";
-    name.len() > PREFIX.len() && name[..PREFIX.len()].eq_ignore_ascii_case(PREFIX)
-}
-
 /// Lets the page that asked read the answer, and the headers that MCP clients need (Fetch, CORS protocol).
 pub fn write_cors(out: &mut Vec<u8>, origin: &[u8]) {
     push_header(out, b"access-control-allow-origin", origin);
@@ -274,11 +206,42 @@ pub fn write_cors(out: &mut Vec<u8>, origin: &[u8]) {
     );
 }
 
+/// Begins an answer of the gateway's own.
+pub fn begin(worker: &Worker, out: &mut Vec<u8>, status: u16) {
+    push_guarded_line(out, status);
+    out.extend_from_slice(&worker.date());
+}
+
+/// The answer to a probe of a load balancer, which asks for no server: it is served here.
+pub fn probe(worker: &Worker, close: bool) -> Buf {
+    let mut out = worker.scratch.borrow_mut();
+    out.clear();
+    begin(worker, &mut out, 204);
+    out.extend_from_slice(b"allow: POST, GET, DELETE, OPTIONS\r\n");
+    finish(worker, &mut out, close)
+}
+
+/// Ends a head, and gives the answer in a buffer.
+fn finish(worker: &Worker, out: &mut Vec<u8>, close: bool) -> Buf {
+    if close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    push_end(out);
+    in_buffer(worker, out)
+}
+
+fn in_buffer(worker: &Worker, out: &[u8]) -> Buf {
+    let mut buf = worker.take_buf(out.len());
+    let fits = buf.append(out);
+    debug_assert!(fits, "the buffer was asked for by this length");
+    buf
+}
+
 /// The answer to a preflight request of a page that may call.
 pub fn preflight(worker: &Worker, head: &RequestHead<'_>, close: bool) -> Buf {
     let mut out = worker.scratch.borrow_mut();
     out.clear();
-    push_status_line(&mut out, 204);
+    begin(worker, &mut out, 204);
     if let Some(origin) = head.get(HeaderId::Origin) {
         write_cors(&mut out, origin);
     }
@@ -288,14 +251,7 @@ pub fn preflight(worker: &Worker, head: &RequestHead<'_>, close: bool) -> Buf {
     if let Some(wanted) = head.get(HeaderId::AccessControlRequestHeaders) {
         push_header(&mut out, b"access-control-allow-headers", wanted);
     }
-    if close {
-        out.extend_from_slice(b"connection: close\r\n");
-    }
-    push_end(&mut out);
-    let mut buf = worker.take_buf(out.len());
-    let fits = buf.append(&out);
-    debug_assert!(fits, "the buffer was asked for by this length");
-    buf
+    finish(worker, &mut out, close)
 }
 
 /// An answer of the gateway's own in JSON, with these header lines.
@@ -309,7 +265,7 @@ pub fn whole(
 ) -> Buf {
     let mut out = worker.scratch.borrow_mut();
     out.clear();
-    push_status_line(&mut out, status);
+    begin(worker, &mut out, status);
     out.extend_from_slice(b"content-type: application/json\r\n");
     push_content_length(&mut out, body.len() as u64);
     out.extend_from_slice(fields);
@@ -321,17 +277,14 @@ pub fn whole(
     }
     push_end(&mut out);
     out.extend_from_slice(body);
-    let mut buf = worker.take_buf(out.len());
-    let fits = buf.append(&out);
-    debug_assert!(fits, "the buffer was asked for by this length");
-    buf
+    in_buffer(worker, &out)
 }
 
 /// A document of the gateway's own, in JSON.
 pub fn document(worker: &Worker, document: &str, origin: Option<&[u8]>, close: bool, head_only: bool) -> Buf {
     let mut out = worker.scratch.borrow_mut();
     out.clear();
-    push_status_line(&mut out, 200);
+    begin(worker, &mut out, 200);
     out.extend_from_slice(b"content-type: application/json\r\ncache-control: max-age=300\r\n");
     push_content_length(&mut out, document.len() as u64);
     if let Some(origin) = origin {
@@ -344,25 +297,12 @@ pub fn document(worker: &Worker, document: &str, origin: Option<&[u8]>, close: b
     if !head_only {
         out.extend_from_slice(document.as_bytes());
     }
-    let mut buf = worker.take_buf(out.len());
-    let fits = buf.append(&out);
-    debug_assert!(fits, "the buffer was asked for by this length");
-    buf
+    in_buffer(worker, &out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_clients_header_does_not_stand_in_for_a_configured_one() {
-        for name in ["x-team-key", "X-Team-Key", "X_Team_Key", "x-team_key"] {
-            assert!(reads_as(name.as_bytes(), b"x-team-key"), "{name}");
-        }
-        for name in ["x-team-keys", "x-team-kex", "x.team.key", ""] {
-            assert!(!reads_as(name.as_bytes(), b"x-team-key"), "{name}");
-        }
-    }
 
     #[test]
     fn a_session_names_its_endpoint_only_in_the_gateways_own_form() {

@@ -76,6 +76,13 @@ impl Hot {
         limits.touch(secret, facts, now.wall, only, |touched| table.note(&touched, fate, now.ticks));
     }
 
+    /// The key of a bucket in words, `part=value` each, if it is among those that are known.
+    pub fn words(&self, bucket: BucketKey) -> Option<String> {
+        let table = self.keys.borrow();
+        let at = table.buckets.iter().position(|&known| known == bucket)?;
+        Some(show(&table.entries[at].key.key))
+    }
+
     /// A copy of what is known.
     pub fn report(&self, now: Ticks) -> Vec<HotKey> {
         let table = self.keys.borrow();
@@ -121,6 +128,13 @@ impl Table {
         self.entries[at] = entry;
         at
     }
+}
+
+/// A key in words, as the log has it: values come from callers.
+pub fn show(key: &[(String, String)]) -> String {
+    let parts: Vec<String> =
+        key.iter().map(|(part, value)| format!("{part}={}", value.escape_debug())).collect();
+    if parts.is_empty() { "(all)".to_owned() } else { parts.join(" ") }
 }
 
 fn new(touched: &Touched<'_, '_>, now: Ticks) -> HotKey {

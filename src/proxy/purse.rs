@@ -5,9 +5,9 @@ use std::num::NonZeroUsize;
 
 use super::hot::Hot;
 use super::worker::Worker;
-use crate::base::Ticks;
+use crate::base::{Restraint, Ticks};
 use crate::link::{Shared, note_alerts};
-use crate::policy::rate_limit::{Bill, Leases, Limits, Now, Outcome, Ticket};
+use crate::policy::rate_limit::{Alert, Bill, Leases, Limits, Now, Outcome, Ticket};
 use crate::shared::ledger::Clerk;
 use crate::telemetry::WorkerStats;
 
@@ -24,6 +24,9 @@ pub struct Purse {
     pub clerk: Clerk,
     /// Who uses limits the most.
     pub hot: Hot,
+    /// Restraint of lines about budgets that run out.
+    pub alerts: Restraint,
+    no_room: Restraint,
     /// Boxed as they travel: an exchange holds one, and what a connection's task holds is kept small.
     #[allow(clippy::vec_box)]
     tickets: RefCell<Vec<Box<Ticket>>>,
@@ -37,6 +40,8 @@ impl Purse {
             leases: RefCell::new(Leases::new(shared.limit_secret, cores, BUCKETS_MAX)),
             clerk: shared.book.clerk(index),
             hot: Hot::default(),
+            alerts: Restraint::new(),
+            no_room: Restraint::new(),
             tickets: RefCell::default(),
         }
     }
@@ -56,6 +61,8 @@ impl Purse {
     }
 
     /// Charges what an exchange used, and gives back what it held. What of it is only an estimate is written down in `bill`.
+    /// `who` names the caller in the log.
+    #[allow(clippy::too_many_arguments)]
     pub fn settle(
         &self,
         limits: &Limits,
@@ -64,18 +71,26 @@ impl Purse {
         bill: Option<&mut Bill>,
         now: Now,
         stats: &RefCell<WorkerStats>,
+        who: impl Fn() -> String,
     ) {
         let mut leases = self.leases.borrow_mut();
         if let Some(bill) = bill {
             limits.write_bill(&mut leases, &ticket, outcome, now, bill);
         }
         let settled = limits.settle(&mut leases, &self.clerk, &mut ticket, outcome, now);
-        if settled.lost > 0 {
-            tracing::warn!(buckets = settled.lost, "no room in the ledger: raise rate_limits.keys_max");
+        if settled.lost > 0
+            && let Some(kept_back) = self.no_room.may_speak(now.ticks)
+        {
+            tracing::warn!(
+                buckets = settled.lost,
+                kept_back,
+                "no room in the ledger: raise rate_limits.keys_max"
+            );
         }
-        note_alerts(limits, &mut leases, |limit, percent| {
-            stats.borrow_mut().note_budget(limit, percent, 1);
-        });
+        let count = |limit: &str, percent| stats.borrow_mut().note_budget(limit, percent, 1);
+        // A key that is seldom used is named by the caller who used the last of it.
+        let key = |alert: &Alert| self.hot.words(alert.key).unwrap_or_else(&who);
+        note_alerts(limits, &mut leases, (&self.alerts, now.ticks), count, key);
         drop(leases);
         self.give_back(ticket);
     }

@@ -32,6 +32,7 @@ mod ending;
 mod endpoint_event;
 mod events;
 mod filter;
+mod media;
 mod whole;
 
 /// The standing read of a stream takes this many bytes: an event is small, and streams are many.
@@ -114,9 +115,9 @@ pub async fn await_head(
                 }
                 conn.reader.arm(buf);
             }
-            Err(what) => {
+            Err(failure) => {
                 exchange.worker.give_buf(buf);
-                return Err(Failure::Malformed(what));
+                return Err(failure);
             }
         }
     }
@@ -140,7 +141,7 @@ fn take_head(
     exchange: &mut Exchange<'_>,
     buf: &mut Buf,
     scan: &mut HeadScan,
-) -> Result<Option<Facts>, &'static str> {
+) -> Result<Option<Facts>, Failure> {
     let worker = exchange.worker;
     let limits = HeadLimits {
         head_bytes: exchange.limits().response_head_bytes_max,
@@ -164,8 +165,10 @@ fn take_head(
         }
         if head.status == 401 && exchange.forward.token_len > 0 && exchange.renewal == Renewal::Open {
             exchange.renewal = Renewal::Due;
-            return Err(TOKEN_REFUSED);
+            return Err(TOKEN_REFUSED.into());
         }
+        let typed = media::judge(&head, awaits_message(exchange))
+            .map_err(|unfit| media::explain(exchange, &head, unfit))?;
         let filtering = match exchange.forward.filter {
             Some(_) => filter::judge(&head, awaits_message(exchange))?,
             None => Filtering::No,
@@ -175,11 +178,6 @@ fn take_head(
             Filtering::Whole { .. } => None,
             Filtering::Events => Some(ResponseFraming::UntilClose),
         };
-        // It wants a credential that the gateway does not have for it. The client's own was good, and must not be thrown
-        // away for this; nor is the client to follow a server to another issuer.
-        if head.status == 401 && exchange.forward.live.session_key.is_some() {
-            return Err(TOKEN_REFUSED);
-        }
         let unframed = matches!(framing, Some(ResponseFraming::Chunked | ResponseFraming::UntilClose))
             && exchange.forward.version == crate::wire::http1::Version::Http10;
         let close = exchange.forward.close || worker.is_leaving() || unframed;
@@ -200,6 +198,9 @@ fn take_head(
             endpoint: several.then_some(exchange.forward.endpoint),
             origin: exchange.forward.origin.as_deref(),
             framing,
+            list: &exchange.server().to_client,
+            untyped: !typed,
+            date: &worker.date(),
         };
         let mut out = worker.scratch.borrow_mut();
         out.clear();
@@ -207,7 +208,7 @@ fn take_head(
         let names_endpoint =
             head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. });
         if names_endpoint && matches!(head.framing, ResponseFraming::Length(_)) {
-            return Err("an event stream of the HTTP+SSE transport with a Content-Length");
+            return Err("an event stream of the HTTP+SSE transport with a Content-Length".into());
         }
         let facts = Facts {
             head_len: out.len(),

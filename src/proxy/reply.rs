@@ -1,6 +1,6 @@
 //! Answers that the gateway gives itself: a status and a JSON-RPC error.
 
-use super::head::write_cors;
+use super::head::{begin, write_cors};
 use super::worker::Worker;
 use crate::base::Buf;
 use crate::telemetry::Cause;
@@ -68,7 +68,7 @@ impl<'a> Reply<'a> {
         jsonrpc::write_error(&mut body, self.id, self.code, self.message, self.data);
         let mut scratch = worker.scratch.borrow_mut();
         scratch.clear();
-        http::push_status_line(&mut scratch, self.status);
+        begin(worker, &mut scratch, self.status);
         scratch.extend_from_slice(b"content-type: application/json\r\n");
         http::push_content_length(&mut scratch, body.len() as u64);
         scratch.extend_from_slice(self.headers.as_bytes());

@@ -18,10 +18,12 @@ use crate::config::snapshot::{EndpointId, Listener, Server, ServerId};
 use crate::io::Net;
 use crate::link::{Count, Deployment, Shared, WorkerHandle};
 use crate::policy::adaptive::{Class, Numbers, Reason, Share};
+use crate::policy::authn::KeySet;
 use crate::policy::rate_limit::{self, Transcript};
 use crate::policy::session::SessionKey;
 use crate::shared::Stage;
 use crate::telemetry::{Adaptive, ExchangeRecord, WorkerStats};
+use crate::wire::http1::date;
 
 /// What is due every so often (deadlines, the newest deployment, idle upstream connections) is looked at so often.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -54,6 +56,7 @@ pub struct Worker {
     drain: Cell<Option<Drain>>,
     last_tick: Cell<Ticks>,
     wall: Cell<u64>,
+    date: Cell<[u8; date::LINE_BYTES]>,
 }
 
 /// The deployment as this worker uses it. An exchange keeps the one that admitted it.
@@ -98,6 +101,7 @@ impl Worker {
             drain: Cell::new(None),
             last_tick: Cell::new(now),
             wall: Cell::new(wall),
+            date: Cell::new(date::line(wall)),
         })
     }
 
@@ -135,6 +139,11 @@ impl Worker {
     /// The time of day as of the last tick, in seconds since 1970 (UTC): what credentials are judged by.
     pub fn wall(&self) -> u64 {
         self.wall.get()
+    }
+
+    /// The `Date` line of that time.
+    pub fn date(&self) -> [u8; date::LINE_BYTES] {
+        self.date.get()
     }
 
     /// Whether connections are to end after their present exchange: the process is going to stop.
@@ -188,7 +197,10 @@ impl Worker {
     /// What is due every few milliseconds: deadlines, the newest deployment, the stage, idle upstreams.
     pub fn tick(&self, now: Ticks) {
         self.last_tick.set(now);
-        self.wall.set(self.net.wall());
+        let wall = self.net.wall();
+        if self.wall.replace(wall) != wall {
+            self.date.set(date::line(wall));
+        }
         self.purse.tick(super::purse::now(self, now));
         self.watches.sweep(now);
         self.take_news();
@@ -227,7 +239,10 @@ impl Worker {
         self.stats.borrow_mut().rearrange(before);
         self.stats.borrow_mut().credentials_known += old.callers.take_hits();
         let (was, is) = (&old.deployment.snapshot, &new.deployment.snapshot);
-        let others_may = was.authn != is.authn || was.access != is.access || old.trust != new.trust;
+        let others_may = was.authn != is.authn
+            || was.access != is.access
+            || old.trust != new.trust
+            || has_lost_keys(&old.deployment, &new.deployment);
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
             // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
@@ -326,6 +341,17 @@ fn trust(deployment: &Deployment, before: Option<&Live>, version: u64) -> Box<[u
         None => version,
     };
     listeners.map(since).collect()
+}
+
+/// Whether a key that an issuer had is none of its keys now. A key that came in addition takes trust from nobody.
+fn has_lost_keys(old: &Deployment, new: &Deployment) -> bool {
+    let kept = |(old, new): (&Option<Arc<KeySet>>, &Option<Arc<KeySet>>)| match (old, new) {
+        (Some(old), Some(new)) => new.has_all_of(old),
+        (None, _) => true,
+        (Some(_), None) => false,
+    };
+    // Other issuers are another configuration.
+    !old.keys.iter().zip(&new.keys).all(kept)
 }
 
 fn index_of(name: &str, live: &Live) -> Option<usize> {

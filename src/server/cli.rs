@@ -151,6 +151,7 @@ fn command() -> clap::Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
+        .term_width(0) // The texts are wrapped where they are written.
         .subcommands([serve(), demo(), check(), explain(), limits(), key(), schema(), doctor()])
 }
 
@@ -208,7 +209,7 @@ fn serve() -> clap::Command {
                 .long("admin")
                 .value_name("ADDRESS|off")
                 .value_parser(NonEmptyStringValueParser::new())
-                .help("Where /healthz, /readyz and /metrics are, also instead of the file [default: 127.0.0.1:9090]"),
+                .help("Where /healthz, /readyz and /metrics are, also instead of the file [default: 127.0.0.1:8079]"),
         )
 }
 
@@ -259,7 +260,7 @@ fn explain() -> clap::Command {
              Examples:\n  \
              ringgate explain --server crm --tool delete_customer --as role=support\n  \
              ringgate explain --server files --resource file:///etc/passwd --as agent=indexer --source 10.1.2.3 --all\n  \
-             ringgate explain --server db --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
+             ringgate explain --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
         )
         .arg(
             Arg::new("config")
@@ -302,7 +303,7 @@ fn limits() -> clap::Command {
                 .value_name("ADDRESS")
                 .value_parser(NonEmptyStringValueParser::new())
                 .conflicts_with("config")
-                .help("Where the admin listener is [default: 127.0.0.1:9090]"),
+                .help("Where the admin listener is [default: 127.0.0.1:8079]"),
         )
         .arg(
             Arg::new("config")
@@ -358,6 +359,8 @@ fn key() -> clap::Command {
         .subcommand(new)
 }
 
+#[cfg(test)]
+mod help;
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -483,10 +486,6 @@ mod tests {
         let nothing = parsed("").unwrap_err();
         assert_eq!(nothing.code, 2);
         assert!(nothing.text.contains("First steps"));
-        for command in ["serve", "demo", "check", "explain", "key", "key new", "schema", "doctor"] {
-            let help = parsed(&format!("{command} --help")).unwrap_err();
-            assert_eq!(help.code, 0, "{command}");
-        }
     }
 
     #[test]

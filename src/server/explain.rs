@@ -147,11 +147,11 @@ fn left(live: &Json, out: &mut dyn Write) -> io::Result<()> {
         write!(
             out,
             "    {name}: {rate}{which}{mode}; {key}; {} of {} left now",
-            number("available"),
-            number("size")
+            limits::amount(&line["available"]),
+            limits::amount(&line["size"])
         )?;
-        if number("outstanding") > 0 {
-            write!(out, ", workers hold {}", number("outstanding"))?;
+        if line["outstanding"].as_f64().unwrap_or(0.0) > 0.0 {
+            write!(out, ", workers hold {}", limits::amount(&line["outstanding"]))?;
         }
         if number("next_unit_seconds") > 0 {
             write!(out, ", the next in {} s at most", number("next_unit_seconds"))?;

@@ -22,7 +22,7 @@ pub struct Options {
 }
 
 /// Where the admin listener is if nothing else is said.
-const ADMIN_DEFAULT: &str = "127.0.0.1:9090";
+const ADMIN_DEFAULT: &str = "127.0.0.1:8079";
 /// Each step of asking may take so long; workers that are stuck are waited for by the gateway itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// More than this is no page of the gateway.
@@ -141,8 +141,8 @@ fn table(page: &Json) -> String {
                 number(&row["refused"]),
                 number(&row["reported"]),
                 number(&row["passed_about"]),
-                number(&row["available"]),
-                number(&row["outstanding"]),
+                amount(&row["available"]),
+                amount(&row["outstanding"]),
                 number(&row["seconds_ago"]),
                 key(&row["key"]),
             );
@@ -164,6 +164,15 @@ fn table(page: &Json) -> String {
         );
     }
     text
+}
+
+/// A number of a page as people read it: money has places behind its point.
+pub fn amount(value: &Json) -> String {
+    match (value.as_i64(), value.as_f64()) {
+        (Some(whole), _) => whole.to_string(),
+        (None, Some(number)) => format!("{number:.6}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        (None, None) => "?".to_owned(),
+    }
 }
 
 /// The parts of a key, as a page of the gateway has them.
@@ -214,6 +223,19 @@ mod tests {
             text.lines().find(|line| line.contains("bot")).unwrap().split_whitespace().take(6).collect();
         assert_eq!(numbers, ["41", "0", "128", "-3", "0", "2s"]);
         assert!(table(&json!({"limits": []})).contains("no limits"));
+    }
+
+    #[test]
+    fn money_is_shown_in_its_own_unit() {
+        for (value, shown) in [
+            (json!(12.5), "12.5"),
+            (json!(-0.25), "-0.25"),
+            (json!(3.0), "3"),
+            (json!(7), "7"),
+            (json!(null), "?"),
+        ] {
+            assert_eq!(amount(&value), shown);
+        }
     }
 
     #[test]

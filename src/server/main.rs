@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cli::{self, Command};
 use super::{demo, doctor, explain, key, limits, log, run};
@@ -47,7 +48,9 @@ fn obey(command: Command) -> ExitCode {
             Ok(code) => code,
             Err(what) => fail(&what),
         },
-        Command::Check { file } => ExitCode::from(check::run(&file, &mut out, tls_faults).unwrap_or(FAILED)),
+        Command::Check { file } => {
+            ExitCode::from(check::run(&file, &mut out, tls_faults, wall()).unwrap_or(FAILED))
+        }
         Command::Explain(options) => ExitCode::from(explain::run(&options, &mut out).unwrap_or(FAILED)),
         Command::Limits(options) => match limits::run(&options, &mut out) {
             Ok(()) => ExitCode::SUCCESS,
@@ -68,6 +71,11 @@ fn obey(command: Command) -> ExitCode {
     }
 }
 
+/// Seconds since 1970 (UTC).
+fn wall() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 fn fail(what: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "{}", what.trim_end());
     ExitCode::from(FAILED)
@@ -81,7 +89,7 @@ fn serve(snapshot: Snapshot, source: Box<dyn Source>) -> ExitCode {
             "serving. {}",
             check::summary(&deployment.snapshot)
         );
-        for warning in check::warnings(&deployment.snapshot) {
+        for warning in check::warnings(&deployment.snapshot, wall()) {
             tracing::warn!("{warning}");
         }
     });

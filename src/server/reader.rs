@@ -1,23 +1,32 @@
 //! Where the configuration comes from: a file, or the command line.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{cli, log};
+use crate::base::Secret;
 use crate::config::check;
 use crate::config::snapshot::Snapshot;
-use crate::config::world::{System, World};
+use crate::config::world::{System, TrustFile, World};
 use crate::control::life::Source;
+use crate::control::trust::{Trusted, Works};
 
-/// Reads the configuration, and remembers its text, so that a file that somebody is editing is not taken over when
-/// only a secret was renewed.
+/// Reads the configuration, and remembers its text and the files that it refers to: a file that somebody is editing is
+/// not taken over when only a secret was renewed, and a revocation does not wait for a file that is bad.
 pub struct Reader {
     source: cli::Source,
-    /// In force.
-    text: RefCell<Vec<u8>>,
+    in_force: RefCell<Texts>,
     /// Read last.
-    newest: RefCell<Vec<u8>>,
+    newest: RefCell<Texts>,
+}
+
+/// The configuration's text, and the content of each file that it refers to.
+#[derive(Clone, Default)]
+struct Texts {
+    text: Option<Vec<u8>>,
+    files: BTreeMap<PathBuf, Secret>,
 }
 
 impl Reader {
@@ -26,48 +35,88 @@ impl Reader {
     /// # Errors
     /// The findings.
     pub fn begin(source: cli::Source) -> Result<(Snapshot, Self), String> {
-        let reader = Self { source, text: RefCell::default(), newest: RefCell::default() };
+        let reader = Self { source, in_force: RefCell::default(), newest: RefCell::default() };
         let snapshot = reader.read(1)?;
-        reader.text.replace(reader.newest.take());
+        reader.in_force.replace(reader.newest.take());
         Ok((snapshot, reader))
     }
 
-    /// Compiles the configuration; its text is the remembered one if there is one, else it is read and put there.
-    fn compile(&self, text: &RefCell<Option<Vec<u8>>>, generation: u64) -> Result<Snapshot, String> {
-        let snapshot = match &self.source {
+    /// Compiles the configuration from `known`; what is missing there is read, and put there.
+    fn compile(&self, known: Texts, generation: u64) -> Result<Snapshot, String> {
+        let (snapshot, texts) = match &self.source {
             cli::Source::File(file, over) => {
-                check::load_in(file, generation, &Remembering { file, text }, over)
+                let world = Remembering { file, texts: RefCell::new(known) };
+                (check::load_in(file, generation, &world, over), world.texts.into_inner())
             }
             cli::Source::Flags(flags) => {
-                Snapshot::from_flags(flags).map(|snapshot| Snapshot { generation, ..snapshot })
+                let snapshot = Snapshot::from_flags(flags);
+                (snapshot.map(|snapshot| Snapshot { generation, ..snapshot }), known)
             }
         };
+        self.newest.replace(texts);
         snapshot.map_err(|findings| findings.to_string())
     }
 }
 
 impl Source for Reader {
     fn read(&self, generation: u64) -> Result<Snapshot, String> {
-        let text = RefCell::new(None);
-        let snapshot = self.compile(&text, generation)?;
-        self.newest.replace(text.take().unwrap_or_default());
-        Ok(snapshot)
+        self.compile(Texts::default(), generation)
     }
 
     fn read_references(&self, generation: u64) -> Result<Snapshot, String> {
-        self.compile(&RefCell::new(Some(self.text.borrow().clone())), generation)
+        let text = self.in_force.borrow().text.clone();
+        self.compile(Texts { text, files: BTreeMap::new() }, generation)
     }
 
-    fn accepted(&self, snapshot: &Snapshot) {
-        self.text.replace(self.newest.take());
+    fn read_trust(&self, trust: &[TrustFile], generation: u64, works: &Works<'_>) -> Trusted {
+        let in_force = self.in_force.borrow().clone();
+        let (mut changed, mut waiting) = (BTreeMap::new(), Vec::new());
+        for (path, kind) in trust {
+            match System.read(path) {
+                Ok(bytes) if in_force.files.get(path).is_some_and(|old| old.reveal() == bytes) => {}
+                Ok(bytes) => drop(changed.insert(path, (*kind, Secret::new(bytes)))),
+                Err(error) => waiting.push((*kind, format!("{}: {error}", path.display()))),
+            }
+        }
+        let with = |files: &[(&PathBuf, &Secret)]| {
+            let mut texts = in_force.clone();
+            texts.files.extend(files.iter().map(|(path, bytes)| ((*path).clone(), (*bytes).clone())));
+            let snapshot = self.compile(texts, generation)?;
+            works(&snapshot).map(|()| snapshot)
+        };
+        let all: Vec<_> = changed.iter().map(|(path, (_, bytes))| (*path, bytes)).collect();
+        if all.is_empty() {
+            return Trusted { snapshot: None, waiting };
+        }
+        if let Ok(snapshot) = with(&all) {
+            return Trusted { snapshot: Some(snapshot), waiting };
+        }
+        // One of them is bad: each is tried with those that are good.
+        let mut good = Vec::new();
+        for (path, (kind, bytes)) in &changed {
+            good.push((*path, bytes));
+            if let Err(findings) = with(&good) {
+                good.pop();
+                waiting.push((*kind, findings.trim_end().to_owned()));
+            }
+        }
+        let snapshot = if good.is_empty() { None } else { with(&good).ok() };
+        Trusted { snapshot, waiting }
+    }
+
+    fn follow(&self, snapshot: &Snapshot) {
         log::follow(snapshot.log);
+    }
+
+    fn accepted(&self) {
+        self.in_force.replace(self.newest.take());
     }
 }
 
-/// The process's own world, but for one file whose text is remembered.
+/// The process's own world, but for what is remembered of it.
 struct Remembering<'r> {
     file: &'r Path,
-    text: &'r RefCell<Option<Vec<u8>>>,
+    texts: RefCell<Texts>,
 }
 
 impl World for Remembering<'_> {
@@ -76,18 +125,24 @@ impl World for Remembering<'_> {
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        if path != self.file {
-            return System.read(path);
-        }
-        let known = self.text.borrow().clone();
-        match known {
-            Some(text) => Ok(text),
-            None => {
-                let text = System.read(path)?;
-                self.text.replace(Some(text.clone()));
-                Ok(text)
+        let known = {
+            let texts = self.texts.borrow();
+            match path == self.file {
+                true => texts.text.clone(),
+                false => texts.files.get(path).map(|bytes| bytes.reveal().to_vec()),
             }
+        };
+        if let Some(bytes) = known {
+            return Ok(bytes);
         }
+        let bytes = System.read(path)?;
+        let mut texts = self.texts.borrow_mut();
+        if path == self.file {
+            texts.text = Some(bytes.clone());
+        } else {
+            texts.files.insert(path.to_owned(), Secret::new(bytes.clone()));
+        }
+        Ok(bytes)
     }
 }
 
@@ -95,6 +150,7 @@ impl World for Remembering<'_> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::config::world::TrustKind;
 
     #[test]
     fn a_renewed_secret_does_not_take_over_a_file_that_is_being_edited() {
@@ -123,8 +179,55 @@ mod tests {
         assert_eq!(&*reader.read(3).unwrap().servers[0].name, "two");
         assert_eq!(&*reader.read_references(4).unwrap().servers[0].name, "one");
         assert_eq!(&*reader.read(5).unwrap().servers[0].name, "two");
-        reader.accepted(&reader.read(4).unwrap());
+        reader.accepted();
         assert_eq!(&*reader.read_references(6).unwrap().servers[0].name, "two");
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_says_whom_to_trust_is_taken_over_file_by_file_while_others_are_bad() {
+        let directory = std::env::temp_dir().join(format!("ringgate-reader-trust-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let put = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+        let key = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"KID","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        put(
+            "f.yaml",
+            "public_url: http://127.0.0.1:1\nauthentication: {revoked: revoked, issuers: [{issuer: 'https://i.example', jwks: keys}]}\n\
+             servers: [{name: one, url: 'http://127.0.0.1:1', credentials: {bearer: token}}]",
+        );
+        put("revoked", "");
+        put("keys", key);
+        put("token", "first");
+        let (old, reader) =
+            Reader::begin(cli::Source::File(directory.join("f.yaml"), check::Flags::default())).unwrap();
+        let read = || reader.read_trust(&old.trust, 2, &|_| Ok(()));
+        let unchanged = read();
+        assert!(unchanged.snapshot.is_none() && unchanged.waiting.is_empty());
+        // The text, another file, and one of those that say whom to trust: all bad.
+        put("f.yaml", "servers: [{na");
+        put("token", "");
+        put("revoked", "jti:one\n?\n");
+        put("keys", "{");
+        assert!(reader.read(2).is_err() && reader.read_references(2).is_err());
+        let trusted = read();
+        let new = trusted.snapshot.unwrap();
+        let revoked = |snapshot: &Snapshot| snapshot.authn.as_ref().unwrap().revoked.clone();
+        assert_ne!(revoked(&new), revoked(&old));
+        assert_eq!(revoked(&new).unreadable().count, 1);
+        assert_eq!(new.authn.as_ref().unwrap().issuers, old.authn.as_ref().unwrap().issuers);
+        assert_eq!(new.servers[0].headers.reveal(), b"Authorization: Bearer first\r\n");
+        let [(kind, finding)] = &trusted.waiting[..] else { panic!("{:?}", trusted.waiting) };
+        assert!(*kind == TrustKind::Keys && finding.contains("jwks: "), "{finding}");
+        reader.accepted();
+        assert!(read().snapshot.is_none(), "it is in force");
+        // What does not work with the rest waits too; what is gone keeps what it said.
+        put("keys", &key.replace("KID", "other"));
+        let failing = reader.read_trust(&old.trust, 3, &|_| Err("no".to_owned()));
+        assert!(failing.snapshot.is_none() && failing.waiting.len() == 1);
+        std::fs::remove_file(directory.join("revoked")).unwrap();
+        let trusted = read();
+        assert_eq!(revoked(&trusted.snapshot.unwrap()), revoked(&new));
+        assert_eq!(trusted.waiting[0].0, TrustKind::Revoked);
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -28,6 +28,8 @@ pub struct Facts<'a> {
     pub reloads: u64,
     /// Reloads refused.
     pub reloads_failed: u64,
+    /// What was refused and waits to be mended, by option.
+    pub waiting: &'a [(&'static str, u64)],
     /// Whether the process is draining.
     pub draining: bool,
     /// Since the process started.
@@ -137,6 +139,12 @@ fn process(page: &mut Page, facts: &Facts<'_>) {
         "Reloads that were refused; the log has the findings.",
         facts.reloads_failed,
     );
+    let name = "ringgate_config_waiting";
+    let help = "Refused and not in force: 1 for the newest configuration, files that say whom to trust by option, lines of `revoked`.";
+    page.family(name, "gauge", help);
+    for &(what, count) in facts.waiting {
+        page.value(name, &[("what", what)], count);
+    }
     page.single("ringgate_workers", "gauge", "Data workers.", facts.worker_connections.len() as u64);
     page.single(
         "ringgate_workers_reporting",
@@ -365,6 +373,7 @@ mod tests {
             generation: 1,
             reloads: 0,
             reloads_failed: 0,
+            waiting: &[],
             draining: false,
             uptime: Duration::ZERO,
             fetches: &[],
@@ -404,6 +413,7 @@ mod tests {
             generation: 4,
             reloads: 3,
             reloads_failed: 1,
+            waiting: &[("revoked", 2)],
             draining: false,
             uptime: Duration::from_secs(9),
             fetches: &[("keys", "ok", 5)],
@@ -430,6 +440,7 @@ mod tests {
             "ringgate_exchange_duration_seconds_count{server=\"none\"} 1",
             "ringgate_worker_connections{worker=\"1\"} 3",
             "ringgate_config_generation 4",
+            "ringgate_config_waiting{what=\"revoked\"} 2",
             "ringgate_fetches_total{kind=\"keys\",result=\"ok\"} 5",
             "ringgate_keys_known{issuer=\"https://i\"} 1",
             "ringgate_keys_age_seconds{issuer=\"https://i\"} 8",

@@ -233,7 +233,8 @@ impl WorkerStats {
         self.add_unauthenticated(reason, 1);
     }
 
-    fn add_unauthenticated(&mut self, reason: &'static str, more: u64) {
+    /// Adds requests without a good credential.
+    pub fn add_unauthenticated(&mut self, reason: &'static str, more: u64) {
         match self.unauthenticated.iter_mut().find(|(known, _)| *known == reason) {
             Some((_, count)) => *count += more,
             None => self.unauthenticated.push((reason, more)),
@@ -245,7 +246,8 @@ impl WorkerStats {
         self.add_limit(name, u64::from(!reported), u64::from(reported));
     }
 
-    fn add_limit(&mut self, name: &str, refused: u64, reported: u64) {
+    /// Adds refusals of a limit, and what would have been some.
+    pub fn add_limit(&mut self, name: &str, refused: u64, reported: u64) {
         match self.limits.iter_mut().find(|(known, ..)| **known == *name) {
             Some((_, refusals, reports)) => {
                 *refusals += refused;

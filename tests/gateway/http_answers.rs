@@ -12,7 +12,7 @@ fn of_an_answer_only_what_concerns_the_client_goes_on() {
     let answer = "HTTP/1.1 200 Fine\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
         Connection: keep-alive, X-Named\r\nX-Named: 1\r\nKeep-Alive: timeout=30\r\nProxy-Connection: x\r\n\
         Proxy-Authenticate: x\r\nTE: x\r\nTrailer: X\r\nUpgrade: h2c\r\nSet-Cookie: a=b\r\nset-cookie: c=d\r\n\
-        X-Ringgate-Secret: 1\r\nMcp-Session-Id: s\r\nX-Custom: kept\r\nServer: up\r\n\r\n{}";
+        X-Ringgate-Secret: 1\r\nMcp-Session-Id: s\r\nX-Custom: x\r\nServer: up\r\n\r\n{}";
     let upstream = Upstream::new(move |_, client| {
         client.send(answer.as_bytes());
         true
@@ -22,15 +22,19 @@ fn of_an_answer_only_what_concerns_the_client_goes_on() {
     for _ in 0..2 {
         let answer = client.ask(&post(PING, ""));
         assert_eq!((answer.start.as_str(), answer.text().as_str()), ("HTTP/1.1 200 OK", "{}"));
-        let mut kept: Vec<_> =
-            answer.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let mut kept: Vec<_> = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name != "date")
+            .map(|(name, value)| format!("{name}: {value}"))
+            .collect();
         kept.sort();
         let expected = [
             "content-length: 2",
+            "content-security-policy: default-src 'none'; sandbox",
             "content-type: application/json",
             "mcp-session-id: s",
-            "server: up",
-            "x-custom: kept",
+            "x-content-type-options: nosniff",
         ];
         assert_eq!(kept, expected);
     }
@@ -106,7 +110,6 @@ fn bytes_behind_an_answer_never_become_the_next_answer() {
         format!("HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n{extra}"),
         format!("HTTP/1.1 204 No Content\r\n\r\n{extra}"),
         format!("HTTP/1.1 204 No Content\r\nContent-Length: {}\r\n\r\n{extra}", extra.len()),
-        format!("HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\n\r\n{extra}"),
     ];
     let script = answers.clone();
     let upstream = Upstream::new(move |request, client| {

@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use super::harness::{Client, Gateway, Upstream, ok, post, post_to};
-use super::scenes::{legacy, legacy_body, legacy_call, modern_call, pattern, told};
+use super::harness::{Client, Gateway, Upstream, ok, post_to};
+use super::scenes::{legacy, legacy_call, modern_call, pattern, told};
 
 /// A refused request with a body: its head, its body, and the status.
 fn refused() -> Vec<(String, &'static str, u16)> {
@@ -199,32 +199,4 @@ fn what_is_pipelined_while_a_call_runs_is_served_after_it() {
     }
     drop(client);
     gateway.assert_nothing_left();
-}
-
-#[test]
-fn what_a_server_says_of_its_origin_does_not_reach_the_client() {
-    const DROPPED: [&str; 8] = [
-        "Alt-Svc: h3=\":443\"",
-        "Strict-Transport-Security: max-age=31536000; includeSubDomains",
-        "clear-site-data: \"*\"",
-        "Public-Key-Pins: pin-sha256=\"x\"",
-        "NEL: {}",
-        "Report-To: {}",
-        "REPORTING-ENDPOINTS: a=\"https://evil.test\"",
-        "Set-Cookie: a=b",
-    ];
-    let upstream = Upstream::new(|_, client| {
-        let lines = DROPPED.join("\r\n");
-        client.send(
-            format!("HTTP/1.1 200 OK\r\n{lines}\r\nX-Kept: yes\r\nContent-Length: 2\r\n\r\n{{}}").as_bytes(),
-        );
-        true
-    });
-    let gateway = Gateway::before(upstream.address, "");
-    let answer = gateway.connect().ask(&post(&legacy_body(1, "tools/list", ""), ""));
-    assert_eq!(answer.header("x-kept"), Some("yes"));
-    for line in DROPPED {
-        let name = line.split(':').next().unwrap().to_ascii_lowercase();
-        assert_eq!(answer.header(&name), None, "{name}");
-    }
 }

@@ -90,3 +90,46 @@ fn a_server_that_is_down_does_not_fill_the_log() {
     assert!(said[0].contains("dial_failed") && said[0].contains("refused"), "{}", said[0]);
     assert!(lines(&log, "dial failed").is_empty(), "one line says all of it\n{log}");
 }
+
+#[test]
+fn a_limit_that_refuses_says_whose_key_it_is() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(
+        upstream.address,
+        "rate_limits:\n  limits:\n  - {name: few, unit: calls, key: [tool], rate: 1/h, deny_as: error}\n  \
+         - {name: watched, unit: calls, key: [tool], rate: 1/h, mode: report}\n",
+    );
+    let (_, page) = gateway.admin_get("/metrics").unwrap();
+    for mode in ["enforce", "report"] {
+        let series = format!("ringgate_limited_total{{limit=\"few\",mode=\"{mode}\"}} 0");
+        assert!(page.lines().any(|line| line == series), "{series}\n{page}");
+    }
+    let mut client = gateway.connect();
+    let ask = |client: &mut harness::Client| {
+        client.ask(post(&call(), &modern("tools/call", "x")).as_bytes()).status()
+    };
+    assert_eq!([ask(&mut client), ask(&mut client)], [200, 429]);
+    let log = gateway.await_log("a limit refuses");
+    let said = lines(&log, "a limit refuses");
+    assert!(said[0].contains("limit=few") && said[0].contains("key=\"tool=x\""), "{}", said[0]);
+    gateway.await_metric("ringgate_refusals_total", "cause=\"limited\"", 1.0);
+}
+
+#[test]
+fn a_gateway_that_can_verify_nobody_is_not_ready() {
+    let upstream = Upstream::echo();
+    let down = free_port();
+    let issuers = format!(
+        "outbound: {{allow_http: true, allow_private: true}}\nauthentication:\n  issuers: [{{issuer: 'http://127.0.0.1:{down}'}}]\n"
+    );
+    let with = |more: &str| {
+        format!("servers: [{{name: up, url: 'http://{}/mcp', audiences: [a]{more}}}]\n", upstream.address)
+    };
+    let ready = Gateway::with(&format!("{}{issuers}", with(", anonymous: true")));
+    assert_eq!(ready.admin_get("/readyz").unwrap().0, 200, "some callers need no key");
+    let waiting = Gateway::with(&format!("{}{issuers}", with("")));
+    let (status, words) = waiting.admin_get("/readyz").unwrap();
+    assert_eq!(status, 503);
+    assert!(words.contains(&format!("waiting for the keys of http://127.0.0.1:{down}")), "{words}");
+    assert_eq!(waiting.admin_get("/healthz").unwrap().0, 200);
+}

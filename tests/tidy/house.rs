@@ -13,11 +13,11 @@ pub struct House {
 }
 
 impl House {
-    /// What git tracks, or would track after `git add`.
+    /// What git tracks: a build folder or a virtual environment that lies about is none of the house.
     pub fn of_repository() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let listed = Command::new("git")
-            .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+            .args(["ls-files", "--cached"])
             .current_dir(root)
             .output()
             .expect("git lists the files");

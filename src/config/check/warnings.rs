@@ -8,17 +8,30 @@ mod nobody;
 
 /// Audiences that are named. A thousand servers may share one each.
 const AUDIENCES_MAX: usize = 8;
+/// A certificate that ends within so many days is named.
+const SOON_DAYS: u64 = 14;
 /// Servers that are named of each.
 const SERVERS_MAX: usize = 4;
 
 /// What the operator should know and may well have meant, one line each: limits that ask who calls where nobody knows, names
-/// that no certificate has, credentials that cross a network in the clear, what a restart forgets, audiences that several servers share. Written to
-/// the log at the start and at each reload, and by `ringgate check`.
-pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
+/// that no certificate has, credentials that cross a network in the clear, what a restart forgets, audiences that several
+/// servers share. Written to the log at the start and at each reload, and by `ringgate check`. `wall`: seconds since 1970 (UTC).
+pub fn warnings(snapshot: &Snapshot, wall: u64) -> Vec<String> {
     let mut all = nobody::warnings(snapshot);
     all.extend(certificates(snapshot));
+    all.extend(ends(snapshot, wall));
     all.extend(forgotten::warnings(snapshot));
-    let Some(authn) = &snapshot.authn else { return all };
+    let Some(authn) = &snapshot.authn else {
+        all.extend(unguarded(snapshot));
+        return all;
+    };
+    let unreadable = authn.revoked.unreadable();
+    if unreadable.count > 0 {
+        all.push(format!(
+            "authentication.revoked: {unreadable}, and revokes nothing; all other lines do (write lines `jti:ID`, `key:ID` or \
+             `cert:SERIAL`, and comments behind `#`)"
+        ));
+    }
     if shows_secrets(authn) {
         let behind_tls = snapshot.public_url.as_ref().is_some_and(|url| url.starts_with("https:"));
         let open =
@@ -64,6 +77,50 @@ fn certificates(snapshot: &Snapshot) -> Vec<String> {
     all
 }
 
+/// Certificates of listeners that have ended, or will soon.
+fn ends(snapshot: &Snapshot, wall: u64) -> Vec<String> {
+    const DAY: u64 = 24 * 60 * 60;
+    let mut all = Vec::new();
+    for (index, listener) in snapshot.listeners.iter().enumerate() {
+        let identities = listener.tls.iter().flat_map(|tls| &tls.identities);
+        for (at, end) in identities.enumerate().filter_map(|(at, own)| Some((at, own.ends?))) {
+            let which = format!(
+                "the certificate of listeners[{index}]{}",
+                if at > 0 { format!(" ({at})") } else { String::new() }
+            );
+            if end < wall {
+                let days = (wall - end) / DAY;
+                all.push(format!("{which} ended {days} days ago: clients refuse the connection (renew it; a changed file is taken over)"));
+            } else if end - wall < SOON_DAYS * DAY {
+                let days = (end - wall) / DAY;
+                all.push(format!("{which} ends in {days} days (renew it; a changed file is taken over)"));
+            }
+        }
+    }
+    all
+}
+
+/// Listeners that other machines reach, where nobody is asked who calls.
+fn unguarded(snapshot: &Snapshot) -> Vec<String> {
+    let listeners = snapshot.listeners.iter().enumerate();
+    let open = listeners.filter(|(_, listener)| {
+        let asks_certificate = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        is_open(listener, false) && !asks_certificate && listener.trusted_sources.is_empty()
+            || matches!(&listener.address, ListenAddress::Tcp(address)
+                if listener.tls.is_some() && !asks_certificate && !address.ip().to_canonical().is_loopback())
+    });
+    open.map(|(index, listener)| {
+        let plain = if listener.tls.is_none() { " and in the clear" } else { "" };
+        format!(
+            "listeners[{index}] on {} serves whoever reaches it, without a credential{plain} (add `authentication`{}, or listen \
+             on 127.0.0.1)",
+            place(listener),
+            if listener.tls.is_none() { " and `tls`" } else { "" },
+        )
+    })
+    .collect()
+}
+
 /// The DNS names of `hosts`, and of `public_url` if it is `https`.
 fn served_names(snapshot: &Snapshot) -> impl Iterator<Item = String> {
     let public = snapshot.public_url.as_deref().and_then(|url| url.strip_prefix("https://"));
@@ -93,14 +150,18 @@ fn is_open(listener: &Listener, behind_tls: bool) -> bool {
 }
 
 fn in_the_clear(index: usize, listener: &Listener) -> String {
-    let address = match &listener.address {
-        ListenAddress::Tcp(address) => address.to_string(),
-        ListenAddress::Unix { path, .. } => path.display().to_string(),
-    };
+    let address = place(listener);
     format!(
         "listeners[{index}] takes tokens and keys over plain HTTP on {address}: whoever is on the way can use them \
          (give it `tls`; where a balancer ends TLS, set `public_url` to its https URL and use `proxy_protocol`)"
     )
+}
+
+fn place(listener: &Listener) -> String {
+    match &listener.address {
+        ListenAddress::Tcp(address) => address.to_string(),
+        ListenAddress::Unix { path, .. } => path.display().to_string(),
+    }
 }
 
 /// Each audience that is good for several servers, in the order of the file.

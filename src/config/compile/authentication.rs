@@ -7,6 +7,7 @@ use crate::config::file::File;
 use crate::config::file::authentication::AuthenticationSection;
 use crate::config::finding::{At, Findings, Place};
 use crate::config::text::Reference;
+use crate::config::world::TrustKind;
 use crate::policy::authn::{Authn, Revoked};
 
 mod absent;
@@ -43,14 +44,8 @@ pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> O
 }
 
 fn revoked(list: &At<Reference>, context: &Context<'_>, findings: &mut Findings) -> Option<Revoked> {
-    let bytes = material::resolve(&list.value, context)
-        .map_err(|problem| findings.note(&list.place, problem))
-        .ok()?;
-    let read = Revoked::parse(&bytes).map_err(|(line, what)| {
-        let fix = "write lines `jti:ID`, `key:ID` or `cert:SERIAL`, and comments behind `#`";
-        findings.add(&list.place, format!("line {line} {what}"), fix);
-    });
-    read.ok()
+    let bytes = material::trusted(&list.value, TrustKind::Revoked, context);
+    bytes.map(|bytes| Revoked::parse(&bytes)).map_err(|problem| findings.note(&list.place, problem)).ok()
 }
 
 /// Notes a section that nobody can pass.
@@ -73,7 +68,11 @@ fn check_some_proof(file: &File, section: &AuthenticationSection, place: &Place,
 
 /// Notes servers for which no token can be: a token must name its audience, and these have none.
 fn check_audiences(file: &File, section: &AuthenticationSection, findings: &mut Findings) {
-    let issuer = section.issuers.value.iter().any(|issuer| issuer.value.audiences.value.is_empty());
+    let issuer = section
+        .issuers
+        .value
+        .iter()
+        .any(|issuer| issuer.value.require_audience.value && issuer.value.audiences.value.is_empty());
     let asked = section.introspection.as_ref().is_some_and(|section| {
         section.value.require_audience.value && section.value.audiences.value.is_empty()
     });

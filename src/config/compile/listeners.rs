@@ -6,7 +6,8 @@ use crate::config::file::{File, ListenerSection, ListenerTlsSection};
 use crate::config::finding::{At, Findings};
 use crate::config::snapshot::{ListenAddress, Listener, ListenerTls, ProxyProtocol, TlsIdentity};
 use crate::config::text::Reference;
-use crate::policy::authn::certificate::dns_names;
+use crate::config::world::TrustKind;
+use crate::policy::authn::certificate::{dns_names, end};
 
 /// The listeners. Those whose address is wrong are left out, after a finding.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Vec<Listener> {
@@ -72,7 +73,7 @@ fn tls_of(
 ) -> Option<ListenerTls> {
     let client_ca = section.client_ca.as_ref();
     let client_ca = client_ca
-        .and_then(|reference| material::checked(reference, material::certificates, context, findings));
+        .and_then(|reference| material::authorities(reference, TrustKind::ClientCa, context, findings));
     let identities: Option<Box<[_]>> = match &section.certificates {
         None => identity(&section.certificate, &section.key, context, findings).map(|own| [own].into()),
         Some(list) => {
@@ -114,6 +115,7 @@ fn identity(
     };
     let certificate = read(certificate, material::certificates);
     let key = read(key, material::private_key);
-    let names = dns_names(&material::der_of_first(certificate.as_deref()?)?);
-    Some(TlsIdentity { certificate: certificate?, key: Secret::new(key?), names })
+    let leaf = material::der_of_first(certificate.as_deref()?)?;
+    let (names, ends) = (dns_names(&leaf), end(&leaf));
+    Some(TlsIdentity { certificate: certificate?, key: Secret::new(key?), names, ends })
 }

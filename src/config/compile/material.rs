@@ -10,6 +10,7 @@ use crate::base::Secret;
 use crate::config::finding::{At, Findings, Problem};
 use crate::config::text::{Reference, check_header_bytes};
 use crate::config::units::shorten;
+use crate::config::world::TrustKind;
 
 /// The bytes that `reference` names.
 pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
@@ -38,6 +39,28 @@ pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, 
             })
         }
     }
+}
+
+/// The bytes that `reference` names, which say whom to trust: a reload that is refused takes them over by themselves.
+pub fn trusted(reference: &Reference, kind: TrustKind, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
+    if let Reference::File(path) = reference {
+        context.world.note_trust(&context.directory.join(path), kind);
+    }
+    resolve(reference, context)
+}
+
+/// The certificates of authorities that `reference` names.
+pub fn authorities(
+    reference: &At<Reference>,
+    kind: TrustKind,
+    context: &Context<'_>,
+    findings: &mut Findings,
+) -> Option<Box<[u8]>> {
+    let bytes = trusted(&reference.value, kind, context);
+    bytes
+        .and_then(|bytes| certificates(&bytes).map(|()| bytes.into_boxed_slice()))
+        .map_err(|problem| findings.note(&reference.place, problem))
+        .ok()
 }
 
 /// The one line of printable ASCII that `reference` names, such as a token or a password.

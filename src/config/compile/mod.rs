@@ -19,6 +19,7 @@ mod listeners;
 mod material;
 mod origins;
 mod outbound;
+mod passing;
 mod protection;
 mod rate_limits;
 mod servers;
@@ -70,6 +71,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         signer: credentials::signer(file, context, findings),
         session_key: session_key::compile(file, context, findings),
         state: state::compile(file, &listeners, context),
+        trust: recording.trust(),
         files: recording.files(),
         listeners: listeners.into(),
         servers: servers.into(),

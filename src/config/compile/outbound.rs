@@ -4,6 +4,7 @@ use super::{Context, material};
 use crate::config::file::File;
 use crate::config::finding::Findings;
 use crate::config::snapshot::{Outbound, Roots};
+use crate::config::world::TrustKind;
 
 /// What the gateway fetches for itself, and how.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Outbound {
@@ -13,7 +14,7 @@ pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> O
         findings.add(&section.keys_max_age.place, "is less than `keys_refresh`", fix);
     }
     let ca = section.ca.as_ref();
-    let pem = ca.and_then(|ca| material::checked(ca, material::certificates, context, findings));
+    let pem = ca.and_then(|ca| material::authorities(ca, TrustKind::Ca, context, findings));
     Outbound {
         allow_http: section.allow_http.value,
         allow_private: section.allow_private.value,

@@ -1,6 +1,6 @@
 //! `servers[].anonymous`, `audiences`, `scopes`: who may call a server, and how clients learn of it.
 
-use crate::config::file::authentication::ChallengeScopesSection;
+use crate::config::file::authentication::{ChallengeScopesSection, InitialScopes};
 use crate::config::file::{File, ServerSection};
 use crate::config::finding::{At, Findings, closest};
 use crate::config::snapshot::{Access, AskedScopes, ListenAddress, Listener, Protection, Server};
@@ -41,6 +41,8 @@ pub fn compile(section: &ServerSection, path: &str, origin: Option<&str>) -> Pro
             .as_ref()
             .map(|section| asked(&section.value))
             .unwrap_or_default(),
+        initial_scopes: None,
+        publish_metadata: section.publish_metadata.value,
         metadata_url: None,
         metadata: None,
     }
@@ -54,6 +56,7 @@ fn asked(section: &ChallengeScopesSection) -> AskedScopes {
     AskedScopes {
         prefix: section.prefix.as_ref().map(|prefix| prefix.value.as_str().into()).unwrap_or_default(),
         names: names.into(),
+        initial_all: section.initial.value == InitialScopes::All,
     }
 }
 
@@ -70,8 +73,11 @@ pub fn check_names(file: &File, servers: &[Server], access: &Access, findings: &
         if findings.iter().any(|finding| finding.place.path.starts_with(&below)) {
             continue;
         }
-        if names.prefix.is_none() && names.names.value.is_empty() {
-            findings.add(place, "says nothing", "add `prefix` or `names`, or remove it");
+        if names.prefix.is_none()
+            && names.names.value.is_empty()
+            && names.initial.value == InitialScopes::Required
+        {
+            findings.add(place, "says nothing", "add `prefix`, `names` or `initial`, or remove it");
             continue;
         }
         let rules = access.rules.iter().flat_map(|rules| rules.list());
@@ -100,17 +106,22 @@ pub fn check_names(file: &File, servers: &[Server], access: &Access, findings: &
 
 /// Writes the metadata of each server (RFC 9728 section 2), where there is an issuer to send clients to.
 pub fn publish(servers: &mut [Server], authn: Option<&Authn>, access: &Access, origin: Option<&str>) {
-    let (Some(authn), Some(origin)) = (authn, origin) else { return };
+    let Some(authn) = authn else { return };
     let issuers: Vec<&str> = authn.authorization_servers().collect();
-    if issuers.is_empty() {
-        return;
-    }
     for server in servers {
         let further = access.rules.iter().flat_map(|rules| rules.scopes_of(server.id.0)).map(Box::from);
         // Whether a client may stay signed in is between it and the issuer (MCP 2026-07-28, authorization).
         let all = server.protection.scopes.iter().cloned().chain(further);
         let all = all.filter(|scope| &**scope != "offline_access");
-        let scopes = sorted(all.map(|scope| server.protection.asked_scopes.of(&scope).into()));
+        let all = sorted(all);
+        let scopes = sorted(all.iter().map(|scope| server.protection.asked_scopes.of(scope).into()));
+        if server.protection.asked_scopes.initial_all {
+            server.protection.initial_scopes = Some(all);
+        }
+        let Some(origin) = origin.filter(|_| !issuers.is_empty() && server.protection.publish_metadata)
+        else {
+            continue;
+        };
         let mut document = serde_json::json!({
             "resource": format!("{origin}{}", server.path),
             "authorization_servers": issuers,

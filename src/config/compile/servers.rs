@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Context, adaptive, credentials, material, protection};
+use super::{Context, adaptive, credentials, material, passing, protection};
 use crate::base::Secret;
 use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
 use crate::config::finding::{At, Findings, Place, Problem};
@@ -13,6 +13,7 @@ use crate::config::snapshot::{
 use crate::config::text::HeaderValue;
 use crate::config::units::shorten;
 use crate::config::url::EndpointUrl;
+use crate::config::world::TrustKind;
 use crate::policy::rate_limit::DenyAs;
 
 /// The servers. Those without a usable name are left out, after a finding.
@@ -89,6 +90,8 @@ fn server(
     let (mut headers, mut header_names) = headers(&section.headers, context, findings);
     let shown = credentials::compile(file, section, &mut headers, &mut header_names, context, findings);
     check_size(&headers, &section.headers.place, findings);
+    let to_server = passing::to_server(section, &header_names, findings);
+    let to_client = passing::to_client(section, findings);
     let transport = transport(section, findings);
     if let (Transport::Sse { .. }, 2..) = (&transport, endpoints.len()) {
         // A message belongs to the stream it answers on, and only one replica holds that.
@@ -111,7 +114,8 @@ fn server(
         transport,
         endpoints: endpoints.into(),
         headers: Secret::new(headers),
-        header_names: header_names.into(),
+        to_server,
+        to_client,
         adaptive: adaptive::compile(section, &timeouts, findings),
         shed_as: section.adaptive.as_ref().map_or(DenyAs::Result, |at| at.value.deny_as.value),
         timeouts,
@@ -167,7 +171,8 @@ fn endpoints(
     let mut endpoints: Vec<Endpoint> = Vec::new();
     for At { value: url, place } in urls {
         let id = EndpointId(u16::try_from(endpoints_before + endpoints.len()).unwrap_or(u16::MAX));
-        let endpoint = endpoint(url, id, section.transport.value, &tls);
+        let host = section.host.as_ref().map(|host| host.value.as_str());
+        let endpoint = endpoint(url, id, section.transport.value, host, &tls);
         if endpoints.iter().any(|other| other.address == endpoint.address && other.target == endpoint.target)
         {
             findings.add(
@@ -187,7 +192,13 @@ fn is_url_of(at: &Place, server: &Place) -> bool {
     option.is_some_and(|option| option == "url" || option.starts_with("endpoints"))
 }
 
-fn endpoint(url: &EndpointUrl, id: EndpointId, transport: TransportWord, tls: &TlsChoices) -> Endpoint {
+fn endpoint(
+    url: &EndpointUrl,
+    id: EndpointId,
+    transport: TransportWord,
+    named: Option<&str>,
+    tls: &TlsChoices,
+) -> Endpoint {
     let target = url.target.clone().unwrap_or_else(|| match transport {
         TransportWord::StreamableHttp => "/mcp".to_owned(),
         TransportWord::Sse => "/sse".to_owned(),
@@ -196,17 +207,26 @@ fn endpoint(url: &EndpointUrl, id: EndpointId, transport: TransportWord, tls: &T
         crate::config::snapshot::Address::Tcp { host, .. } => host.clone(),
         crate::config::snapshot::Address::Unix(_) => "localhost".into(),
     };
+    // Who is asked for in the handshake is asked for in the request too, at the port of the URL.
+    let authority = match (named, tls.server_name.as_deref().filter(|_| url.tls)) {
+        (Some(named), _) => named.into(),
+        (None, Some(name)) => with_port_of(name, &url.authority),
+        (None, None) => url.authority.as_str().into(),
+    };
     let tls = url.tls.then(|| UpstreamTls {
         server_name: tls.server_name.clone().unwrap_or(host),
         roots: tls.roots.clone(),
         identity: tls.identity.clone(),
     });
-    Endpoint {
-        id,
-        address: url.address.clone(),
-        tls,
-        authority: url.authority.as_str().into(),
-        target: target.into(),
+    Endpoint { id, address: url.address.clone(), tls, authority, target: target.into() }
+}
+
+/// `name` with the port of `authority`, if that has one. Names that hold colons are addresses.
+fn with_port_of(name: &str, authority: &str) -> Box<str> {
+    let name = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
+    match authority.rsplit_once(':') {
+        Some((_, port)) if !port.ends_with(']') => format!("{name}:{port}").into(),
+        _ => name.into(),
     }
 }
 
@@ -232,7 +252,7 @@ fn upstream_tls(
             "use an `https` URL, or remove it",
         );
     }
-    let pem = tls.ca.as_ref().and_then(|ca| material::checked(ca, material::certificates, context, findings));
+    let pem = tls.ca.as_ref().and_then(|ca| material::authorities(ca, TrustKind::Ca, context, findings));
     TlsChoices {
         server_name: tls.server_name.as_ref().map(|name| name.value.as_str().into()),
         roots: pem.map_or(Roots::System, |pem| Roots::Pem(pem.into())),
@@ -304,8 +324,9 @@ pub(super) fn check_header_name(lower: &str) -> Result<(), Problem> {
 }
 
 /// Headers that frame a message, belong to one hop (RFC 9110 section 7.6.1), or carry the protocol.
-const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 18] = [
     "accept",
+    "accept-encoding",
     "connection",
     "content-encoding",
     "content-length",

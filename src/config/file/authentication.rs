@@ -16,7 +16,7 @@ use crate::policy::authz::Pattern;
 use crate::policy::propagate::Trade;
 
 pub mod date;
-mod spelling;
+pub mod spelling;
 
 section! {
     /// Who may call at all. With this section, every request must show a credential that one of these accepts; without
@@ -38,7 +38,7 @@ section! {
         /// Who is asked about SAML 2.0 assertions that agents show as bearer tokens.
         saml: SamlSection = sub::<SamlSection>(), optional;
         /// Credentials that are not accepted any more: a reference to a text with lines `jti:ID` (a token), `key:ID` (an API
-        /// key), `cert:SERIAL` (a certificate, in hexadecimal); `#` begins a comment.
+        /// key), `cert:SERIAL` (a certificate, in hexadecimal); `#` begins a comment. A line that cannot be read is named in the log and revokes nothing; all others count, also while a reload is refused.
         revoked: Reference = REFERENCE, optional;
         /// Roles of callers without a credential, on servers with `anonymous: true`.
         anonymous_roles: Vec<At<String>> = NAMES, default "[]";
@@ -50,7 +50,8 @@ section! {
     /// RFC 8414). A token needs `iss`, `exp`, an `aud` that names the server, and a signature by RS, PS (256, 384, 512), ES256,
     /// ES384 or EdDSA; ES512, HMACs, `none`, encrypted tokens and tokens bound to a key (`cnf`) are refused.
     IssuerSection {
-        /// Its identifier, as it stands in `iss` of its tokens, letter by letter: `https://idp.example/realms/main`.
+        /// Its identifier, as it stands in `iss` of its tokens, letter by letter: `https://idp.example/realms/main`. One that is
+        /// no URL needs `jwks` or `jwks_url`, and clients cannot be sent there.
         issuer: String = ISSUER, required;
         /// The URL of its keys, where it is not in its metadata.
         jwks_url: String = URL, optional;
@@ -62,6 +63,12 @@ section! {
         /// Audiences that are good for every server, besides the server's own. For issuers that cannot name a server
         /// in `aud`; a token for one server can then be used at all of them.
         audiences: Vec<At<String>> = list(AUDIENCE, 0, 16), default "[]";
+        /// Which claim says for whom a token is: the first of these that is there. `[aud, client_id]` for issuers whose access
+        /// tokens have no `aud` (Amazon Cognito); then `required_claims` must say which tokens are meant.
+        audience_claims: Vec<At<ClaimPath>> = list(CLAIM, 1, 4), default "[aud]";
+        /// Whether a token must say for whom it is. With `false`, one that does not is good for every server, and
+        /// `required_claims` must say which tokens are meant; one that does must name the server in any case.
+        require_audience: bool = Flag, default "true";
         /// By how much its clock may differ from ours.
         clock_skew: Duration = SKEW, default "30s";
         /// How long after it was issued (`iat`) a token is good at the most, whatever `exp` says. When not given, `exp` decides.
@@ -91,6 +98,8 @@ section! {
         tenant: Vec<At<ClaimPath>> = CLAIMS, default "[tenant, tid, org_id]";
         /// Roles: those of all of these together.
         roles: Vec<At<ClaimPath>> = CLAIMS, default "[roles, realm_access.roles, groups]";
+        /// Objects whose names are roles, as Zitadel has them: those of all of these together with `roles`.
+        role_keys: Vec<At<ClaimPath>> = CLAIMS, default "[]";
         /// Scopes: those of all of these together. A text holds several, with blanks between them.
         scopes: Vec<At<ClaimPath>> = CLAIMS, default "[scope, scp]";
         /// Put before each role of this issuer, such as `partner:`, so that it cannot give a role that another issuer gives.
@@ -167,11 +176,15 @@ section! {
         client_id: String = NAME, required;
         /// Its secret: `env:NAME` or `file:NAME`.
         client_secret: Reference = CLIENT_SECRET, required;
-        /// What its tokens look like, such as `gho_*`: `*` stands for any run of characters. Others are refused at once, so
+        /// What its tokens look like, such as `ory_at_*` (Ory Hydra): `*` stands for any run of characters. Others are refused at once, so
         /// that nobody keeps the endpoint busy with words that cannot be tokens. When not given, it is asked about any.
         token_pattern: Pattern = TOKEN_PATTERN, optional;
-        /// What `iss` of an answer must be. Clients are sent there to get a token.
+        /// What `iss` of an answer must be, if the answer has one; to insist on it, name it under `required_claims` too. Clients
+        /// are sent there to get a token.
         issuer: String = ISSUER, optional;
+        /// Where clients are sent to get a token, if not to `issuer`: the issuer identifier of the authorization server
+        /// (RFC 8414), whose metadata they read.
+        authorization_server: String = URL, optional;
         /// How long an answer is believed; a token that is revoked meanwhile is good for so long. Never past its `exp`.
         cache: Duration = time(Ms(1_000), Minutes(60)), default "60s";
         /// Whether an answer must have `aud`. One that has it must name the server in any case.
@@ -182,7 +195,7 @@ section! {
         clock_skew: Duration = SKEW, default "30s";
         /// As `issuers[].required_claims`.
         required_claims: Vec<(At<String>, String)> = REQUIRED, default "{}";
-        /// As `issuers[].claims`.
+        /// As `issuers[].claims`. Where an answer has no `sub`, `username` (RFC 7662) is the user by default.
         claims: ClaimsSection = sub::<ClaimsSection>(), default "{}";
     }
 }
@@ -232,7 +245,20 @@ section! {
         /// Scopes that are asked for by a name of their own, which the prefix is not put before: the name in tokens, and the
         /// name to ask for.
         names: Vec<(At<String>, String)> = MapOf { value: SCOPE, max: 256 }, default "{}";
+        /// Which scopes the challenge of a 401 names: those that every request needs (`required`), or also those of allow rules
+        /// (`all`). Clients that register with the scopes of the first challenge cannot ask for others later.
+        initial: InitialScopes = Choice(&[("required", InitialScopes::Required), ("all", InitialScopes::All)]),
+            default "required";
     }
+}
+
+/// Which scopes the challenge of a 401 names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitialScopes {
+    /// Those that every request needs.
+    Required,
+    /// Also those of allow rules.
+    All,
 }
 
 /// The rule of `api_keys`, also for the text that `api_keys_file` names.
@@ -243,14 +269,15 @@ const NAMES: List<Text<String>> = list(NAME, 0, 256);
 const SKEW: Time = time(Ms(0), Minutes(5));
 const REQUIRED: MapOf<Text<String>> = MapOf { value: NAME, max: 32 };
 const ISSUER: Text<String> =
-    Text { wanted: "the issuer's URL, as in `iss`", pattern: None, parse: spelling::issuer };
+    Text { wanted: "the issuer, as in `iss`", pattern: None, parse: spelling::issuer };
 const URL: Text<String> = Text {
     wanted: "a URL such as `https://idp.example/keys`",
     pattern: Some("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+"),
     parse: spelling::url,
 };
-const CLAIMS: List<Text<ClaimPath>> =
-    list(Text { wanted: "the name or path of a claim", pattern: None, parse: spelling::claim }, 0, 16);
+const CLAIM: Text<ClaimPath> =
+    Text { wanted: "the name or path of a claim", pattern: None, parse: spelling::claim };
+const CLAIMS: List<Text<ClaimPath>> = list(CLAIM, 0, 16);
 const KEY_ID: Text<String> = Text {
     wanted: "an id of letters, digits, `-` and `.`; at most 64",
     pattern: Some("^[A-Za-z0-9.-]{1,64}$"),
@@ -272,7 +299,7 @@ const TRUST_DOMAIN: Text<String> = Text {
     parse: spelling::trust_domain,
 };
 const TOKEN_PATTERN: Text<Pattern> = Text {
-    wanted: "what tokens look like, such as `gho_*`",
+    wanted: "what tokens look like, such as `ory_at_*`",
     pattern: Some("^[A-Za-z0-9._~+/=-]*\\*[A-Za-z0-9._~+/=*-]*$"),
     parse: spelling::token_pattern,
 };

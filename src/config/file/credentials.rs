@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AUDIENCE, Minutes, Ms, REFERENCE, SCOPE, Text, list, sub, time};
+use super::{AUDIENCE, HEADER_NAME, Minutes, Ms, REFERENCE, SCOPE, Text, list, sub, time};
 use crate::config::finding::{At, Problem};
 use crate::config::rule::{Choice, List};
 use crate::config::section::section;
@@ -168,11 +168,6 @@ const USERNAME: Text<String> =
     Text { wanted: "the name of a user, without a colon", pattern: Some("^[^:]+$"), parse: username };
 /// The rule of `client_id`.
 pub const CLIENT_ID: Text<String> = Text { wanted: "a client id", pattern: None, parse: client_id };
-const HEADER_NAME: Text<String> = Text {
-    wanted: "the name of a header",
-    pattern: Some("^[!#-'*+.0-9A-Z^-z|~-]+$"),
-    parse: |text| Ok(text.to_owned()),
-};
 /// The rule of URLs that are fetched.
 pub const FETCHED_URL: Text<String> = Text {
     wanted: "a URL such as `https://idp.example/token`",

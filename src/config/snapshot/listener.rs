@@ -60,6 +60,8 @@ pub struct TlsIdentity {
     pub key: Secret,
     /// The DNS names of the certificate in lower case, `*.` of the wildcards included.
     pub names: Box<[Box<str>]>,
+    /// Its `notAfter`, in seconds since 1970 (UTC); `None` if that cannot be read.
+    pub ends: Option<u64>,
 }
 
 impl TlsIdentity {

@@ -8,6 +8,8 @@ pub struct AskedScopes {
     pub prefix: Box<str>,
     /// Scopes as tokens have them, and as they are asked for; sorted, none twice.
     pub names: Box<[(Box<str>, Box<str>)]>,
+    /// The challenge of a 401 names the scopes of rules too.
+    pub initial_all: bool,
 }
 
 impl AskedScopes {
@@ -50,7 +52,7 @@ mod tests {
         let names = [("openid", "openid"), ("read", "urn:read"), ("list", "urn:read")];
         let mut names = names.map(|(own, asked)| (own.into(), asked.into()));
         names.sort();
-        let asked = AskedScopes { prefix: "api://x/".into(), names: names.into() };
+        let asked = AskedScopes { prefix: "api://x/".into(), names: names.into(), initial_all: false };
         assert_eq!(asked.all(["read", "write", "list", "openid", "write"]), "urn:read api://x/write openid");
         assert_eq!(AskedScopes::default().all(["b", "a", "b"]), "b a");
         assert_eq!(asked.all([]), "");

@@ -29,7 +29,7 @@ fn kept(scene: &Scene, index: usize) -> Rc<Kept> {
 async fn wish(scene: &Scene) -> bool {
     let deployment = scene.control.shared.deployment.load();
     match on_demand(&scene.control, &deployment, 0).await {
-        Answer::Keys => true,
+        Answer::Keys | Answer::KeysResting => true,
         Answer::Failed => false,
         other => panic!("{other:?}"),
     }

@@ -26,6 +26,12 @@ pub fn dns_names(certificate: &[u8]) -> Box<[Box<str>]> {
     extension.value.general_names.iter().filter_map(dns).collect()
 }
 
+/// `notAfter` of a certificate in DER, in seconds since 1970 (UTC).
+pub fn end(certificate: &[u8]) -> Option<u64> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    u64::try_from(certificate.validity().not_after.timestamp()).ok()
+}
+
 /// Whose certificates are whose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificates {

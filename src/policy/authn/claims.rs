@@ -76,6 +76,8 @@ pub struct Mapping {
     pub tenant: Box<[ClaimPath]>,
     /// Roles: those of all of these together.
     pub roles: Box<[ClaimPath]>,
+    /// Objects of which each name is a role.
+    pub role_keys: Box<[ClaimPath]>,
     /// Scopes: those of all of these together.
     pub scopes: Box<[ClaimPath]>,
     /// Put before each role, so that no other issuer can give the same one.
@@ -93,6 +95,7 @@ impl Default for Mapping {
             user: paths(&USER),
             tenant: paths(&TENANT),
             roles: paths(&ROLES),
+            role_keys: Box::default(),
             scopes: paths(&SCOPES),
             roles_prefix: "".into(),
             role_map: Box::default(),
@@ -163,6 +166,12 @@ impl Mapping {
                     }
                 }
                 one => roles.extend(self.role(name(one)?)),
+            }
+        }
+        for value in self.role_keys.iter().filter_map(|path| path.find(claims)) {
+            for theirs in value.as_object().ok_or(MALFORMED_CLAIMS)?.keys() {
+                roles.extend(self.role(checked(theirs)?));
+                within(&roles, ROLES_MAX)?;
             }
         }
         within(&roles, ROLES_MAX)?;

@@ -6,7 +6,7 @@ use super::Facts;
 use super::claims::{Claims, Mapping};
 use super::json;
 use super::jwt::{Required, check_audience, check_required, check_times, check_unbound, time};
-use super::refused::{INACTIVE, MALFORMED_ANSWER, REQUIRED_CLAIM, Refused, UNKNOWN_ISSUER, UNSUPPORTED_TYPE};
+use super::refused::{INACTIVE, MALFORMED_ANSWER, Refused, UNKNOWN_ISSUER, UNSUPPORTED_TYPE};
 use crate::base::Secret;
 use crate::policy::authz::Pattern;
 use crate::policy::principal::{Principal, Proof};
@@ -25,8 +25,10 @@ pub struct Introspection {
     pub client_secret: Secret,
     /// What its tokens look like, if that is known: nobody is asked about others.
     pub token_pattern: Option<Pattern>,
-    /// What `iss` must be, if anything.
+    /// What `iss` must be where an answer has it (RFC 7662 section 2.2: it need not).
     pub issuer: Option<Box<str>>,
+    /// Where clients are sent to get a token; [`Self::issuer`] if this is not given.
+    pub authorization_server: Option<Box<str>>,
     /// How long an answer may be believed, in seconds: a token that is revoked meanwhile is good for so long.
     pub cache: u64,
     /// Whether a token must say for whom it is.
@@ -42,6 +44,11 @@ pub struct Introspection {
 }
 
 impl Introspection {
+    /// The authorization server that clients are sent to, if one is known.
+    pub fn sign_in_at(&self) -> Option<&str> {
+        self.authorization_server.as_deref().or(self.issuer.as_deref())
+    }
+
     /// Whether it is worth asking about `token`.
     pub fn may_know(&self, token: &[u8]) -> bool {
         let Some(pattern) = &self.token_pattern else { return true };
@@ -74,16 +81,16 @@ impl Introspection {
         if !claims.get("token_type").is_none_or(is_bearer) {
             return Err(UNSUPPORTED_TYPE);
         }
-        if let Some(issuer) = &self.issuer
-            && claims.get("iss").and_then(Json::as_str) != Some(issuer)
+        if let (Some(issuer), Some(named)) = (&self.issuer, claims.get("iss").filter(|iss| !iss.is_null()))
+            && named.as_str() != Some(issuer)
         {
-            return Err(if claims.contains_key("iss") { UNKNOWN_ISSUER } else { REQUIRED_CLAIM });
+            return Err(UNKNOWN_ISSUER);
         }
         let ends = time(claims, "exp")?;
         check_times(claims, ends.unwrap_or(u64::MAX), self.skew, facts.now)?;
         // A token that does say for whom it is must say the right one.
         if self.require_audience || claims.contains_key("aud") {
-            check_audience(claims, facts.audiences, &self.audiences)?;
+            check_audience(claims.get("aud"), facts.audiences, &self.audiences)?;
         }
         check_unbound(claims)?;
         check_required(claims, &self.required)?;

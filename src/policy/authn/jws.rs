@@ -65,7 +65,7 @@ impl<'a> Unverified<'a> {
 
 fn text<'m>(map: &'m Map<String, Json>, name: &str) -> Result<Option<&'m str>, Refused> {
     match map.get(name) {
-        None => Ok(None),
+        None | Some(Json::Null) => Ok(None),
         Some(Json::String(text)) if text.len() <= KEY_ID_BYTES_MAX => Ok(Some(text)),
         Some(_) => Err(MALFORMED_TOKEN),
     }

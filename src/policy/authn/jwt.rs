@@ -60,7 +60,7 @@ fn signed_by(token: &Unverified<'_>, keys: Option<&KeySet>, fresh: bool) -> Sign
         Choice::WrongAlgorithm => Signature::Bad(WRONG_ALGORITHM),
         Choice::Key(key) if key.verifies(token.algorithm, token.signed, &token.signature) => Signature::Good,
         // An issuer without key ids may have changed its only key.
-        Choice::Key(_) if token.kid.is_none() => unless_fresh(BAD_SIGNATURE),
+        Choice::Key(key) if token.kid.is_none() || !key.has_id() => unless_fresh(BAD_SIGNATURE),
         Choice::Key(_) => Signature::Bad(BAD_SIGNATURE),
     }
 }
@@ -75,7 +75,10 @@ fn check(issuer: &Issuer, claims: &Claims, facts: &Facts<'_>) -> Result<u64, Ref
             return Err(TOO_OLD);
         }
     }
-    check_audience(claims, facts.audiences, &issuer.audiences)?;
+    let named = issuer.audience_claims.iter().find_map(|path| path.find(claims));
+    if issuer.require_audience || named.is_some() {
+        check_audience(named, facts.audiences, &issuer.audiences)?;
+    }
     check_unbound(claims)?;
     check_required(claims, &issuer.required)?;
     Ok(match issuer.age_max {
@@ -110,14 +113,18 @@ pub fn time(claims: &Claims, name: &str) -> Result<Option<u64>, Refused> {
     seconds.map(Some).ok_or(MALFORMED_CLAIMS)
 }
 
-/// Whether `aud`, a text or a list of texts, names one of the server's audiences or of the issuer's (RFC 7519 section
+/// Whether what a token names, a text or a list of texts, is one of the server's audiences or of the issuer's (RFC 7519 section
 /// 4.1.3). Nothing is in an empty list, so a server without audiences has no tokens.
-pub fn check_audience(claims: &Claims, servers: &[Box<str>], issuers: &[Box<str>]) -> Result<(), Refused> {
+pub fn check_audience(
+    named: Option<&Json>,
+    servers: &[Box<str>],
+    issuers: &[Box<str>],
+) -> Result<(), Refused> {
     let is_ours = |value: &Json| {
         let Json::String(named) = value else { return Err(MALFORMED_CLAIMS) };
         Ok(servers.iter().chain(issuers).any(|ours| **ours == **named))
     };
-    let named = match claims.get("aud") {
+    let named = match named {
         None => false,
         Some(Json::Array(list)) => {
             let mut any = false;

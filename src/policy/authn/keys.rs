@@ -23,7 +23,33 @@ pub const KEY_ID_BYTES_MAX: usize = 1 << 10;
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
     keys: Box<[Key]>,
+    dropped: Dropped,
 }
+
+/// The keys of a set that are not used: the id or the place of each, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dropped(Box<[(Box<str>, &'static str)]>);
+
+impl Dropped {
+    /// Whether there is none of which it is worth saying so: keys for encryption are often published with the others.
+    pub fn is_usual(&self) -> bool {
+        self.0.iter().all(|(_, why)| *why == FOR_ENCRYPTION)
+    }
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, why)) in self.0.iter().enumerate() {
+            let name = crate::base::restraint::cut(name, KEY_ID_SHOWN_MAX).escape_debug();
+            write!(f, "{}`{name}` {why}", if index > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// Characters of a key's id in a log line.
+pub const KEY_ID_SHOWN_MAX: usize = 100;
+const FOR_ENCRYPTION: &str = "is for encryption (`use`)";
 
 /// What a set says to a token's header.
 #[derive(Debug, PartialEq)]
@@ -44,6 +70,11 @@ impl KeySet {
         self.keys.len()
     }
 
+    /// Whether each key of `other` is one of these.
+    pub fn has_all_of(&self, other: &Self) -> bool {
+        other.keys.iter().all(|key| self.keys.contains(key))
+    }
+
     /// Whether there is none: then no token can be verified.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -53,36 +84,61 @@ impl KeySet {
     ///
     /// # Errors
     /// What is wrong with it, in words for the operator: nothing of the text is quoted.
-    pub fn parse(text: &[u8]) -> Result<Self, &'static str> {
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
         if text.len() > SET_BYTES_MAX {
-            return Err("is larger than 256 KiB");
+            return Err("is larger than 256 KiB".to_owned());
         }
-        let set = json::object(text).ok_or("is not a JSON object without repeated names")?;
-        let Some(Json::Array(entries)) = set.get("keys") else { return Err("has no list named `keys`") };
+        let set =
+            json::object(text).ok_or_else(|| "is not a JSON object without repeated names".to_owned())?;
+        let Some(Json::Array(entries)) = set.get("keys") else {
+            return Err("has no list named `keys`".to_owned());
+        };
         if entries.len() > KEYS_MAX {
-            return Err("has more than 64 keys");
+            return Err("has more than 64 keys".to_owned());
         }
         let mut keys: Vec<Key> = Vec::with_capacity(entries.len());
-        for key in entries.iter().filter_map(|entry| Key::read(entry.as_object()?)) {
-            // The same key once more does not make it unclear which is meant.
-            if !keys.contains(&key) {
-                keys.push(key);
+        let mut dropped: Vec<(Box<str>, &'static str)> = Vec::new();
+        for (index, entry) in entries.iter().enumerate() {
+            match entry.as_object().ok_or("is not an object").and_then(Key::read) {
+                // The same key once more does not make it unclear which is meant.
+                Ok(key) if keys.contains(&key) => {}
+                Ok(key) => keys.push(key),
+                Err(why) => {
+                    let id = entry.get("kid").and_then(Json::as_str);
+                    let place = || format!("keys[{index}]");
+                    dropped.push((id.map_or_else(place, str::to_owned).into(), why));
+                }
             }
         }
+        let dropped = Dropped(dropped.into());
         if keys.is_empty() {
-            return Err("has no public key for signatures that is known here");
+            let none = "has no public key for signatures that is known here";
+            return Err(if entries.is_empty() { none.to_owned() } else { format!("{none}: {dropped}") });
         }
-        Ok(Self { keys: keys.into() })
+        Ok(Self { keys: keys.into(), dropped })
     }
 
-    /// The key that a token with this `kid` and algorithm means. Without a `kid` only one key may fit.
+    /// The keys that are not used.
+    pub fn dropped(&self) -> &Dropped {
+        &self.dropped
+    }
+
+    /// The ids of the keys, as far as they have one.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|key| key.id.as_deref())
+    }
+
+    /// The key that a token with this `kid` and algorithm means. Without a `kid` only one key may fit; and where none has
+    /// that id, only one of those that have no id.
     pub fn choose(&self, kid: Option<&str>, algorithm: Algorithm) -> Choice<'_> {
-        let mut named = self.keys.iter().filter(|key| kid.is_none() || key.id.as_deref() == kid).peekable();
-        if named.peek().is_none() {
-            return Choice::Unknown;
-        }
-        let mut fit = named.filter(|key| key.algorithms.contains(algorithm));
-        match (fit.next(), fit.next(), kid) {
+        let named = kid.filter(|_| self.keys.iter().any(|key| key.id.as_deref() == kid));
+        let may_be = |key: &&Key| match (kid, named) {
+            (_, Some(_)) => key.id.as_deref() == named,
+            (Some(_), None) => key.id.is_none(),
+            (None, None) => true,
+        };
+        let mut fit = self.keys.iter().filter(may_be).filter(|key| key.algorithms.contains(algorithm));
+        match (fit.next(), fit.next(), named) {
             (Some(key), None, _) => Choice::Key(key),
             (Some(_), Some(_), _) => Choice::Ambiguous,
             (None, _, Some(_)) => Choice::WrongAlgorithm,
@@ -125,36 +181,60 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// The key of this JWK, if it is one that can verify signatures here.
-    fn read(jwk: &Map<String, Json>) -> Option<Self> {
-        let text = |name: &str| jwk.get(name).and_then(Json::as_str);
-        let is_for_signatures = jwk.get("use").is_none_or(|usage| usage == "sig");
-        let verifies = jwk.get("key_ops").is_none_or(|operations| {
+    /// The key of this JWK.
+    ///
+    /// # Errors
+    /// Why it cannot verify signatures here.
+    fn read(jwk: &Map<String, Json>) -> Result<Self, &'static str> {
+        let given = |name: &str| jwk.get(name).filter(|value| !value.is_null());
+        let text = |name: &str| given(name).and_then(Json::as_str);
+        match given("use").map(|usage| usage.as_str().unwrap_or_default()) {
+            // `jwt-svid` is what SPIFFE calls keys of JWTs (JWT-SVID section 3, bundles).
+            None | Some("sig" | "jwt-svid") => {}
+            Some("enc") => return Err(FOR_ENCRYPTION),
+            Some(_) => return Err("is for something else than JWTs (`use`)"),
+        }
+        let verifies = given("key_ops").is_none_or(|operations| {
             operations.as_array().is_some_and(|list| list.iter().any(|operation| operation == "verify"))
         });
-        // A private key that is published signs for everybody.
-        if !is_for_signatures || !verifies || jwk.contains_key("d") || jwk.contains_key("k") {
-            return None;
+        if !verifies {
+            return Err("is not for verifying (`key_ops`)");
         }
-        let id = match jwk.get("kid") {
+        // A private key that is published signs for everybody.
+        if jwk.contains_key("d") || jwk.contains_key("k") {
+            return Err("is a private or symmetric key, which is no secret once it is published");
+        }
+        let id = match given("kid") {
             None => None,
-            Some(id) => Some(id.as_str().filter(|id| id.len() <= KEY_ID_BYTES_MAX)?.into()),
-        };
-        let (material, fitting) = match (text("kty")?, text("crv")) {
-            ("RSA", _) => (rsa(text("n")?, text("e")?)?, RSA),
-            ("EC", Some("P-256")) => (point(text("x")?, text("y")?, 32)?, &[Algorithm::Es256][..]),
-            ("EC", Some("P-384")) => (point(text("x")?, text("y")?, 48)?, &[Algorithm::Es384][..]),
-            ("OKP", Some("Ed25519")) => (edwards(text("x")?)?, &[Algorithm::EdDsa][..]),
-            _ => return None,
-        };
-        let algorithms = match jwk.get("alg") {
-            None => fitting.iter().copied().collect(),
-            Some(name) => {
-                let algorithm = Algorithm::named(name.as_str()?)?;
-                fitting.contains(&algorithm).then(|| [algorithm].into_iter().collect())?
+            Some(id) => {
+                let id = id.as_str().filter(|id| id.len() <= KEY_ID_BYTES_MAX);
+                Some(id.ok_or("has a `kid` that is no text of at most 1024 bytes")?.into())
             }
         };
-        Some(Self { id, algorithms, material })
+        let (material, fitting) = match (text("kty").unwrap_or_default(), text("crv")) {
+            ("RSA", _) => (text("n").zip(text("e")).and_then(|(n, e)| rsa(n, e)), RSA),
+            ("EC", Some("P-256")) => (point_of(jwk, 32), &[Algorithm::Es256][..]),
+            ("EC", Some("P-384")) => (point_of(jwk, 48), &[Algorithm::Es384][..]),
+            ("OKP", Some("Ed25519")) => (text("x").and_then(edwards), &[Algorithm::EdDsa][..]),
+            _ => return Err("is of another kind than RSA, P-256, P-384 and Ed25519 (`kty`, `crv`)"),
+        };
+        let material = material.ok_or("is not whole, or too small: RSA has 2048 to 8192 bits")?;
+        let algorithms = match given("alg") {
+            None => fitting.iter().copied().collect(),
+            Some(name) => {
+                let named = name.as_str().and_then(Algorithm::named);
+                let fits = named.filter(|algorithm| fitting.contains(algorithm));
+                [fits.ok_or("is for an algorithm that is not accepted, or does not fit it (`alg`)")?]
+                    .into_iter()
+                    .collect()
+            }
+        };
+        Ok(Self { id, algorithms, material })
+    }
+
+    /// Whether it has an id.
+    pub fn has_id(&self) -> bool {
+        self.id.is_some()
     }
 
     /// Whether `signature` over `message` was made with the private half of this key.
@@ -232,6 +312,11 @@ fn rsa(modulus: &str, exponent: &str) -> Option<Material> {
 
 const RSA_BITS_MIN: usize = 2048;
 const RSA_BITS_MAX: usize = 8192;
+
+fn point_of(jwk: &Map<String, Json>, coordinate_len: usize) -> Option<Material> {
+    let text = |name: &str| jwk.get(name).and_then(Json::as_str);
+    point(text("x")?, text("y")?, coordinate_len)
+}
 
 fn point(x: &str, y: &str, coordinate_len: usize) -> Option<Material> {
     let coordinate = |text: &str| {

@@ -27,7 +27,7 @@ pub mod saml;
 use algorithm::Algorithms;
 pub use api_key::ApiKeys;
 pub use certificate::Certificates;
-use claims::Mapping;
+use claims::{ClaimPath, Mapping};
 pub use credential::{API_KEY_BYTES_MAX, Credential, TOKEN_BYTES_MAX};
 pub use introspection::Introspection;
 pub use jwt::Required;
@@ -66,6 +66,10 @@ pub struct Issuer {
     pub algorithms: Algorithms,
     /// Audiences that are good for every server.
     pub audiences: Box<[Box<str>]>,
+    /// Which claim says for whom a token is: the first of these that is there.
+    pub audience_claims: Box<[ClaimPath]>,
+    /// Whether a token must have one of them. One that has it must name an audience in any case.
+    pub require_audience: bool,
     /// By how many seconds its clock may differ.
     pub skew: u64,
     /// How many seconds after it was issued a token is good at the most.
@@ -86,6 +90,8 @@ impl Issuer {
             source,
             algorithms: Algorithms::all(),
             audiences: Box::default(),
+            audience_claims: ClaimPath::parse("aud").into_iter().collect(),
+            require_audience: true,
             skew: SKEW_DEFAULT,
             age_max: None,
             types: TYPES.map(Into::into).into(),
@@ -157,7 +163,7 @@ impl Authn {
     /// The issuers that a client can go to: those whose names are URLs (RFC 9728 section 2).
     pub fn authorization_servers(&self) -> impl Iterator<Item = &str> {
         let names = self.issuers.iter().map(|issuer| &*issuer.name);
-        let asked = self.introspection.iter().filter_map(|asked| asked.issuer.as_deref());
+        let asked = self.introspection.iter().filter_map(Introspection::sign_in_at);
         let mut seen: Vec<&str> = Vec::new();
         names.chain(asked).filter(move |name| {
             let fresh = is_url(name) && !seen.contains(name);

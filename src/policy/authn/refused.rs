@@ -21,6 +21,12 @@ impl Refused {
     pub fn shows_nothing(&self) -> bool {
         *self == NO_CREDENTIAL
     }
+
+    /// After how many seconds a 503 is worth another try.
+    pub fn retry_after(&self) -> u64 {
+        // Keys are fetched again by then.
+        if *self == UNKNOWN_KEY_YET { 10 } else { 2 }
+    }
 }
 
 macro_rules! reasons {
@@ -45,6 +51,7 @@ reasons! {
     UNKNOWN_ISSUER = 401, "unknown_issuer", "the token's issuer is not trusted here";
     UNKNOWN_KEY = 401, "unknown_key", "the token is signed by a key that its issuer does not publish";
     AMBIGUOUS_KEY = 401, "ambiguous_key", "the token does not say which of its issuer's keys signed it";
+    UNKNOWN_KEY_YET = 503, "unknown_key_yet", "the token is signed by a key that its issuer did not publish a moment ago: try again";
     NO_KEYS = 503, "no_keys", "the keys of the token's issuer cannot be had";
     BAD_SIGNATURE = 401, "bad_signature", "the token's signature is not valid";
     EXPIRED = 401, "expired", "the credential has expired";
@@ -60,6 +67,7 @@ reasons! {
     UNKNOWN_API_KEY = 401, "unknown_api_key", "the API key is not valid";
     UNKNOWN_CERTIFICATE = 401, "unknown_certificate", "the client certificate belongs to nobody known here";
     UNTRUSTED_CERTIFICATE = 401, "untrusted_certificate", "the client certificate of this connection is not good any more: connect again";
+    REFUSED_GRANT = 401, "refused_grant", "the issuer takes this token for no other: sign in again";
     INACTIVE = 401, "inactive", "the token is not active";
     REFUSED_ASSERTION = 401, "refused_assertion", "the issuer does not accept the assertion";
     MALFORMED_ASSERTION = 401, "malformed_assertion", "the assertion is none that is sent to the issuer";

@@ -9,44 +9,75 @@ pub struct Revoked {
     tokens: Box<[Box<str>]>,
     keys: Box<[Box<str>]>,
     certificates: Box<[Box<str>]>,
+    unreadable: Unreadable,
+}
+
+/// Lines of a list that revoke nothing, because they cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unreadable {
+    /// How many there are.
+    pub count: usize,
+    /// The first [`UNREADABLE_NAMED_MAX`]: number from 1, and what is wrong. The line itself is not quoted.
+    pub named: Vec<(usize, &'static str)>,
+}
+
+impl Unreadable {
+    fn note(&mut self, line: usize, what: &'static str) {
+        self.count += 1;
+        if self.named.len() < UNREADABLE_NAMED_MAX {
+            self.named.push((line, what));
+        }
+    }
+}
+
+impl std::fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, (line, what)) in self.named.iter().enumerate() {
+            write!(f, "{}line {line} {what}", if index > 0 { ", " } else { "" })?;
+        }
+        match self.count.saturating_sub(self.named.len()) {
+            0 => Ok(()),
+            more => write!(f, ", and {more} more"),
+        }
+    }
 }
 
 /// Credentials of one list.
 pub const REVOKED_MAX: usize = 100_000;
+/// Unreadable lines that are named.
+pub const UNREADABLE_NAMED_MAX: usize = 8;
 
 impl Revoked {
-    /// Reads a list.
-    ///
-    /// # Errors
-    /// The number of the line that cannot be read, and what is wrong with it. A list is taken whole or not at all: a
-    /// line that is passed over would be a credential that is still good.
-    pub fn parse(text: &[u8]) -> Result<Self, (usize, &'static str)> {
-        let text = std::str::from_utf8(text).map_err(|error| {
-            let before = text.get(..error.valid_up_to()).unwrap_or_default();
-            (1 + memchr::memchr_iter(b'\n', before).count(), "is not UTF-8")
-        })?;
+    /// Reads a list, line by line: a line that cannot be read revokes nothing, is noted, and keeps no other from
+    /// counting. Past [`REVOKED_MAX`] lines are noted the same.
+    pub fn parse(text: &[u8]) -> Self {
         let (mut tokens, mut keys, mut certificates) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, line) in text.lines().enumerate() {
-            let (line, number) = (line.trim(), index + 1);
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            match line.split_once(':').map(|(kind, id)| (kind, id.trim())) {
-                Some((_, "")) => return Err((number, "names no credential")),
-                Some(("jti", id)) => tokens.push(id.into()),
-                Some(("key", id)) => keys.push(id.into()),
-                Some(("cert", id)) => {
-                    certificates
-                        .push(serial(id).ok_or((number, "has a serial number that is not hexadecimal"))?);
+        let mut unreadable = Unreadable::default();
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            let entry = match std::str::from_utf8(line).map(str::trim) {
+                Ok(line) if line.is_empty() || line.starts_with('#') => continue,
+                Ok(line) => entry(line),
+                Err(_) => Err("is not UTF-8"),
+            };
+            let is_full = tokens.len() + keys.len() + certificates.len() >= REVOKED_MAX;
+            match entry {
+                Ok(_) if is_full => {
+                    unreadable.note(index + 1, "is past the 100000 credentials that a list may have");
                 }
-                _ => return Err((number, "does not begin with `jti:`, `key:` or `cert:`")),
-            }
-            if tokens.len() + keys.len() + certificates.len() > REVOKED_MAX {
-                return Err((number, "is past the 100000 credentials that a list may have"));
+                Ok(("jti", id)) => tokens.push(id),
+                Ok(("key", id)) => keys.push(id),
+                Ok((_, serial)) => certificates.push(serial),
+                Err(what) => unreadable.note(index + 1, what),
             }
         }
         let sorted = |list: Vec<Box<str>>| crate::policy::principal::sorted(list);
-        Ok(Self { tokens: sorted(tokens), keys: sorted(keys), certificates: sorted(certificates) })
+        Self { tokens: sorted(tokens), keys: sorted(keys), certificates: sorted(certificates), unreadable }
+    }
+
+    /// The lines that revoke nothing.
+    pub fn unreadable(&self) -> &Unreadable {
+        &self.unreadable
     }
 
     /// Whether the credential of this principal is in the list.
@@ -61,6 +92,18 @@ impl Revoked {
     }
 }
 
+/// The kind and the id of one line.
+fn entry(line: &str) -> Result<(&str, Box<str>), &'static str> {
+    match line.split_once(':').map(|(kind, id)| (kind, id.trim())) {
+        Some((_, "")) => Err("names no credential"),
+        Some((kind @ ("jti" | "key"), id)) => Ok((kind, id.into())),
+        Some((kind @ "cert", id)) => {
+            serial(id).map(|id| (kind, id)).ok_or("has a serial number that is not hexadecimal")
+        }
+        _ => Err("does not begin with `jti:`, `key:` or `cert:`"),
+    }
+}
+
 /// A serial number as [`Principal::credential`] has it: lower case, no colons, no leading zeros.
 pub fn serial(text: &str) -> Option<Box<str>> {
     let digits: String =
@@ -72,13 +115,12 @@ pub fn serial(text: &str) -> Option<Box<str>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn a_list_names_credentials_of_each_kind_and_no_other() {
-        let list = Revoked::parse(b"# left in May\n\njti:abc:1\r\n key: build \ncert:00:0A:fF\njti:abc:1\n")
-            .unwrap();
+        let list = Revoked::parse(b"# left in May\n\njti:abc:1\r\n key: build \ncert:00:0A:fF\njti:abc:1\n");
+        assert_eq!(list.unreadable(), &Unreadable::default());
         let shows = |proof, id: Option<&str>| {
             let mut principal = Principal::anonymous([]);
             (principal.proof, principal.credential) = (proof, id.map(Into::into));
@@ -94,26 +136,41 @@ mod tests {
         );
     }
 
+    fn revokes(list: &Revoked, id: &str) -> bool {
+        let mut principal = Principal::anonymous([]);
+        (principal.proof, principal.credential) = (Proof::Jwt, Some(id.into()));
+        list.names(&principal)
+    }
+
     #[test]
-    fn a_line_that_cannot_be_read_spoils_the_list() {
-        for (text, line) in [
-            (&b"jti:a\nabc\n"[..], 2),
-            (b"jti:\n", 1),
-            (b"key: \n", 1),
-            (b"# x\ncert:xyz\n", 2),
-            (b"cert::\n", 1),
-            (b"JTI:a", 1),
-            (b"jti:a\n\nkey:\xff", 3),
+    fn a_line_that_cannot_be_read_is_named_and_spoils_no_other() {
+        for (bad, what) in [
+            (&b"abc"[..], "does not begin with `jti:`, `key:` or `cert:`"),
+            (b"jti:", "names no credential"),
+            (b"key: ", "names no credential"),
+            (b"cert:xyz", "has a serial number that is not hexadecimal"),
+            (b"cert::", "has a serial number that is not hexadecimal"),
+            (b"JTI:a", "does not begin with `jti:`, `key:` or `cert:`"),
+            (b"key:\xff", "is not UTF-8"),
         ] {
-            assert_eq!(Revoked::parse(text).unwrap_err().0, line, "{}", String::from_utf8_lossy(text));
+            let list = Revoked::parse(&[b"jti:before\n\n", bad, b"\r\njti:after"].concat());
+            let case = String::from_utf8_lossy(bad);
+            assert!(revokes(&list, "before") && revokes(&list, "after"), "{case}");
+            assert_eq!(list.unreadable().named, [(3, what)], "{case}");
+            assert_eq!(list.unreadable().to_string(), format!("line 3 {what}"));
         }
-        assert_eq!(Revoked::parse(b""), Ok(Revoked::default()));
+        assert_eq!(Revoked::parse(b""), Revoked::default());
+        let many = Revoked::parse(b"x\n".repeat(UNREADABLE_NAMED_MAX + 3).as_slice());
+        assert_eq!(many.unreadable().count, UNREADABLE_NAMED_MAX + 3);
+        assert!(many.unreadable().to_string().ends_with(", and 3 more"));
     }
 
     #[test]
     fn the_length_has_a_bound() {
         let lines = |count: usize| (0..count).map(|id| format!("jti:{id}\n")).collect::<String>();
-        assert!(Revoked::parse(lines(REVOKED_MAX).as_bytes()).is_ok());
-        assert_eq!(Revoked::parse(lines(REVOKED_MAX + 1).as_bytes()).unwrap_err().0, REVOKED_MAX + 1);
+        assert_eq!(Revoked::parse(lines(REVOKED_MAX).as_bytes()).unreadable().count, 0);
+        let over = Revoked::parse(lines(REVOKED_MAX + 1).as_bytes());
+        assert_eq!(over.unreadable().named.first().map(|(line, _)| *line), Some(REVOKED_MAX + 1));
+        assert!(revokes(&over, "0") && !revokes(&over, &REVOKED_MAX.to_string()));
     }
 }

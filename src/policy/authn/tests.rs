@@ -101,6 +101,29 @@ fn the_options_of_an_issuer_count() {
 }
 
 #[test]
+fn for_whom_a_token_is_may_stand_elsewhere_or_nowhere_where_the_issuer_says_so() {
+    let signer = Signer::es256();
+    let word = |paths: &[&str], require: bool, claims: serde_json::Value| {
+        let mut setting = Setting::of(&signer);
+        let issuer = &mut setting.authn.issuers[0];
+        issuer.audience_claims = paths.iter().filter_map(|path| claims::ClaimPath::parse(path)).collect();
+        issuer.require_audience = require;
+        issuer.audiences = ["app".into()].into();
+        setting.word(&signer.token(json!({}), claims))
+    };
+    let none = json!({"aud": null, "client_id": "app"});
+    assert_eq!(word(&["aud"], true, none.clone()), "wrong_audience");
+    assert_eq!(word(&["aud", "client_id"], true, none.clone()), "known");
+    assert_eq!(word(&["aud"], false, none), "known");
+    // What is there counts, and nothing makes up for it.
+    let other = json!({"aud": "other", "client_id": "app"});
+    assert_eq!(word(&["aud", "client_id"], true, other.clone()), "wrong_audience");
+    assert_eq!(word(&["aud"], false, other), "wrong_audience");
+    assert_eq!(word(&["aud", "client_id"], false, json!({"aud": null, "client_id": "x"})), "wrong_audience");
+    assert_eq!(word(&["aud", "client_id"], true, json!({"aud": null, "client_id": null})), "wrong_audience");
+}
+
+#[test]
 fn the_age_of_a_token_ends_what_is_made_from_it() {
     let signer = Signer::es256();
     let mut setting = Setting::of(&signer);

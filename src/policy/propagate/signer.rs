@@ -51,6 +51,11 @@ pub enum MintError {
     Failed,
 }
 
+/// No clock of an issuer may differ by more seconds (`clock_skew`).
+const SKEW_MAX: u64 = 300;
+/// An assertion of a credential in its last seconds is good for so long.
+const LAST_SECONDS: u64 = 5;
+
 impl Signer {
     /// A signer with the private key in `pkcs8` (DER; EC P-256 or Ed25519).
     ///
@@ -136,11 +141,16 @@ impl Signer {
         nonce: u128,
         rng: &dyn SecureRandom,
     ) -> Result<Vec<u8>, MintError> {
-        let expires =
-            now.saturating_add(assertion.lifetime.into()).min(principal.expires.unwrap_or(u64::MAX));
-        if expires <= now {
+        let ends = principal.expires.unwrap_or(u64::MAX);
+        // A credential is accepted past its end by as much as its issuer's clock may differ.
+        if ends.saturating_add(SKEW_MAX) <= now {
             return Err(MintError::Expired);
         }
+        let expires = now.saturating_add(assertion.lifetime.into()).min(if ends > now {
+            ends
+        } else {
+            now + LAST_SECONDS
+        });
         self.sign(who(principal), &assertion.audience, now..expires, nonce, rng)
     }
 

@@ -32,6 +32,11 @@ impl Marks {
         self == Self::default()
     }
 
+    /// The percentages.
+    pub fn percents(self) -> impl Iterator<Item = u8> {
+        self.each().map(|(percent, _)| percent)
+    }
+
     fn each(self) -> impl Iterator<Item = (u8, u8)> {
         self.0.into_iter().zip(0_u8..).filter(|(percent, _)| *percent > 0)
     }

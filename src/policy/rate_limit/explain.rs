@@ -16,6 +16,8 @@ use crate::policy::authz::Repeated;
 pub struct Line {
     /// The limit's name.
     pub limit: Box<str>,
+    /// The unit.
+    pub unit: Unit,
     /// The rate in words.
     pub rate: String,
     /// It only reports.
@@ -133,6 +135,7 @@ impl Limits {
                 let known = if limit.unit == Unit::InFlight { 0 } else { own };
                 lines.push(Line {
                     limit: limit.name.clone(),
+                    unit: limit.unit,
                     rate: show(limit.unit, &window.fill),
                     is_report: limit.mode == Mode::Report,
                     exception: plan.checked_sub(1),

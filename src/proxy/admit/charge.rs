@@ -11,7 +11,7 @@ use crate::policy::rate_limit::{
     self, Answer, CallerKeys, Denial, END, Estimator, Facts, Limits, Message as Form, STREAM, Ticket,
     Transcript, Verdict as Charged,
 };
-use crate::proxy::hot::Fate;
+use crate::proxy::hot::{Fate, show};
 use crate::proxy::purse;
 use crate::telemetry::Cause;
 use crate::wire::http1::Method;
@@ -145,17 +145,17 @@ impl Charging<'_, '_, '_> {
                 purse.hot.passed(self.limits, secret, &facts, self.now);
                 if let Some(limit) = reported {
                     purse.hot.note(self.limits, secret, &facts, self.now, Some(limit), Fate::Reported);
-                    self.ask
-                        .worker
-                        .stats
-                        .borrow_mut()
-                        .note_limit(&self.limits.list()[usize::from(limit)].name, true);
+                    self.note_limit(limit, true, &facts);
                 }
                 if self.ticket.wants().tokens {
                     self.note(arguments.unwrap_or_default());
                 }
-                note_alerts(self.limits, &mut leases, |limit, percent| {
+                let count = |limit: &str, percent| {
                     self.ask.worker.stats.borrow_mut().note_budget(limit, percent, 1);
+                };
+                let restraint = (&purse.alerts, self.now.ticks);
+                note_alerts(self.limits, &mut leases, restraint, count, |alert| {
+                    self.words(&facts, alert.limit)
                 });
             }
             Charged::Deny(denial) => {
@@ -164,6 +164,33 @@ impl Charging<'_, '_, '_> {
                 self.refused = Some(self.refuse(&denial, &facts, id, refuser));
             }
         }
+    }
+
+    /// Counts a message that a limit refuses, or would refuse in report mode, and says whose it is.
+    fn note_limit(&self, limit: u16, reported: bool, facts: &Facts<'_>) {
+        let worker = self.ask.worker;
+        let name = &self.limits.list()[usize::from(limit)].name;
+        worker.stats.borrow_mut().note_limit(name, reported);
+        let line = if reported { "limit_reported" } else { "limit_refused" };
+        let Some(kept_back) = worker.restraints.may_speak(line, Some(limit), worker.recently()) else {
+            return;
+        };
+        let (key, server) = (self.words(facts, limit), &self.ask.server.name);
+        if reported {
+            tracing::info!(limit = %name, key, %server, kept_back, "a limit in report mode would refuse");
+        } else {
+            tracing::info!(limit = %name, key, %server, kept_back, "a limit refuses");
+        }
+    }
+
+    /// The key of a limit for this message, in words.
+    fn words(&self, facts: &Facts<'_>, limit: u16) -> String {
+        let secret = &self.ask.worker.shared.limit_secret;
+        let mut words = String::new();
+        self.limits.touch(secret, facts, self.now.wall, Some(limit), |touched| {
+            words = show(&touched.words());
+        });
+        words
     }
 
     /// Notes arguments whose tokens count.
@@ -186,9 +213,8 @@ impl Charging<'_, '_, '_> {
         id: Option<&[u8]>,
         refuser: &Refuser<'_>,
     ) -> Refusal {
-        let name = &self.limits.list()[usize::from(denial.limit)].name;
         let worker = self.ask.worker;
-        worker.stats.borrow_mut().note_limit(name, false);
+        self.note_limit(denial.limit, false, facts);
         let secret = &worker.shared.limit_secret;
         worker.purse.hot.note(self.limits, secret, facts, self.now, Some(denial.limit), Fate::Refused);
         let mut fields = Vec::with_capacity(128);

@@ -35,6 +35,8 @@ pub struct Brought {
     keys: bool,
     /// They could not be fetched.
     keys_failed: bool,
+    /// They were fetched a moment ago, and are not fetched again so soon.
+    keys_resting: bool,
     introspected: Option<Answer>,
     /// What the SAML assertion was traded for.
     traded: Option<Answer>,
@@ -54,6 +56,7 @@ impl Brought {
             Errand::Keys(_) => {
                 self.keys = true;
                 self.keys_failed = matches!(answer, Answer::Failed);
+                self.keys_resting = matches!(answer, Answer::KeysResting);
             }
             Errand::Introspect(_) => self.introspected = Some(answer),
             Errand::Trade(..) => self.traded = Some(answer),
@@ -194,6 +197,10 @@ pub fn identify(
         Outcome::Refused(reason) if brought.keys_failed && reason == refused::UNKNOWN_KEY => {
             Err(refuse(&refused::NO_KEYS))
         }
+        // The issuer may have published it since.
+        Outcome::Refused(reason) if brought.keys_resting && reason == refused::UNKNOWN_KEY => {
+            Err(refuse(&refused::UNKNOWN_KEY_YET))
+        }
         Outcome::Refused(reason) => {
             if was_asked && reason.status == 401 {
                 callers.remember_refused(place, server.id, bytes, reason, now + REFUSED_REMEMBERED);
@@ -255,13 +262,19 @@ fn subject(server: &Server, principal: &Principal, shown: &[u8], brought: &Broug
 /// The answer to a request whose credential is missing or not good.
 fn challenge(refuser: &Refuser<'_>, protection: &Protection, refused: &Refused) -> Refusal {
     if refused.status != 401 {
-        let headers = if refused.status == 503 { "retry-after: 2\r\n" } else { "" };
-        return refuser
-            .refuse(Reply::status(Cause::Credential, refused.status, refused.message).with_headers(headers));
+        let headers = match refused.status {
+            503 => format!("retry-after: {}\r\n", refused.retry_after()),
+            _ => String::new(),
+        };
+        return refuser.refuse(
+            Reply::status(Cause::Credential, refused.status, refused.message).with_headers(&headers),
+        );
     }
     // A request that shows nothing is not told of an error (RFC 6750 section 3.1).
     let error = (!refused.shows_nothing()).then_some(("invalid_token", refused.message));
-    let headers = www_authenticate(protection, error, &scope(protection, ""));
+    let initial = protection.initial_scopes.as_deref().unwrap_or(&protection.scopes);
+    let scope = protection.asked_scopes.all(initial.iter().map(|scope| &**scope));
+    let headers = www_authenticate(protection, error, &scope);
     refuser.refuse(Reply::status(Cause::Credential, 401, refused.message).with_headers(&headers))
 }
 

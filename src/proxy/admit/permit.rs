@@ -12,10 +12,10 @@ use crate::policy::authz::{Decision, Facts, Operation, Path, Repeated, Rules, Ta
 use crate::policy::expr::parse_json;
 use crate::policy::listing::{Keep, Kind as Listed};
 use crate::proxy::caller::Caller;
-use crate::proxy::head::reads_as;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
 use crate::telemetry::Cause;
+use crate::wire::http1::allow::reads_as;
 use crate::wire::http1::{Header, HeaderId, RequestHead};
 use crate::wire::json::{Padded, Text};
 use crate::wire::jsonrpc::{self, Envelope, Kind, Message};

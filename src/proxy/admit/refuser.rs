@@ -65,6 +65,14 @@ impl<'b> Refuser<'b> {
         self.answer(None, 204, head::preflight(self.worker, head, self.close))
     }
 
+    /// What a load balancer asks to see that the gateway serves: 204, or 503 once it is going to stop.
+    pub fn probe(&self) -> Refusal {
+        if self.worker.is_leaving() {
+            return self.refuse(Reply::status(Cause::Overload, 503, "the gateway is going to stop"));
+        }
+        self.answer(None, 204, head::probe(self.worker, self.close))
+    }
+
     /// A document of the gateway's own: JSON that everybody may read.
     pub fn document(&self, document: &str) -> Refusal {
         self.answer(None, 200, head::document(self.worker, document, self.origin, self.close, self.head_only))

@@ -26,17 +26,27 @@ pub enum Failure {
     Stalled,
     /// The answer is not HTTP as it should be.
     Malformed(&'static str),
+    /// The answer is an error of this status with a page that is not passed on.
+    Page(u16),
     /// The client is gone, and that cancels the exchange.
     ClientGone,
     /// The server is busy, and nothing was sent to it.
     Shed(Shed),
 }
 
+impl From<&'static str> for Failure {
+    fn from(what: &'static str) -> Self {
+        Self::Malformed(what)
+    }
+}
+
 impl Exchange<'_> {
     /// Tells the client that there is no answer, and why.
     pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
-        if !matches!(failure, Failure::Shed(_) | Failure::ClientGone) {
-            self.note_answer(false);
+        match failure {
+            Failure::Shed(_) | Failure::ClientGone => {}
+            Failure::Page(status) => self.note_answer(*status < 500),
+            _ => self.note_answer(false),
         }
         let (outcome, cause, status, message): (_, _, _, Cow<'static, str>) = match failure {
             Failure::ClientGone => {
@@ -68,6 +78,12 @@ impl Exchange<'_> {
                 502,
                 format!("the server's answer cannot be passed on: {what}").into(),
             ),
+            Failure::Page(status) => (
+                Outcome::Answered,
+                Cause::BadAnswer,
+                *status,
+                "the server answered with this status, and a page that is not passed on".into(),
+            ),
         };
         self.record.outcome = if self.worker.stage() == Stage::Stopping { Outcome::Stopped } else { outcome };
         self.record.status = status;
@@ -96,6 +112,10 @@ impl Exchange<'_> {
 
     /// Says why there is no answer. A server that is down brings this about with each request.
     fn say(&self, failure: &Failure, cause: Cause, status: u16, message: &str) {
+        // What is wrong with a page has been said.
+        if matches!(failure, Failure::Page(_)) {
+            return;
+        }
         let id = Some(self.forward.server.0);
         let Some(kept_back) = self.worker.restraints.may_speak(cause.label(), id, self.worker.recently())
         else {

@@ -60,7 +60,7 @@ head_errors! {
     /// RFC 6585 section 5.
     HeadTooLong => 431, "header fields too large: send fewer or shorter ones";
     /// RFC 6585 section 5.
-    TooManyHeaders => 431, "too many header fields: send fewer";
+    TooManyHeaders => 431, "too many header fields: send fewer (limits.headers_max, 64 at most)";
     /// RFC 9112 section 5.1.
     HeaderName => 400, "malformed header name: only letters, digits and -, and the colon right after it";
     /// RFC 9110 section 5.5.
@@ -97,6 +97,8 @@ head_errors! {
     SingletonRepeated => 400, "a header that must be single is repeated: send Authorization, Content-Type, Expect and Origin once";
     /// RFC 9110 section 7.6.1: a connection option may not name a field for the receiver of the content.
     ConnectionNamesField => 400, "Connection names an end-to-end header: name only headers of this connection";
+    /// RFC 9110 section 7.6.1. Real heads have up to four, the bound is 32.
+    TooManyConnectionOptions => 400, "more than 32 options in Connection: name only headers of this connection";
     /// RFC 9112 section 4. From an upstream.
     StatusLine => 502, "malformed status line from the upstream";
     /// RFC 9110 section 15: only 100 to 599 have a meaning. From an upstream.

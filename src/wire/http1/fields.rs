@@ -1,5 +1,6 @@
 //! The header fields of one head: a compact table of offsets with an index by id.
 
+use super::error::HeadError;
 use super::header::{HeaderId, HeaderSet};
 use super::scan::HEADERS_MAX;
 
@@ -27,6 +28,7 @@ pub struct Fields<'b> {
     first: [u8; HeaderId::COUNT],
     repeated: HeaderSet,
     present: HeaderSet,
+    names_fields: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -40,6 +42,9 @@ struct Entry {
 
 const NO_ENTRY: Entry = Entry { name_at: 0, value_at: 0, value_len: 0, name_len: 0, id: HeaderId::Host };
 
+/// Most options of the `Connection` fields of a head. Real ones have up to four.
+pub const CONNECTION_OPTIONS_MAX: usize = 32;
+
 /// Longest header name in bytes.
 pub(super) const NAME_BYTES_MAX: usize = u8::MAX as usize;
 
@@ -52,6 +57,7 @@ impl<'b> Fields<'b> {
             first: [0; HeaderId::COUNT],
             repeated: HeaderSet::NONE,
             present: HeaderSet::NONE,
+            names_fields: false,
         }
     }
 
@@ -113,18 +119,29 @@ impl<'b> Fields<'b> {
     /// The field at `index`, counted from 0 in the order sent.
     #[inline]
     pub fn at(&self, index: usize) -> Option<Header<'b>> {
-        let entry = self.entries[..usize::from(self.count)].get(index)?;
+        self.entries[..usize::from(self.count)].get(index).map(|entry| self.field(entry))
+    }
+
+    #[inline]
+    fn field(&self, entry: &Entry) -> Header<'b> {
         let (name, value) = (usize::from(entry.name_at), usize::from(entry.value_at));
-        Some(Header {
+        Header {
             id: entry.id,
             name: &self.bytes[name..name + usize::from(entry.name_len)],
             value: &self.bytes[value..value + usize::from(entry.value_len)],
-        })
+        }
     }
 
     /// All fields, in the order sent.
     pub fn iter(&self) -> impl Iterator<Item = Header<'b>> + '_ {
         (0..self.len()).filter_map(|index| self.at(index))
+    }
+
+    /// The fields whose id is in `ids`, in the order sent.
+    #[inline]
+    pub fn among(&self, ids: HeaderSet) -> impl Iterator<Item = Header<'b>> + '_ {
+        let entries = &self.entries[..usize::from(self.count)];
+        entries.iter().filter(move |entry| ids.contains(entry.id)).map(|entry| self.field(entry))
     }
 
     /// All fields of one id, in the order sent.
@@ -159,10 +176,52 @@ impl<'b> Fields<'b> {
         self.repeated
     }
 
+    /// Reads what the `Connection` fields say, and gives whether the connection ends after the message.
+    ///
+    /// # Errors
+    /// They have more than [`CONNECTION_OPTIONS_MAX`] options, empty ones counted: each is compared with each field that
+    /// would be passed on.
+    #[inline]
+    pub(super) fn read_connection(&mut self) -> Result<bool, HeadError> {
+        // What nearly every peer sends, if it sends one.
+        if self.get(HeaderId::Connection).is_none_or(|value| value.eq_ignore_ascii_case(b"keep-alive"))
+            && !self.repeated.contains(HeaderId::Connection)
+        {
+            return Ok(false);
+        }
+        self.read_options()
+    }
+
+    #[inline(never)]
+    fn read_options(&mut self) -> Result<bool, HeadError> {
+        let elements = |value| memchr::memchr_iter(b',', value).count() + 1;
+        if self.all(HeaderId::Connection).map(|field| elements(field.value)).sum::<usize>()
+            > CONNECTION_OPTIONS_MAX
+        {
+            return Err(HeadError::TooManyConnectionOptions);
+        }
+        let (mut close, mut names) = (false, false);
+        for option in self.all(HeaderId::Connection).flat_map(|field| tokens(field.value)) {
+            if option.eq_ignore_ascii_case(b"close") {
+                close = true;
+            } else {
+                names |= !option.eq_ignore_ascii_case(b"keep-alive");
+            }
+        }
+        self.names_fields = names;
+        Ok(close)
+    }
+
+    /// Whether a `Connection` field has other options than `close` and `keep-alive`: those name fields of this hop.
+    #[inline]
+    pub fn names_fields(&self) -> bool {
+        self.names_fields
+    }
+
     /// Whether a `Connection` field names `name`, which then must not be passed on
     /// (RFC 9110 section 7.6.1).
     pub fn is_named_by_connection(&self, name: &[u8]) -> bool {
-        self.present.contains(HeaderId::Connection)
+        self.names_fields
             && self
                 .all(HeaderId::Connection)
                 .any(|field| tokens(field.value).any(|t| t.eq_ignore_ascii_case(name)))

@@ -11,12 +11,12 @@ macro_rules! known_headers {
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum HeaderId {
             $(#[doc = concat!("`", $name, "`")] $(#[$doc])* $id,)*
-            /// `x-forwarded-*`, `x-remote-*` and their like: the sender's word about who is behind it.
-            XForwarded,
-            /// `x-ringgate-*`: the gateway's own. Removed when a client sends one.
+            /// `x-ringgate-*`: the gateway's own. No peer's passes.
             Reserved,
             /// `mcp-param-*`: a tool argument mirrored by its client (MCP 2026-07-28).
             McpParam,
+            /// Any other `mcp-*`: the protocol's own, of a revision to come.
+            Mcp,
             /// Any other name.
             Other,
         }
@@ -46,17 +46,11 @@ known_headers! {
     AcceptEncoding = "accept-encoding",
     AcceptLanguage = "accept-language",
     Origin = "origin",
-    Referer = "referer",
     Expect = "expect",
     Authorization = "authorization",
     ProxyAuthorization = "proxy-authorization",
     ProxyAuthenticate = "proxy-authenticate",
-    WwwAuthenticate = "www-authenticate",
     Cookie = "cookie",
-    SetCookie = "set-cookie",
-    Forwarded = "forwarded",
-    XRealIp = "x-real-ip",
-    Via = "via",
     McpProtocolVersion = "mcp-protocol-version",
     McpMethod = "mcp-method",
     McpName = "mcp-name",
@@ -79,9 +73,8 @@ known_headers! {
     AccessControlRequestMethod = "access-control-request-method",
     AccessControlRequestHeaders = "access-control-request-headers",
     XAccelBuffering = "x-accel-buffering",
-    Priority = "priority",
-    Age = "age",
-    RemoteUser = "remote-user",
+    SecFetchMode = "sec-fetch-mode",
+    SecFetchSite = "sec-fetch-site",
 }
 
 impl HeaderId {
@@ -105,12 +98,12 @@ impl HeaderId {
 
     fn family_of(name: &[u8]) -> Self {
         let starts = |prefix: &[u8]| name.len() > prefix.len() && same_token(&name[..prefix.len()], prefix);
-        if starts(b"mcp-param-") {
-            Self::McpParam
-        } else if SAYS_WHO.iter().any(|prefix| starts(prefix)) {
-            Self::XForwarded
-        } else if starts(b"x-ringgate-") {
+        if starts(b"x-ringgate-") {
             Self::Reserved
+        } else if starts(b"mcp-param-") {
+            Self::McpParam
+        } else if starts(b"mcp-") && memchr::memchr(b'_', name).is_none() {
+            Self::Mcp
         } else {
             Self::Other
         }
@@ -142,9 +135,9 @@ impl HeaderId {
     pub fn name(self) -> &'static str {
         match NAMES.get(self as usize) {
             Some(name) => name,
-            None if self == Self::XForwarded => "x-forwarded-",
             None if self == Self::Reserved => "x-ringgate-",
             None if self == Self::McpParam => "mcp-param-",
+            None if self == Self::Mcp => "mcp-",
             None => "",
         }
     }
@@ -194,6 +187,12 @@ impl HeaderSet {
         Self(self.0 | other.0)
     }
 
+    /// All that are in `self` and not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// All that are in both.
     #[must_use]
     pub const fn common(self, other: Self) -> Self {
@@ -223,10 +222,6 @@ impl fmt::Debug for HeaderSet {
         f.debug_set().entries(IDS.iter().filter(|&&id| self.contains(id))).finish()
     }
 }
-
-/// How headers begin in which proxies of other makes say who sent a request, or who was signed in.
-const SAYS_WHO: [&[u8]; 5] =
-    [b"x-forwarded-", b"x-remote-", b"x-auth-request-", b"x-authenticated-", b"x-webauth-"];
 
 /// Whether `name` equals `known` but for the case of its letters. `known` is lower case.
 ///
@@ -262,8 +257,8 @@ fn lower(bytes: [u8; 8]) -> u64 {
 #[inline]
 const fn slot(name: &[u8]) -> usize {
     let length = name.len();
-    let (first, middle, last) = (name[0] | 0x20, name[length / 2] | 0x20, name[length - 1] | 0x20);
-    let sum = length * 113 + first as usize * 241 + last as usize * 127 + middle as usize * 142;
+    let (first, third, last) = (name[0] | 0x20, name[length * 3 / 4] | 0x20, name[length - 1] | 0x20);
+    let sum = length * 214 + first as usize * 44 + last as usize * 189 + third as usize * 208;
     sum & (TABLE.len() - 1)
 }
 
@@ -322,11 +317,11 @@ mod tests {
     fn families_are_found_by_prefix() {
         let cases: &[(&str, HeaderId)] = &[
             ("Mcp-Param-Region", HeaderId::McpParam),
-            ("Mcp-Param-", HeaderId::Other),
-            ("mcp-paramregion", HeaderId::Other),
-            ("X-Forwarded-For", HeaderId::XForwarded),
-            ("x-forwarded-client-cert", HeaderId::XForwarded),
-            ("X-Real-IP", HeaderId::XRealIp),
+            ("Mcp-Param-", HeaderId::Mcp),
+            ("mcp-paramregion", HeaderId::Mcp),
+            ("MCP-", HeaderId::Other),
+            ("mcp", HeaderId::Other),
+            ("X-Mcp-Method", HeaderId::Other),
             ("X-RINGGATE-Principal", HeaderId::Reserved),
             ("x-ringgat", HeaderId::Other),
             ("x", HeaderId::Other),
@@ -344,12 +339,13 @@ mod tests {
             "mcp_method",
             "Mcp-Session_Id",
             "X_Ringgate_User",
-            "x_forwarded_for_very_long_indeed_no_end",
+            "mcp_param_of_a_very_long_name_indeed_no_end",
+            "Mcp_Next",
         ] {
             assert_eq!(HeaderId::of(name.as_bytes()), HeaderId::Other, "{name}");
             assert!(HeaderId::has_disguise(name.as_bytes()), "{name}");
         }
-        for name in ["my_header", "_", "content-length", "x_foo"] {
+        for name in ["my_header", "_", "content-length", "x_foo", "x_forwarded_for"] {
             assert!(!HeaderId::has_disguise(name.as_bytes()), "{name}");
         }
     }

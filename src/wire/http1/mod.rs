@@ -4,7 +4,9 @@
 //! the other side of the gateway may read it differently.
 #![forbid(unsafe_code)]
 
+pub mod allow;
 pub mod chunked;
+pub mod date;
 pub mod error;
 pub mod fields;
 mod framing;
@@ -16,6 +18,7 @@ mod scan;
 mod target;
 pub mod write;
 
+pub use allow::AllowList;
 pub use error::HeadError;
 pub use fields::{Fields, Header, Tokens, media_type, media_type_is, tokens};
 pub use header::{HeaderId, HeaderSet};

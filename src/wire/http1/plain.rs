@@ -85,7 +85,7 @@ impl<'b> Task for Reading<'_, 'b> {
             let name = &window[at..at + name_len];
             let id = HeaderId::of(name);
             // The others are known by all of their bytes, these by a prefix at most.
-            if id >= HeaderId::XForwarded && !name.iter().all(|&byte| IN_NAME[usize::from(byte)]) {
+            if id >= HeaderId::Reserved && !name.iter().all(|&byte| IN_NAME[usize::from(byte)]) {
                 return None;
             }
             let (value_at, value_len) = unspaced(window, at + name_len + 1, end);

@@ -236,14 +236,16 @@ fn build<'b>(
 
 /// Applies the rules for a head whose lines are well-formed, and derives from it what they say.
 fn judge(request: &mut RequestHead<'_>) -> Result<(), HeadError> {
-    let (version, fields) = (request.version, &request.fields);
+    let version = request.version;
     request.method = Method::of(request.method_name)?;
     let target = Target::parse(request.path, request.method)?;
-    check_names(fields)?;
+    check_names(&request.fields)?;
+    let close = request.fields.read_connection()?;
+    let fields = &request.fields;
     request.host = host(fields, &target, version)?;
     request.framing = framing(fields, version)?;
     let expects = expects_continue(fields)?;
-    let close = asks_to_close(fields)?;
+    check_options(fields)?;
     request.upgrade = fields.present().contains(HeaderId::Upgrade);
     (request.path, request.query) = (target.path, target.query);
     request.keep_alive = version == Version::Http11 && !close;
@@ -323,29 +325,19 @@ const GOVERNED: HeaderSet = HeaderSet::of(&[
     HeaderId::McpName,
     HeaderId::McpSessionId,
     HeaderId::McpParam,
+    HeaderId::Mcp,
     HeaderId::Reserved,
-    HeaderId::XForwarded,
-    HeaderId::Forwarded,
 ]);
 
-fn asks_to_close(fields: &Fields<'_>) -> Result<bool, HeadError> {
-    // What nearly every client sends.
-    if fields.get(HeaderId::Connection).is_none_or(|value| value.eq_ignore_ascii_case(b"keep-alive"))
-        && !fields.repeated().contains(HeaderId::Connection)
-    {
-        return Ok(false);
+fn check_options(fields: &Fields<'_>) -> Result<(), HeadError> {
+    if !fields.names_fields() {
+        return Ok(());
     }
-    let mut close = false;
-    for option in fields.all(HeaderId::Connection).flat_map(|field| tokens(field.value)) {
-        if option.eq_ignore_ascii_case(b"keep-alive") {
-            continue;
-        }
-        close |= option.eq_ignore_ascii_case(b"close");
-        if GOVERNED.contains(HeaderId::of(option)) {
-            return Err(HeadError::ConnectionNamesField);
-        }
+    let mut options = fields.all(HeaderId::Connection).flat_map(|field| tokens(field.value));
+    if options.any(|option| GOVERNED.contains(HeaderId::of(option))) {
+        return Err(HeadError::ConnectionNamesField);
     }
-    Ok(close)
+    Ok(())
 }
 
 #[cold]

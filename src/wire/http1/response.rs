@@ -191,6 +191,7 @@ fn build<'b>(
 
 /// Applies the rules for a head whose lines are well-formed, and derives from it what they say.
 fn judge(response: &mut ResponseHead<'_>, method: Method) -> Result<(), HeadError> {
+    let close = response.fields.read_connection()?;
     let (status, version, fields) = (response.status, response.version, &response.fields);
     match status {
         101 => return Err(HeadError::SwitchingProtocols),
@@ -214,7 +215,7 @@ fn judge(response: &mut ResponseHead<'_>, method: Method) -> Result<(), HeadErro
     // then the next answer would start in the middle of it.
     let lies = matches!(status, 100..=199 | 204) && (chunked || length.is_some_and(|length| length > 0));
     let delimited = response.framing != ResponseFraming::UntilClose && !lies;
-    response.keep_alive = version == Version::Http11 && delimited && !fields.is_named_by_connection(b"close");
+    response.keep_alive = version == Version::Http11 && delimited && !close;
     response.keep_alive_timeout = fields.get(HeaderId::KeepAlive).and_then(idle_timeout);
     response.event_stream = is_event_stream(fields);
     Ok(())

@@ -11,12 +11,28 @@ pub fn reason(status: u16) -> &'static str {
     line.get(13..line.len().saturating_sub(2)).unwrap_or_default()
 }
 
+/// The lines that keep a browser from taking an answer for a page: what it is is what `content-type` says (Fetch,
+/// `nosniff`), and a document that is made of it all the same runs nothing and belongs to no origin (CSP, `sandbox`).
+macro_rules! guard {
+    () => {
+        "x-content-type-options: nosniff\r\ncontent-security-policy: default-src 'none'; sandbox\r\n"
+    };
+}
+
 macro_rules! status_lines {
     ($($code:literal $reason:literal,)*) => {
         /// The whole status line of a common status code, with CR LF.
         pub fn status_line(status: u16) -> Option<&'static str> {
             match status {
                 $($code => Some(concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n")),)*
+                _ => None,
+            }
+        }
+
+        /// The same with the lines that every answer of the gateway has, in one piece.
+        fn guarded_line(status: u16) -> Option<&'static str> {
+            match status {
+                $($code => Some(concat!("HTTP/1.1 ", $code, " ", $reason, "\r\n", guard!())),)*
                 _ => None,
             }
         }
@@ -78,6 +94,17 @@ pub fn push_status_line(out: &mut Vec<u8>, status: u16) {
             out.extend_from_slice(b"HTTP/1.1 ");
             out.extend_from_slice(Decimal::from(u64::from(status)).as_bytes());
             out.extend_from_slice(b" \r\n");
+        }
+    }
+}
+
+/// Appends the status line of an answer to somebody who may be a browser, and the lines that guard it.
+pub fn push_guarded_line(out: &mut Vec<u8>, status: u16) {
+    match guarded_line(status) {
+        Some(lines) => out.extend_from_slice(lines.as_bytes()),
+        None => {
+            push_status_line(out, status);
+            out.extend_from_slice(guard!().as_bytes());
         }
     }
 }
@@ -223,6 +250,11 @@ mod tests {
         push_content_length(&mut out, 0);
         push_end(&mut out);
         assert_eq!(out, b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n");
+        for (status, line) in [(200, "HTTP/1.1 200 OK\r\n"), (299, "HTTP/1.1 299 \r\n")] {
+            out.clear();
+            push_guarded_line(&mut out, status);
+            assert_eq!(out, [line, guard!()].concat().as_bytes());
+        }
         out.clear();
         push_request_line(&mut out, b"POST", b"/mcp", Some(b"a=b"));
         assert_eq!(out, b"POST /mcp?a=b HTTP/1.1\r\n");

@@ -23,8 +23,7 @@ pub struct HeaderFacts<'a> {
     pub content_encoding: Option<&'a [u8]>,
     /// `Accept`, all its lines together.
     pub accept: Accept,
-    /// One of the fields above (`Accept` excepted) came twice, or one of the first two, or the
-    /// session id, as a comma-joined list.
+    /// One of the fields above (`Accept` excepted) came twice, or one of the first two as a comma-joined list.
     pub duplicates: bool,
 }
 
@@ -54,7 +53,8 @@ impl<'a> HeaderFacts<'a> {
             McpHeader::Method => (&mut self.method, true),
             McpHeader::ContentType => (&mut self.content_type, false),
             McpHeader::LastEventId => (&mut self.last_event_id, false),
-            McpHeader::SessionId => (&mut self.session_id, true),
+            // Any visible character may stand in an id (MCP 2025-11-25, session management).
+            McpHeader::SessionId => (&mut self.session_id, false),
             McpHeader::ContentEncoding => (&mut self.content_encoding, false),
             McpHeader::ProtocolVersion => (&mut self.protocol_version, true),
         };
@@ -214,7 +214,8 @@ mod tests {
         }
         let mut facts = HeaderFacts::default();
         facts.note(b"Mcp-Name", b"one, two");
-        assert!(!facts.duplicates, "a tool may be called so");
+        facts.note(b"Mcp-Session-Id", b"one,two");
+        assert!(!facts.duplicates, "a tool or a session may be called so");
     }
 
     fn encode(bytes: &[u8]) -> String {

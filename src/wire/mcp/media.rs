@@ -7,7 +7,12 @@ use super::headers::trim;
 pub struct Accept {
     json: Verdict,
     event_stream: Verdict,
+    /// There is a field. Who sends none takes everything (RFC 9110 section 12.5.1).
+    given: bool,
 }
+
+/// Media ranges of a field that are looked at. Real ones have a dozen.
+const RANGES_MAX: usize = 64;
 
 /// The most specific range so far that matches a media type. Ordered by how specific it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -20,13 +25,14 @@ struct Verdict {
 impl Accept {
     /// Takes note of one `Accept` field value; several lines count as one list.
     pub fn add(&mut self, value: &[u8]) {
+        self.given = true;
         // What nearly every client sends. (Taking lists apart costs more than the rest of the headers.)
         if matches!(value, b"application/json, text/event-stream" | b"application/json,text/event-stream") {
             let exactly = Verdict { specific: 3, accepted: true };
             (self.json, self.event_stream) = (exactly, exactly);
             return;
         }
-        for range in value.split(|&byte| byte == b',') {
+        for range in value.split(|&byte| byte == b',').take(RANGES_MAX) {
             let (media, accepted) = split_range(range);
             self.json.note(media, b"application/", b"json", accepted);
             self.event_stream.note(media, b"text/", b"event-stream", accepted);
@@ -35,12 +41,12 @@ impl Accept {
 
     /// `application/json` is acceptable.
     pub fn json(self) -> bool {
-        self.json.accepted
+        self.json.accepted || !self.given
     }
 
     /// `text/event-stream` is acceptable.
     pub fn event_stream(self) -> bool {
-        self.event_stream.accepted
+        self.event_stream.accepted || !self.given
     }
 }
 
@@ -121,7 +127,11 @@ mod tests {
         check_accept(&["application/jsonp, text/event-streams, text/html"], false, false);
         check_accept(&["application/json;q=0.001,text/event-stream;Q=1"], true, true);
         check_accept(&[""], false, false);
-        check_accept(&[], false, false);
+        check_accept(&["", "application/json"], true, false);
+        check_accept(&[], true, true);
+        let many = "a/b,".repeat(RANGES_MAX - 1);
+        check_accept(&[&format!("{many}*/*")], true, true);
+        check_accept(&[&format!("{many}a/b,*/*")], false, false);
     }
 
     #[test]

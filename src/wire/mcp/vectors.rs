@@ -314,7 +314,8 @@ fn vectors_21_22_and_53_get_and_delete_belong_to_legacy_sessions() {
     let legacy = GetFacts { revision: Some(Revision::V2025_11_25) };
     assert_eq!(status(check_get(&facts_of(&[D, stream, session]))), Ok(legacy));
     assert_eq!(status(check_get(&facts_of(&[stream, session]))), Ok(GetFacts { revision: None }));
-    assert_eq!(status(check_get(&facts_of(&[D, session]))), Err(406));
+    assert_eq!(status(check_get(&facts_of(&[D, ("Accept", "application/json"), session]))), Err(406));
+    assert_eq!(status(check_get(&facts_of(&[D, session]))), Ok(legacy));
     assert_eq!(status(check_get(&facts_of(&[D, D, stream]))), Err(400));
     assert_eq!(status(check_delete(&facts_of(&[("MCP-Protocol-Version", "1999-01-01")]))), Err(400));
     assert_eq!(status(check_delete(&facts_of(&[D]))), Ok(legacy));

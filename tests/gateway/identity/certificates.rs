@@ -206,6 +206,18 @@ const AGENT: &str = "spiffe://prod.example/agent/a";
 
 #[test]
 fn a_connection_is_judged_by_the_authorities_of_now() {
+    judged_by_the_authorities_of_now(|_| {});
+}
+
+#[test]
+fn an_authority_is_taken_away_although_the_listeners_key_was_renewed_before_its_certificate() {
+    judged_by_the_authorities_of_now(|dir| {
+        dir.file("key.pem", &KeyPair::generate().unwrap().serialize_pem());
+    });
+}
+
+/// `also` changes what else there is before the authority is taken away.
+fn judged_by_the_authorities_of_now(also: fn(&TempDir)) {
     let upstream = Upstream::new(|request, client| {
         if request.start.starts_with("GET") {
             client.send(SSE.as_bytes());
@@ -232,6 +244,7 @@ fn a_connection_is_judged_by_the_authorities_of_now() {
     assert_eq!(stream.head().unwrap().status(), 200);
     assert!(stream.chunk().is_some());
     // Its own authority is taken away.
+    also(&dir);
     dir.file("ca.pem", &other.0.pem());
     gateway.signal("HUP");
     gateway.await_metric("ringgate_config_generation", "", 3.0);

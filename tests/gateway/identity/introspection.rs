@@ -56,6 +56,28 @@ fn asked(idp: &Upstream) -> usize {
 }
 
 #[test]
+fn an_answer_without_an_issuer_is_good_and_clients_are_sent_to_sign_in() {
+    let answer = json!({"active": true, "scope": "a", "client_id": "c", "username": "ann",
+        "aud": [format!("{PUBLIC}/up/mcp")], "exp": 4_000_000_000_u64});
+    let document = "GET /.well-known/oauth-protected-resource/up/mcp HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for (option, place) in [
+        (", issuer: 'https://idp.example'", "https://idp.example"),
+        (", issuer: acme, authorization_server: 'https://login.example/o'", "https://login.example/o"),
+    ] {
+        let (upstream, (idp, next)) = (Upstream::echo(), endpoint(&answer));
+        let (gateway, _dir) = gateway(&upstream, &idp, option);
+        assert_eq!(status(&gateway, "opaque"), 200, "{option}");
+        let metadata = gateway.connect().ask(document.as_bytes());
+        assert_eq!(metadata.json()["authorization_servers"], json!([place]));
+        assert_eq!(idp.request().header("accept-encoding"), Some("identity"));
+        let mut other = answer.clone();
+        other["iss"] = json!("https://other.example");
+        says(&next, &other);
+        assert_eq!(status(&gateway, "other"), 401);
+    }
+}
+
+#[test]
 fn the_endpoint_is_asked_once_and_its_answer_is_believed_for_a_while() {
     let (upstream, (idp, next)) = (Upstream::echo(), endpoint(&active()));
     let (gateway, _dir) = gateway(&upstream, &idp, ", cache: 60s");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{ISSUER, Issuer, PUBLIC, bearer, ping};
 use crate::harness::{Gateway, TempDir, Upstream, ok};
-use crate::scenes::{door, wait_until};
+use crate::scenes::{SSE, chunk, door, get, wait_until};
 
 /// What the issuer's web server does now.
 #[derive(Clone)]
@@ -84,14 +84,25 @@ fn keys_are_discovered_and_a_new_key_is_fetched_when_it_is_first_seen() {
     let gateway = gateway(&upstream, &idp);
     assert_eq!(gateway.connect().ask(&ping(&bearer(&first.token(json!({}))))).status(), 200);
     idp.becomes(Now::Keys(json!({"keys": [first.jwk(), second.jwk()]}).to_string()));
-    // Within the cool-down a new key may have to wait for its turn.
+    // Within the cool-down a new key has to wait for its turn. Nobody is sent to sign in for that.
+    let mut waited = 0;
     wait_until("the new key is known", || {
-        gateway.connect().ask(&ping(&bearer(&second.token(json!({}))))).status() == 200
+        let answer = gateway.connect().ask(&ping(&bearer(&second.token(json!({})))));
+        if answer.status() == 503 {
+            assert_eq!(answer.header("retry-after"), Some("10"));
+            waited += 1;
+        } else {
+            assert_eq!(answer.status(), 200);
+        }
+        answer.status() == 200
     });
+    assert!(waited > 0);
+    assert!(gateway.metric("ringgate_unauthenticated_total", "reason=\"unknown_key_yet\"") >= 1.0);
     idp.fetches();
     for number in 0..50 {
         let stranger = Issuer::named(&idp.name(), &format!("unknown-{number}"));
-        assert_eq!(gateway.connect().ask(&ping(&bearer(&stranger.token(json!({}))))).status(), 401);
+        let status = gateway.connect().ask(&ping(&bearer(&stranger.token(json!({}))))).status();
+        assert!([401, 503].contains(&status), "{status}");
     }
     assert!(idp.fetches() <= 2, "unknown keys do not flood the issuer");
     idp.becomes(Now::Error);
@@ -100,6 +111,33 @@ fn keys_are_discovered_and_a_new_key_is_fetched_when_it_is_first_seen() {
         200,
         "the keys outlive the issuer's bad day"
     );
+}
+
+#[test]
+fn a_stream_does_not_outlive_the_key_that_let_it_in() {
+    let upstream = Upstream::new(|request, client| {
+        if request.start.starts_with("GET") {
+            client.send(SSE.as_bytes());
+            client.send(&chunk(": open\n\n"));
+            return client.head().is_some();
+        }
+        client.send(&ok("{}"));
+        true
+    });
+    let idp = Idp::new(Now::Garbage);
+    let (first, second) = (Issuer::named(&idp.name(), "k1"), Issuer::named(&idp.name(), "k2"));
+    idp.becomes(Now::Keys(first.jwks()));
+    let gateway = gateway(&upstream, &idp);
+    let mut stream = gateway.connect();
+    stream.send(&get("/up/mcp", &bearer(&first.token(json!({})))));
+    assert_eq!(stream.head().unwrap().status(), 200);
+    assert!(stream.chunk().is_some());
+    idp.becomes(Now::Keys(second.jwks()));
+    wait_until("the new key is known", || {
+        gateway.connect().ask(&ping(&bearer(&second.token(json!({}))))).status() == 200
+    });
+    assert_eq!(stream.chunk().unwrap(), b"", "the stream ends where an event ended");
+    assert_ne!(gateway.connect().ask(&ping(&bearer(&first.token(json!({}))))).status(), 200);
 }
 
 #[test]

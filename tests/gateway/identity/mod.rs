@@ -15,6 +15,7 @@ mod step_up;
 mod tasks;
 mod tokens;
 mod trades;
+mod trust;
 mod upstream;
 mod warnings;
 

@@ -63,6 +63,23 @@ fn asked_for(scene: &Scene, answer: &Message) -> (String, serde_json::Value) {
 }
 
 #[test]
+fn the_first_challenge_can_name_all_that_rules_ask_for_and_metadata_can_be_kept_back() {
+    let asked = "scopes: [mcp.use], challenge_scopes: {initial: all}";
+    let scene = Scene::with_server(json_server(), asked, RULES);
+    let nothing = scene.client().ask(&ping(""));
+    let (first, supported) = asked_for(&scene, &nothing);
+    assert_eq!(first, format!("Bearer resource_metadata=\"{METADATA}\", scope=\"drop mcp.use pay\""));
+    assert_eq!(supported, json!(["drop", "mcp.use", "pay"]));
+
+    let scene = Scene::with_server(json_server(), "anonymous: true, publish_metadata: false", RULES);
+    let document = "GET /.well-known/oauth-protected-resource/up/mcp HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(scene.client().ask(document.as_bytes()).status(), 404);
+    let bad = scene.client().ask(&ping(&bearer("bad")));
+    assert_eq!(bad.status(), 401);
+    assert!(!challenge(&bad).contains("resource_metadata"), "{bad:?}");
+}
+
+#[test]
 fn clients_are_told_the_names_that_the_authorization_server_knows() {
     let asked =
         "scopes: [mcp.use], challenge_scopes: {prefix: 'api://app-1/', names: {drop: 'urn:admin:drop'}}";

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness import conformance, packages
 from harness.guarded import GuardedCase
+from harness.issuers import DjangoSite, OidcProviderSite
 from harness.limited import AdaptiveSite, LimitedSite
 from harness.suite import Case, read_lines
 
@@ -53,6 +54,24 @@ def slowed(name: str, program: str) -> GuardedCase:
     return GuardedCase(f"adaptive, {name}", "adaptive", lambda place: [str(packages.NODE), script, place], AdaptiveSite)
 
 
+ISSUERS = {"oidc-provider": OidcProviderSite, "django": DjangoSite}
+
+
+def at_issuer(issuer: str) -> GuardedCase:
+    script = str(packages.NODE_DIR / "clients" / "real_issuer.mjs")
+    name = f"{issuer}, typescript sdk 1"
+    return GuardedCase(name, issuer, lambda place: [str(packages.NODE), script, place, issuer], ISSUERS[issuer])
+
+
+def python_at_issuer(issuer: str, sdk: str, server: str) -> GuardedCase:
+    script = str(packages.HERE / "python" / "clients" / "real_issuer.py")
+
+    def command(place: str) -> list[str]:
+        return [str(packages.python(sdk)), script, sdk, issuer, server, place]
+
+    return GuardedCase(f"{issuer}, python {sdk}, to {server}", issuer, command, ISSUERS[issuer])
+
+
 LEGACY = packages.CONFORMANCE_LEGACY
 MODERN = packages.CONFORMANCE_MODERN
 
@@ -97,6 +116,16 @@ LIMITS = [
 
 OVERLOAD = [slowed("forty typescript sdk 1 clients", "overload.mjs")]
 """Judged by the time that calls take, so nothing else runs meanwhile."""
+
+REAL_ISSUERS = [
+    at_issuer("oidc-provider"),
+    python_at_issuer("oidc-provider", "sdk1", "everything"),
+    python_at_issuer("oidc-provider", "sdk2", "opaque"),
+    at_issuer("django"),
+    python_at_issuer("django", "sdk1", "opaque"),
+    python_at_issuer("django", "sdk2", "opaque"),
+]
+"""Logins at authorization servers that others wrote."""
 
 GUARDED_CASES = [LOGINS, LIMITS, OVERLOAD]
 """Through the gateway only, group by group; the cases of a group run at the same time."""

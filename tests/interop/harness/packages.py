@@ -1,4 +1,4 @@
-"""Installs what others wrote, at the pinned versions, once: npm packages, and one environment per Python SDK."""
+"""Installs what others wrote, at the pinned versions, once: npm packages, and Python environments."""
 
 import hashlib
 import subprocess
@@ -18,39 +18,40 @@ CONFORMANCE_LEGACY = MODULES / "conformance-legacy" / "dist" / "index.js"
 CONFORMANCE_MODERN = MODULES / "conformance-modern" / "dist" / "index.js"
 
 
-def python(sdk: str) -> Path:
-    """The interpreter of the environment with that SDK, `sdk1` or `sdk2`."""
-    return HERE / ".venv" / sdk / "bin" / "python"
+def python(name: str) -> Path:
+    """The interpreter of an environment, such as that of an SDK: `sdk1` or `sdk2`."""
+    return HERE / ".venv" / name / "bin" / "python"
 
 
 def install() -> None:
     """Brings packages up to date with the lock files; nothing to do costs nothing."""
     started = time.monotonic()
-    fresh = [install_npm()] + [install_pip(sdk) for sdk in ("sdk1", "sdk2")]
+    fresh = [install_npm(NODE_DIR)] + [install_pip(sdk, HERE / "python") for sdk in ("sdk1", "sdk2", "django")]
     if any(fresh):
         print(f"installed packages in {time.monotonic() - started:.0f} s", flush=True)
 
 
-def install_npm() -> bool:
-    lock = NODE_DIR / "package-lock.json"
-    stamp = MODULES / ".installed"
+def install_npm(directory: Path) -> bool:
+    lock = directory / "package-lock.json"
+    stamp = directory / "node_modules" / ".installed"
     if is_current(stamp, lock):
         return False
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    execute(command, NODE_DIR)
+    execute(command, directory)
     stamp.write_text(fingerprint(lock))
     return True
 
 
-def install_pip(sdk: str) -> bool:
-    requirements = HERE / "python" / f"requirements-{sdk}.txt"
-    environment = HERE / ".venv" / sdk
+def install_pip(name: str, directory: Path) -> bool:
+    """The environment `name`, from the requirements of that name in the directory."""
+    requirements = directory / f"requirements-{name}.txt"
+    environment = HERE / ".venv" / name
     stamp = environment / ".installed"
     if is_current(stamp, requirements):
         return False
     venv.create(environment, clear=True, with_pip=True)
     # The requirements are complete, so nothing is resolved, and nothing is built.
-    command = [str(python(sdk)), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command = [str(python(name)), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     execute([*command, "--no-deps", "--only-binary", ":all:", "-r", str(requirements)], HERE)
     stamp.write_text(fingerprint(requirements))
     return True

@@ -170,7 +170,7 @@ fn ran(lines: &str) -> (u8, String) {
         files: vec![(path, with(lines).into_bytes())],
     };
     let mut out = Vec::new();
-    let code = run_in(std::path::Path::new(path), &mut out, &world, &|_| Vec::new()).unwrap();
+    let code = run_in(std::path::Path::new(path), &mut out, &world, &|_| Vec::new(), 0).unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 

@@ -36,7 +36,6 @@ fn checked(text: &str) -> Result<Snapshot, Findings> {
             ("/rg/broken.yaml", b"- id: [hunter2\n".to_vec()),
             ("/rg/hunter2", b"rgk_hunter2".to_vec()),
             ("/rg/revoked", b"key:build\n".to_vec()),
-            ("/rg/bad-revoked", b"# x\nhunter2\n".to_vec()),
             ("/rg/cert.pem", CERTIFICATE.to_vec()),
             ("/rg/key.pem", super::KEY.to_vec()),
             ("/rg/binary", vec![0xff]),
@@ -208,6 +207,35 @@ fn each_mistake_is_found_where_it_stands() {
         (file(PUBLIC, &["issuers: [{issuer: 'https:///x'}]"]), "has no usable host"),
         (file(PUBLIC, &["issuers: [{}]"]), "issuers[0].issuer: is missing"),
         (
+            file(PUBLIC, &["issuers: [{issuer: 'https://login.microsoftonline.com/common/v2.0'}]"]),
+            "issuers[0].issuer: is no tenant's issuer",
+        ),
+        (
+            file(PUBLIC, &["issuers: [{issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0'}]"]),
+            "issuers[0].issuer: is a template",
+        ),
+        (
+            file(PUBLIC, &["issuers: [{issuer: 'https://*.okta.example'}]"]),
+            "issuers[0].issuer: is a template",
+        ),
+        (
+            file(PUBLIC, &["issuers: [{issuer: 'https://idp.example/.well-known/openid-configuration'}]"]),
+            "issuers[0].issuer: is the URL of metadata",
+        ),
+        (
+            file(PUBLIC, &["issuers: [{issuer: 'https://a.example', require_audience: false}]"]),
+            "issuers[0].require_audience: accepts tokens that this issuer gave out for others",
+        ),
+        (
+            file(
+                PUBLIC,
+                &[
+                    "issuers: [{issuer: 'https://a.example', audience_claims: [aud, client_id], required_claims: {client_id: '*', iss: 'https://a.example'}}]",
+                ],
+            ),
+            "issuers[0].audience_claims[1]: accepts tokens that this issuer gave out for others",
+        ),
+        (
             file(PUBLIC, &["issuers:", "- issuer: https://idp.example", "- issuer: https://idp.example"]),
             "issuers[1].issuer: is also that of authentication.issuers[0].issuer on line 7",
         ),
@@ -308,10 +336,6 @@ fn each_mistake_is_found_where_it_stands() {
             "authentication.api_keys_file: is not YAML that can be read: line",
         ),
         (
-            file(PUBLIC, &[issuer, "revoked: bad-revoked"]),
-            "authentication.revoked: line 2 does not begin with `jti:`",
-        ),
-        (
             file(PUBLIC, &[issuer, "revoked: none"]),
             "authentication.revoked: the file `/rg/none` does not exist",
         ),
@@ -407,6 +431,21 @@ fn mistakes_in_certificates_and_introspection_are_found() {
         let shown = found.to_string();
         assert!(shown.contains(part) && found.len() == 1 && !shown.contains("hunter2"), "{part}\n{shown}");
     }
+}
+
+#[test]
+fn an_issuer_need_be_no_url_where_its_keys_are_given_and_may_have_no_audience_where_claims_narrow_it() {
+    for issuer in ["acme.com", "accounts.google.com", "urn:acme:idp", "https://a.example/?x", "an issuer"] {
+        let authn = good(PUBLIC, &[&format!("issuers: [{{issuer: '{issuer}', jwks: jwks.json}}]")]);
+        assert_eq!(&*authn.issuers[0].name, issuer);
+        good(PUBLIC, &[&format!("issuers: [{{issuer: '{issuer}', jwks_url: 'https://k.example'}}]")]);
+    }
+    let narrowed = "required_claims: {client_id: 5bsj, token_use: access}";
+    for option in ["audience_claims: [aud, client_id], audiences: [5bsj]", "require_audience: false"] {
+        good(PUBLIC, &[&format!("issuers: [{{issuer: 'https://a.example', {option}, {narrowed}}}]")]);
+    }
+    // Without an audience of any kind there is nothing that a server lacks.
+    good("", &[&format!("issuers: [{{issuer: 'https://a.example', require_audience: false, {narrowed}}}]")]);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn each_mistake_is_found_where_it_stands() {
             with("listeners: [{address: '1.1.1.1:1', proxy_protocol: v2, trusted_sources: [10.0.0.1/8]}]\n"),
             "listeners[0].trusted_sources[0]: `10.0.0.1/8` has bits set",
         ),
-        (with("admin: {address: '0.0.0.0:9090'}\n"), "admin.address: can be reached from other machines"),
+        (with("admin: {address: '0.0.0.0:8079'}\n"), "admin.address: can be reached from other machines"),
         (with("admin: {address: '127.0.0.1:8080'}\n"), "admin.address: is also the address of listeners[0]"),
         // Files and variables.
         (

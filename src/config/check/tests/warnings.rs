@@ -9,14 +9,30 @@ use crate::config::world::fake::Fake;
 const ISSUER: &str = "authentication: {issuers: [{issuer: 'https://idp.example'}]}\n";
 const ONE: &str = "servers: [{name: a, url: 'http://up.example', audiences: [a]}]\n";
 
+const ONE_OPEN: &str = "servers: [{name: a, url: 'http://up.example'}]\n";
+
 fn of(text: &str) -> Vec<String> {
     let world = Fake {
         variables: vec![("SECRET", b"hunter2".to_vec()), ("HOME", b"/home/u".to_vec())],
-        files: vec![("/rg/cert.pem", CERTIFICATE.to_vec()), ("/rg/key.pem", KEY.to_vec())],
+        files: vec![
+            ("/rg/cert.pem", CERTIFICATE.to_vec()),
+            ("/rg/key.pem", KEY.to_vec()),
+            ("/rg/revoked", b"# x\nhunter2\njti:a\n".to_vec()),
+        ],
     };
     let context = Context { world: &world, directory: std::path::Path::new("/rg") };
     let snapshot = super::check(text, 1, &context, Findings::of("f"));
-    warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")))
+    warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")), 0)
+}
+
+#[test]
+fn lines_that_revoke_nothing_are_named_and_not_quoted() {
+    let found = of(&format!("{ONE}{}", ISSUER.replace("issuers", "revoked: revoked, issuers")));
+    assert!(
+        found.len() == 1 && found[0].starts_with("authentication.revoked: line 2 does not begin with"),
+        "{found:?}"
+    );
+    assert!(!found[0].contains("hunter2"));
 }
 
 #[test]
@@ -53,7 +69,6 @@ fn credentials_in_the_clear_are_warned_of() {
             "{ONE}{ISSUER}{}",
             listen("address: '0.0.0.0:80', tls: {certificate: cert.pem, key: key.pem}")
         ),
-        format!("servers: [{{name: a, url: 'http://up.example'}}]\n{open}"),
         format!(
             "servers: [{{name: a, url: 'http://up.example', anonymous: true}}]\nauthentication: {{}}\n{open}"
         ),
@@ -129,7 +144,7 @@ fn check_writes_warnings_and_praises_all_the_same() {
     let world =
         Fake { variables: vec![("HOME", b"/home/u".to_vec())], files: vec![("/f.yaml", text.into_bytes())] };
     let mut out = Vec::new();
-    let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world, &|_| Vec::new()).unwrap();
+    let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world, &|_| Vec::new(), 0).unwrap();
     let out = String::from_utf8(out).unwrap();
     let lines: Vec<_> = out.lines().collect();
     assert_eq!((code, lines.len()), (0, 2), "{out}");
@@ -189,12 +204,12 @@ fn names_without_a_certificate_and_certificates_without_a_turn_are_warned_of() {
         let pairs: Vec<_> =
             files.iter().map(|file| format!("{{certificate: {file}.pem, key: key.pem}}")).collect();
         let text = format!(
-            "servers: [{{name: a, url: 'http://up.example'}}]\n{more}listeners: [{{address: '0.0.0.0:443', tls: {{certificates: [{}]}}}}]\n",
+            "servers: [{{name: a, url: 'http://up.example'}}]\n{more}listeners: [{{address: '127.0.0.1:443', tls: {{certificates: [{}]}}}}]\n",
             pairs.join(", ")
         );
         let context = Context { world: &world, directory: std::path::Path::new("/rg") };
         let snapshot = super::check(&text, 1, &context, Findings::of("f"));
-        warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")))
+        warnings(&snapshot.unwrap_or_else(|findings| panic!("{text}\n{findings}")), 0)
     };
     for quiet in ["", "public_url: https://A.test:8443\n", "hosts: [a.test, 'x.b.test:80', 127.0.0.1]\n"] {
         assert_eq!(of(&["a", "other"], quiet), Vec::<String>::new(), "{quiet}");
@@ -214,4 +229,43 @@ fn names_without_a_certificate_and_certificates_without_a_turn_are_warned_of() {
     );
     assert!(found[1].starts_with("listeners[0].tls.certificates[2] has no DNS name"), "{found:?}");
     assert_eq!(of(&["none"], "public_url: https://d.test\n").len(), 0, "nothing is known of its names");
+}
+
+#[test]
+fn a_certificate_that_has_ended_or_will_soon_is_named() {
+    let mut params = rcgen::CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2030, 1, 31);
+    let pem = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem().into_bytes();
+    let world =
+        Fake { variables: Vec::new(), files: vec![("/rg/cert.pem", pem), ("/rg/key.pem", KEY.to_vec())] };
+    let text = format!(
+        "{ONE_OPEN}listeners: [{{address: '127.0.0.1:1', tls: {{certificate: cert.pem, key: key.pem}}}}]\n"
+    );
+    let context = Context { world: &world, directory: std::path::Path::new("/rg") };
+    let snapshot = super::check(&text, 1, &context, Findings::of("f")).unwrap();
+    /// 2030-01-31, in seconds since 1970.
+    const END: u64 = 1_896_048_000;
+    const DAY: u64 = 86_400;
+    assert!(warnings(&snapshot, END - 15 * DAY).is_empty());
+    let soon = warnings(&snapshot, END - 3 * DAY);
+    assert!(soon[0].starts_with("the certificate of listeners[0] ends in 3 days"), "{soon:?}");
+    let gone = warnings(&snapshot, END + 2 * DAY);
+    assert!(gone[0].starts_with("the certificate of listeners[0] ended 2 days ago"), "{gone:?}");
+}
+
+#[test]
+fn a_listener_for_everybody_is_warned_of() {
+    let listen = |listener: &str| of(&format!("{ONE_OPEN}listeners: [{{{listener}}}]\n"));
+    let found = listen("address: '0.0.0.0:80'");
+    assert!(
+        found.len() == 1
+            && found[0].contains("serves whoever reaches it, without a credential and in the clear"),
+        "{found:?}"
+    );
+    let found = listen("address: '0.0.0.0:443', tls: {certificate: cert.pem, key: key.pem}");
+    assert!(
+        found.iter().any(|line| line.contains("without a credential (add `authentication`, or")),
+        "{found:?}"
+    );
+    assert!(listen("address: '127.0.0.1:80'").is_empty());
 }

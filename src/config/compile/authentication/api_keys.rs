@@ -8,6 +8,7 @@ use crate::config::finding::{At, Findings, closest};
 use crate::config::rule::Rule;
 use crate::config::text::Reference;
 use crate::config::units::shorten;
+use crate::config::world::TrustKind;
 use crate::config::yaml;
 use crate::policy::authn::ApiKeys;
 use crate::policy::authn::api_key::ApiKey;
@@ -31,7 +32,7 @@ pub fn compile(
 
 /// The entries of another text. All of its findings stand where it is referred to.
 fn from_file(list: &At<Reference>, context: &Context<'_>, findings: &mut Findings) -> Vec<At<ApiKeySection>> {
-    let text = match material::resolve(&list.value, context) {
+    let text = match material::trusted(&list.value, TrustKind::ApiKeys, context) {
         Ok(bytes) => String::from_utf8(bytes),
         Err(problem) => {
             findings.note(&list.place, problem);

@@ -9,6 +9,7 @@ use crate::config::file::authentication::AuthenticationSection;
 use crate::config::finding::{At, Findings};
 use crate::config::text::Reference;
 use crate::policy::authn::Introspection;
+use crate::policy::authn::claims::{ClaimPath, Mapping};
 
 /// Who is asked about opaque tokens, if anybody.
 pub fn compile(
@@ -18,23 +19,34 @@ pub fn compile(
     findings: &mut Findings,
 ) -> Option<Introspection> {
     let section = &section.introspection.as_ref()?.value;
-    for url in section.url.iter().chain(&section.issuer) {
-        check_scheme(file, url, findings);
+    for url in section.url.iter().chain(&section.issuer).chain(&section.authorization_server) {
+        if url.value.contains("://") {
+            check_scheme(file, url, findings);
+        }
     }
     let secret = section.client_secret.as_ref().map(|secret| client_secret(secret, context, findings));
     Some(Introspection {
-        mapping: mapping(&section.claims.value, findings),
+        mapping: with_username(mapping(&section.claims.value, findings)),
         required: required(&section.required_claims, findings),
         url: section.url.as_ref()?.value.as_str().into(),
         client_id: section.client_id.as_ref()?.value.as_str().into(),
         client_secret: secret??,
         token_pattern: section.token_pattern.as_ref().map(|pattern| pattern.value.clone()),
         issuer: optional(&section.issuer),
+        authorization_server: optional(&section.authorization_server),
         cache: section.cache.value.as_secs(),
         require_audience: section.require_audience.value,
         audiences: names(&section.audiences),
         skew: section.clock_skew.value.as_secs(),
     })
+}
+
+/// Many endpoints say only `username` of the user (RFC 7662 section 2.2).
+fn with_username(mut mapping: Mapping) -> Mapping {
+    if mapping.user == Mapping::default().user {
+        mapping.user = mapping.user.iter().cloned().chain(ClaimPath::parse("username")).collect();
+    }
+    mapping
 }
 
 fn client_secret(

@@ -6,12 +6,14 @@ use super::mapping::{mapping, required};
 use super::{Twins, check_scheme, names};
 use crate::config::compile::{Context, material};
 use crate::config::file::File;
-use crate::config::file::authentication::{AuthenticationSection, IssuerSection};
+use crate::config::file::authentication::{AuthenticationSection, IssuerSection, spelling};
 use crate::config::finding::{At, Findings};
 use crate::config::text::Reference;
+use crate::config::world::TrustKind;
 use crate::policy::authn::algorithm::Algorithms;
+use crate::policy::authn::claims::ClaimPath;
 use crate::policy::authn::jws::short_type;
-use crate::policy::authn::{Issuer, KeySet, KeySource};
+use crate::policy::authn::{Issuer, KeySet, KeySource, Required};
 
 /// The issuers. Those without a usable name are left out, after a finding.
 pub fn compile(
@@ -28,7 +30,14 @@ pub fn compile(
         let required = required(&section.required_claims, findings);
         let Some(name) = &section.issuer else { continue };
         twins.refuse(name, "give each issuer once; several key sets of one belong into one", findings);
-        check_scheme(file, name, findings);
+        if source == KeySource::Discovery
+            && let Err(problem) = spelling::issuer_url(&name.value)
+        {
+            findings.note(&name.place, problem);
+        } else if name.value.contains("://") {
+            check_scheme(file, name, findings);
+        }
+        check_narrow(section, &required, findings);
         let algorithms = section.algorithms.as_ref().map_or_else(Algorithms::all, |list| {
             list.value.iter().map(|algorithm| algorithm.value).collect()
         });
@@ -37,6 +46,8 @@ pub fn compile(
             source,
             algorithms,
             audiences: names(&section.audiences),
+            audience_claims: section.audience_claims.value.iter().map(|path| path.value.clone()).collect(),
+            require_audience: section.require_audience.value,
             skew: section.clock_skew.value.as_secs(),
             age_max: section.token_max_age.as_ref().map(|age| age.value.as_secs()),
             types: section.token_types.value.iter().map(|kind| short_type(&kind.value).into()).collect(),
@@ -45,6 +56,22 @@ pub fn compile(
         });
     }
     issuers
+}
+
+/// Notes an issuer of which tokens for others are accepted: what it may sign then decides who gets in.
+fn check_narrow(section: &IssuerSection, required: &[Required], findings: &mut Findings) {
+    let is_named = |name: &str, path: &ClaimPath| ClaimPath::parse(name).as_ref() == Some(path);
+    let other = section.audience_claims.value.iter().find(|path| !is_named("aud", &path.value));
+    let place = match (section.require_audience.value, other) {
+        (false, _) => &section.require_audience.place,
+        (true, Some(other)) => &other.place,
+        (true, None) => return,
+    };
+    let narrows = |(path, wanted): &Required| wanted.is_some() && !is_named("iss", path);
+    if !required.iter().any(narrows) {
+        let fix = "say which of its tokens are meant, such as `required_claims: {client_id: ID, token_use: access}`";
+        findings.add(place, "accepts tokens that this issuer gave out for others", fix);
+    }
 }
 
 fn source(file: &File, section: &IssuerSection, context: &Context<'_>, findings: &mut Findings) -> KeySource {
@@ -64,7 +91,7 @@ fn source(file: &File, section: &IssuerSection, context: &Context<'_>, findings:
 }
 
 fn keys(jwks: &At<Reference>, context: &Context<'_>, findings: &mut Findings) -> Option<KeySet> {
-    let bytes = material::resolve(&jwks.value, context)
+    let bytes = material::trusted(&jwks.value, TrustKind::Keys, context)
         .map_err(|problem| findings.note(&jwks.place, problem))
         .ok()?;
     let read = KeySet::parse(&bytes).map_err(|what| {

@@ -29,6 +29,7 @@ pub fn mapping(section: &ClaimsSection, findings: &mut Findings) -> Mapping {
         user: paths(&section.user),
         tenant: paths(&section.tenant),
         roles: paths(&section.roles),
+        role_keys: paths(&section.role_keys),
         scopes: paths(&section.scopes),
         roles_prefix: section
             .roles_prefix

@@ -18,12 +18,41 @@ pub fn name(text: &str) -> Result<String, Problem> {
     Ok(text.to_owned())
 }
 
-/// An issuer: a URL without query and fragment (RFC 8414 section 2), kept as it is written, for it is compared so.
+/// An issuer: any text on one line (StringOrURI, RFC 7519 section 4.1.1), kept as it is written, for it is compared so;
+/// but none that no token can have.
 pub fn issuer(text: &str) -> Result<String, Problem> {
-    let text = self::url(text)?;
-    match text.contains('?') {
-        true => Err(Problem::new("has a query", "write the issuer as it stands in `iss` of its tokens")),
-        false => Ok(text),
+    if text.is_empty() || text.len() > URL_BYTES_MAX || text.chars().any(|char| char.is_control()) {
+        let fix =
+            format!("write the issuer as it stands in `iss` of its tokens, at most {URL_BYTES_MAX} bytes");
+        return Err(Problem::new("cannot be an issuer", fix));
+    }
+    if text.contains("/.well-known/") {
+        let fix = "write what that document has under `issuer`: mostly the URL up to `/.well-known`";
+        return Err(Problem::new("is the URL of metadata, and not the issuer", fix));
+    }
+    if text.contains(['{', '}', '*']) {
+        let fix = "write the issuer of your own tenant, as it stands in `iss` of its tokens";
+        return Err(Problem::new("is a template, which no token has as its `iss`", fix));
+    }
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_entra = host.eq_ignore_ascii_case("login.microsoftonline.com")
+        || host.eq_ignore_ascii_case("sts.windows.net");
+    let tenant = path.split('/').next().unwrap_or_default();
+    if is_entra && ["common", "organizations", "consumers", ""].contains(&tenant) {
+        let fix = "write the issuer with the id of your tenant, such as `https://login.microsoftonline.com/TENANT-ID/v2.0`";
+        return Err(Problem::new("is no tenant's issuer, so no token has it as its `iss`", fix));
+    }
+    Ok(text.to_owned())
+}
+
+/// An issuer whose metadata can be fetched: a URL without query and fragment (RFC 8414 section 2).
+pub fn issuer_url(text: &str) -> Result<(), Problem> {
+    let fix = "give its keys (`jwks_url` or `jwks`), or write the issuer as it stands in `iss` of its tokens";
+    match url(text) {
+        Err(problem) => Err(Problem::new(format!("{}, so its keys cannot be found", problem.what), fix)),
+        Ok(_) if text.contains('?') => Err(Problem::new("has a query, so its keys cannot be found", fix)),
+        Ok(_) => Ok(()),
     }
 }
 

@@ -60,6 +60,29 @@ fn paths_reach_names_of_every_kind() {
 }
 
 #[test]
+fn the_names_of_an_object_are_roles_where_that_is_asked_for() {
+    let path = "urn:zitadel:iam:org:project:roles";
+    let mut mapping =
+        Mapping { role_keys: ClaimPath::parse(path).into_iter().collect(), ..Mapping::default() };
+    let roles = |mapping: &Mapping, value: Json| {
+        mapped(mapping, json!({"sub": "u", "roles": ["own"], path: value}))
+            .map(|known| list(&known.roles).join(" "))
+    };
+    let object = json!({"admin": {"1": "acme.example"}, "reader": {}});
+    assert_eq!(roles(&mapping, object.clone()).as_deref(), Ok("admin own reader"));
+    assert_eq!(roles(&mapping, json!({})).as_deref(), Ok("own"));
+    assert_eq!(roles(&mapping, Json::Null).as_deref(), Ok("own"));
+    for wrong in [json!(["admin"]), json!("admin"), json!({"": 1}), json!({"a\nb": 1})] {
+        assert_eq!(roles(&mapping, wrong.clone()), Err("malformed_claims"), "{wrong}");
+    }
+    let names = |count: usize| Json::Object((0..count).map(|n| (format!("r{n}"), Json::Null)).collect());
+    assert!(roles(&mapping, names(ROLES_MAX - 1)).is_ok() && roles(&mapping, names(ROLES_MAX)).is_err());
+    mapping.roles_prefix = "z:".into();
+    assert_eq!(roles(&mapping, object.clone()).as_deref(), Ok("z:admin z:own z:reader"));
+    assert_eq!(roles(&Mapping::default(), object).as_deref(), Ok("own"), "not asked for");
+}
+
+#[test]
 fn agents_and_users_of_the_usual_issuers_are_told_apart() {
     let who = |value: Json| {
         let known = mapped(&Mapping::default(), value).unwrap();

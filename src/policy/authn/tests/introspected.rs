@@ -17,6 +17,7 @@ pub(super) fn introspection() -> Introspection {
         client_secret: Secret::new(*b"hunter2"),
         token_pattern: None,
         issuer: None,
+        authorization_server: None,
         cache: 60,
         require_audience: true,
         audiences: Box::default(),
@@ -60,6 +61,23 @@ fn an_active_token_is_somebodys() {
 }
 
 #[test]
+fn an_answer_need_not_name_its_issuer_and_may_name_no_other() {
+    let word_of = |iss: Json| {
+        let issuer = |asked: &mut Introspection| asked.issuer = Some("https://idp.example".into());
+        word(&asked(issuer, &with(json!({ "iss": iss }))))
+    };
+    assert_eq!(word_of(json!(null)), "known");
+    assert_eq!(word_of(json!("https://idp.example")), "known");
+    for other in [json!("https://idp.example/"), json!(""), json!(1), json!(["https://idp.example"])] {
+        assert_eq!(word_of(other.clone()), "unknown_issuer", "{other}");
+    }
+    let insists = |asked: &mut Introspection| {
+        asked.required = [(crate::policy::authn::claims::ClaimPath::parse("iss").unwrap(), None)].into();
+    };
+    assert_eq!(word(&asked(insists, &with(json!({})))), "required_claim");
+}
+
+#[test]
 fn an_answer_is_believed_for_a_while_and_never_past_the_end_of_the_token() {
     let until = |more: Json| match asked(|_| (), &with(more)) {
         Outcome::Known(known) => known.expires,
@@ -92,7 +110,6 @@ fn whatever_is_not_right_is_refused() {
         assert_eq!(word(&asked(|_| (), &with(more.clone()))), reason, "{more}");
     }
     let issuer = |asked: &mut Introspection| asked.issuer = Some("https://idp.example".into());
-    assert_eq!(word(&asked(issuer, &with(json!({})))), "required_claim");
     assert_eq!(word(&asked(issuer, &with(json!({"iss": "https://evil.example"})))), "unknown_issuer");
     let lenient = |asked: &mut Introspection| asked.require_audience = false;
     assert_eq!(word(&asked(lenient, &with(json!({"aud": null})))), "known");

@@ -9,7 +9,7 @@ use crate::policy::authn::KeySet;
 use crate::policy::authn::base64url::encode;
 use crate::policy::authn::keys::{KEYS_MAX, SET_BYTES_MAX};
 
-fn parsed(set: &Json) -> Result<KeySet, &'static str> {
+fn parsed(set: &Json) -> Result<KeySet, String> {
     KeySet::parse(set.to_string().as_bytes())
 }
 
@@ -20,6 +20,7 @@ fn usable_keys_are_kept_and_others_are_passed_over() {
     for more in [
         json!({}),
         json!({"use": "sig"}),
+        json!({"use": "jwt-svid"}),
         json!({"key_ops": ["verify"]}),
         json!({"key_ops": ["sign", "verify"], "alg": "ES256", "x5t": "abc"}),
     ] {
@@ -28,6 +29,7 @@ fn usable_keys_are_kept_and_others_are_passed_over() {
     for more in [
         json!({"use": "enc"}),
         json!({"use": 7}),
+        json!({"use": "x509-svid"}),
         json!({"key_ops": ["encrypt"]}),
         json!({"key_ops": "verify"}),
         json!({"alg": "ES384"}),
@@ -55,6 +57,61 @@ fn usable_keys_are_kept_and_others_are_passed_over() {
             json!({"keys": [signer.jwk_with(more.clone()), signer.jwk_with(json!({"kid": "good"}))]});
         assert_eq!(format!("{:?}", parsed(&with_good)), r#"Ok([Some("good")])"#, "{more}");
     }
+}
+
+#[test]
+fn names_without_a_value_are_as_if_they_were_not_there() {
+    let signer = Signer::es256();
+    let mut jwk = signer.jwk();
+    for name in ["use", "kid", "alg", "key_ops"] {
+        jwk[name] = Json::Null;
+    }
+    let mut setting = Setting::of(&signer);
+    setting.keys = vec![Some(set(&[jwk]))];
+    assert_eq!(setting.word(&signer.token(json!({"kid": null}), json!({}))), "known");
+    let text = signer.token(json!({}), json!({}));
+    let claims = text.split('.').nth(1).unwrap();
+    let claims =
+        String::from_utf8(crate::policy::authn::base64url::decode(claims.as_bytes()).unwrap()).unwrap();
+    assert_eq!(setting.word(&signer.token_of(r#"{"alg":"ES256","kid":null}"#, &claims)), "known");
+}
+
+#[test]
+fn a_key_without_an_id_is_meant_where_no_other_can_be() {
+    let (signer, named, unnamed) = (Signer::es256(), Signer::es256(), Signer::es256());
+    let word = |keys: &[Json]| {
+        let mut setting = Setting::of(&signer);
+        (setting.keys, setting.fresh) = (vec![Some(set(keys))], true);
+        setting.word(&signer.token(json!({"kid": "k"}), json!({})))
+    };
+    assert_eq!(word(&[signer.jwk()]), "known");
+    assert_eq!(word(&[signer.jwk(), named.jwk_with(json!({"kid": "other"}))]), "known");
+    assert_eq!(word(&[signer.jwk(), named.jwk_with(json!({"kid": "k"}))]), "bad_signature");
+    assert_eq!(word(&[signer.jwk(), unnamed.jwk()]), "ambiguous_key");
+    assert_eq!(word(&[Signer::ed25519().jwk()]), "unknown_key");
+}
+
+#[test]
+fn keys_that_are_not_used_are_named_with_the_reason() {
+    let signer = Signer::es256();
+    let keys = parsed(&json!({"keys": [
+        signer.jwk_with(json!({"kid": "good"})),
+        signer.jwk_with(json!({"kid": "enc", "use": "enc"})),
+        signer.jwk_with(json!({"kid": "five", "crv": "P-521"})),
+        signer.jwk_with(json!({"alg": "ES384"})),
+        7,
+    ]}));
+    let keys = keys.unwrap();
+    assert!(!keys.dropped().is_usual());
+    assert_eq!(
+        keys.dropped().to_string(),
+        "`enc` is for encryption (`use`), `five` is of another kind than RSA, P-256, P-384 and Ed25519 (`kty`, `crv`), \
+         `keys[3]` is for an algorithm that is not accepted, or does not fit it (`alg`), `keys[4]` is not an object"
+    );
+    let usual = parsed(&json!({"keys": [signer.jwk(), signer.jwk_with(json!({"use": "enc"}))]})).unwrap();
+    assert!(usual.dropped().is_usual());
+    let none = parsed(&json!({"keys": [signer.jwk_with(json!({"kid": "a\nb", "use": "x"}))]})).unwrap_err();
+    assert!(none.ends_with("known here: `a\\nb` is for something else than JWTs (`use`)"), "{none}");
 }
 
 #[test]

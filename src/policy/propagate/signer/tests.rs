@@ -111,7 +111,14 @@ fn it_says_who_calls_and_for_whom_and_ends_with_the_callers_own_credential() {
 #[test]
 fn what_is_over_or_too_large_gets_none() {
     let signer = Signer::new("i".into(), &ed25519()).unwrap();
-    let ended = Principal { expires: Some(1_000_000), ..principal() };
+    let ends = |expires: u64| Principal { expires: Some(expires), ..principal() };
+    let exp = |expires: u64| {
+        let token = String::from_utf8(minted(&signer, &ends(expires)).unwrap()).unwrap();
+        json_of(token.split('.').nth(1).unwrap())["exp"].clone()
+    };
+    // In its last seconds, which are those by which clocks may differ, it is still good.
+    assert_eq!([exp(1_000_001), exp(1_000_000), exp(999_701)], [1_000_001, 1_000_005, 1_000_005]);
+    let ended = ends(1_000_000 - SKEW_MAX);
     assert_eq!(minted(&signer, &ended), Err(MintError::Expired));
     let with_roles = |count: usize| Principal {
         roles: (0..count).map(|n| format!("role-{n:04}").into()).collect(),

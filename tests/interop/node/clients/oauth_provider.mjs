@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 
 const REDIRECT_URL = "http://127.0.0.1:1/callback";
+const PAGES_MAX = 10;
 
 /**
  * One user at one application. `wishes` go to the authorization server with the login: `lifetime` in seconds,
@@ -53,15 +54,14 @@ export class Person {
     this.requests.push(Object.fromEntries(url.searchParams));
     url.searchParams.set("login_hint", this.name);
     for (const [name, value] of Object.entries(this.wishes)) url.searchParams.set(name, value);
-    const response = await fetch(url, { redirect: "manual" });
-    this.#location = response.headers.get("location");
-    if (!this.#location) throw new Error(`login of ${this.name}: ${response.status} ${await response.text()}`);
+    this.#location = await browse(url);
   }
 
   /** The parameters with which the browser came back; they are good once. */
   comeBack() {
     const parameters = new URL(this.#location).searchParams;
     this.#location = undefined;
+    if (parameters.has("error")) throw new Error(`the login failed: ${parameters}`);
     if (parameters.get("state") !== this.#state) throw new Error("the login came back with another state");
     this.logins.push(Object.fromEntries(parameters));
     return parameters;
@@ -75,9 +75,31 @@ export class Person {
     return this.#tokens?.access_token;
   }
 
+  get refreshToken() {
+    return this.#tokens?.refresh_token;
+  }
+
   /** As an application that stores no refresh tokens. */
   forgetRefreshToken() {
     const { refresh_token, ...rest } = this.#tokens;
     this.#tokens = rest;
   }
+}
+
+/** Follows redirects, with cookies, until one leads back to the application; returns where to. */
+async function browse(url) {
+  const cookies = new Map();
+  for (let page = 0; page < PAGES_MAX; page++) {
+    const cookie = [...cookies].map((pair) => pair.join("=")).join("; ");
+    const response = await fetch(url, { redirect: "manual", headers: cookie ? { cookie } : {} });
+    for (const line of response.headers.getSetCookie()) {
+      const [pair] = line.split(";");
+      cookies.set(pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1));
+    }
+    const location = response.headers.get("location");
+    if (!location) throw new Error(`the login stopped: ${response.status} ${await response.text()}`);
+    if (location.startsWith(REDIRECT_URL)) return location;
+    url = new URL(location, url);
+  }
+  throw new Error(`the login did not end after ${PAGES_MAX} pages`);
 }

@@ -63,11 +63,13 @@ class Person:
 
     async def come_back(self) -> Any:
         """What the application's page gets: in each SDK's own shape."""
+        if "error" in self.came_back:
+            raise RuntimeError(f"the login failed: {self.came_back}")
         try:
             from mcp.shared.auth import AuthorizationCodeResult
         except ImportError:
             return self.came_back["code"], self.came_back["state"]
-        return AuthorizationCodeResult(**{name: self.came_back[name] for name in ("code", "state", "iss")})
+        return AuthorizationCodeResult(**{name: self.came_back.get(name) for name in ("code", "state", "iss")})
 
     @property
     def client_id(self) -> str:
@@ -79,11 +81,22 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+PAGES_MAX = 10
+
+
 def redirect_of(url: str) -> str:
-    try:
-        urllib.request.build_opener(NoRedirect).open(url, timeout=10)
-    except urllib.error.HTTPError as answer:
-        if answer.code == 302:
-            return answer.headers["location"]
-        raise RuntimeError(f"the login failed: {answer.code} {answer.read().decode()}") from None
-    raise RuntimeError("the login did not redirect")
+    """Follows redirects, with cookies, until one leads back to the application; returns where to."""
+    cookies = urllib.request.HTTPCookieProcessor()
+    opener = urllib.request.build_opener(NoRedirect, cookies)
+    for _ in range(PAGES_MAX):
+        try:
+            with opener.open(url, timeout=10):
+                raise RuntimeError("the login did not redirect")
+        except urllib.error.HTTPError as answer:
+            location = answer.headers["location"]
+            if not location:
+                raise RuntimeError(f"the login failed: {answer.code} {answer.read().decode()}") from None
+            if location.startswith(REDIRECT_URI):
+                return location
+            url = urllib.parse.urljoin(url, location)
+    raise RuntimeError(f"the login did not end after {PAGES_MAX} pages")

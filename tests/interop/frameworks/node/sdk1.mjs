@@ -1,0 +1,17 @@
+// The official TypeScript SDK 1.x as an application uses it.
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { main, result, texts } from "./adapter.mjs";
+
+await main(async (url, headers) => {
+  const client = new Client({ name: "matrix", version: "1.0.0" });
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
+  return {
+    tools: async () => (await client.listTools()).tools.map((tool) => tool.name),
+    call: async (name, args, signal) => {
+      const answer = await client.callTool({ name, arguments: args }, undefined, { signal });
+      return result(texts(answer.content), answer.isError);
+    },
+    close: () => client.close(),
+  };
+});
