@@ -145,7 +145,7 @@ impl Keeper {
             return None;
         }
         let part = look.all.saturating_sub(look.unused).div_ceil(AHEAD);
-        let ahead = kept.step.saturating_mul(2).max(part);
+        let ahead = kept.step.saturating_add(kept.step / 2).max(part);
         kept.charged = look.used.with(used.saturating_add(ahead).min(most));
         if let Charged::Steady { full } = kept.charged {
             kept.until = full / SECOND + 1;

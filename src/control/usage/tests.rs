@@ -114,7 +114,11 @@ fn what_is_over_is_forgotten_and_another_window_begins_anew() {
     assert!(use_units(&clerk, 1, &tomorrow, 4, late));
     let file = keeper.read(&book.notes().unwrap().take(), &book, late);
     assert_eq!(keeper.records(late).count(), 1);
-    assert_eq!(available(&restarted(file, late).1, 1, &tomorrow, late), 10 - 4 - 6, "twice the burst ahead");
+    assert_eq!(
+        available(&restarted(file, late).1, 1, &tomorrow, late),
+        10 - 4 - 6,
+        "half as much as the burst again, ahead"
+    );
 }
 
 #[test]
