@@ -59,6 +59,24 @@ pub enum Refill {
     },
 }
 
+/// A bucket that takes longer than this to fill is worth keeping when the process ends.
+pub const LONG: Duration = Duration::from_secs(5 * 60);
+
+impl Refill {
+    /// Whether what was used of the bucket is to outlast the process: that of a window of the calendar, and of a bucket
+    /// that takes longer than [`LONG`] to fill.
+    pub fn outlasts(&self) -> bool {
+        match *self {
+            Self::Window { .. } => true,
+            Self::Held { .. } => false,
+            Self::Steady { count, per, burst } => {
+                let fills = per.as_nanos().saturating_mul(u128::from(burst.get()));
+                fills > LONG.as_nanos() * u128::from(count.get())
+            }
+        }
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ask {

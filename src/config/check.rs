@@ -12,6 +12,7 @@ use super::world::{System, World};
 use super::yaml::{self, Entry, Node, Value};
 
 pub mod expectations;
+mod overlay;
 mod warnings;
 
 pub use warnings::warnings;
@@ -21,13 +22,13 @@ pub use warnings::warnings;
 /// # Errors
 /// Everything that is wrong with it, in the order of the text.
 pub fn load(path: &Path, generation: u64) -> Result<Snapshot, Findings> {
-    load_from(path, generation, &System).map(|(snapshot, _)| snapshot)
+    load_in(path, generation, &System, &Flags::default())
 }
 
 /// What a file says, and what it was compiled to.
 type Checked = (Snapshot, File);
 
-fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Checked, Findings> {
+fn load_from(path: &Path, generation: u64, world: &dyn World, over: &Flags) -> Result<Checked, Findings> {
     let mut findings = Findings::of(path.display().to_string());
     let bytes = match world.read(path) {
         Ok(bytes) => bytes,
@@ -46,7 +47,7 @@ fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Checked,
     // The directory of a bare file name is the empty path, which joins as it should.
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     match std::str::from_utf8(&bytes) {
-        Ok(text) => check_both(text, generation, &Context { world, directory }, findings),
+        Ok(text) => check_both(text, generation, &Context { world, directory }, findings, over),
         Err(error) => {
             let line = bytes[..error.valid_up_to()].iter().filter(|&&byte| byte == b'\n').count() + 1;
             let spot = Spot { line: u32::try_from(line).unwrap_or(u32::MAX), column: 1 };
@@ -57,12 +58,12 @@ fn load_from(path: &Path, generation: u64, world: &dyn World) -> Result<Checked,
     }
 }
 
-/// [`load`], in another world than the process's own.
+/// [`load`], in another world than the process's own, and with the flags of the command line over the file.
 ///
 /// # Errors
 /// As [`load`].
-pub fn load_in(path: &Path, generation: u64, world: &dyn World) -> Result<Snapshot, Findings> {
-    load_from(path, generation, world).map(|(snapshot, _)| snapshot)
+pub fn load_in(path: &Path, generation: u64, world: &dyn World, over: &Flags) -> Result<Snapshot, Findings> {
+    load_from(path, generation, world, over).map(|(snapshot, _)| snapshot)
 }
 
 /// Checks and compiles `text`; `findings` is empty and names the file.
@@ -75,7 +76,7 @@ pub fn check(
     context: &Context<'_>,
     findings: Findings,
 ) -> Result<Snapshot, Findings> {
-    check_both(text, generation, context, findings).map(|(snapshot, _)| snapshot)
+    check_both(text, generation, context, findings, &Flags::default()).map(|(snapshot, _)| snapshot)
 }
 
 fn check_both(
@@ -83,10 +84,19 @@ fn check_both(
     generation: u64,
     context: &Context<'_>,
     mut findings: Findings,
+    over: &Flags,
 ) -> Result<Checked, Findings> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match yaml::parse(text, &mut findings) {
-        Some(node) => check_tree(&node, generation, context, findings),
+        Some(mut node) => {
+            overlay::lay_over(&mut node, over, &mut findings);
+            check_tree(&node, generation, context, findings).map_err(|mut findings| {
+                findings.rename(|path| {
+                    overlay::flag_of(path, over).map_or_else(|| path.to_owned(), str::to_owned)
+                });
+                findings
+            })
+        }
         None => Err(findings),
     }
 }
@@ -111,10 +121,11 @@ fn check_tree(
     Err(findings)
 }
 
-/// A configuration in the words of a command line: the options worth having without a file.
+/// A configuration in the words of a command line: the options worth having without a file, or, without servers, in the
+/// place of what a file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
-    /// Name and URL of each server. At least one.
+    /// Name and URL of each server. At least one, if there is no file.
     pub servers: Vec<(String, String)>,
     /// Where to listen.
     pub listen: Option<String>,
@@ -200,7 +211,7 @@ fn run_in(
     set_up: &dyn Fn(&Snapshot) -> Vec<String>,
     wall: u64,
 ) -> io::Result<u8> {
-    let (snapshot, file) = match load_from(path, 1, world) {
+    let (snapshot, file) = match load_from(path, 1, world, &Flags::default()) {
         Ok(checked) => checked,
         Err(findings) => {
             let count = findings.len();

@@ -13,7 +13,7 @@ use super::section::section;
 use super::snapshot::{
     Driver, ListenAddress, LogFormat, LogLevel, Network, Placement, ProxyProtocol, Workers,
 };
-use super::text::{self, AllowedOrigin, HeaderValue, Reference};
+use super::text::{self, AllowedOrigin, HeaderValue, Reference, StateWord};
 use super::url::{self, EndpointUrl, Origin};
 
 pub mod access;
@@ -38,7 +38,7 @@ section! {
     /// `4MiB`, `1GiB` or as plain bytes; durations `250ms`, `5s`, `2m`, `1h`. A reference is a file name
     /// (relative to the directory of this file), `file:NAME` or `env:NAME`. Send SIGHUP to reload:
     /// all or nothing. Files that references name are read again when they change. Only `listeners[].address`, `workers`,
-    /// `placement`, `driver`, `admin` and `rate_limits.keys_max` need a
+    /// `placement`, `driver`, `admin`, `state` and `rate_limits.keys_max` need a
     /// restart.
     File {
         /// Where clients connect.
@@ -93,6 +93,12 @@ section! {
         limits: LimitsSection = sub::<LimitsSection>(), default "{}";
         /// Bounds of times.
         timeouts: TimeoutsSection = sub::<TimeoutsSection>(), default "{}";
+        /// Where the gateway keeps what must outlast it: the key of sessions when `sessions.key` is not given, and what callers
+        /// have used of calendar windows, budgets and long windows. A directory for one gateway alone, made with mode 0700
+        /// if it is not there, or `off`. When not given: `$STATE_DIRECTORY` (which systemd sets by `StateDirectory=`), else
+        /// `ringgate/ADDRESS_PORT` of the first listener in `$XDG_STATE_HOME` or `~/.local/state`. It is used only if there
+        /// is something to keep.
+        state: StateWord = Text { wanted: "a directory, or `off`", pattern: None, parse: text::state }, optional;
         /// How the gateway leaves when it is told to stop.
         drain: DrainSection = sub::<DrainSection>(), default "{}";
     }
@@ -149,7 +155,8 @@ section! {
     /// given to.
     SessionsSection {
         /// What binds ids to callers: at least 32 bytes that nobody can guess, a reference. Give all gateways behind one
-        /// load balancer the same. When not given, one is made at the start, and sessions end with the process.
+        /// load balancer the same. When not given, one is made and kept in the directory of `state`; without such a directory
+        /// it is made at each start, and sessions end with the process, which most clients do not recover from.
         key: Reference = REFERENCE, optional;
     }
 }

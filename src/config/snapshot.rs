@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub timeouts: Timeouts,
     /// How the gateway leaves.
     pub drain: Drain,
+    /// Where it keeps what must outlast it; `None`: nowhere.
+    pub state: Option<State>,
     /// Which `Origin` values are served.
     pub origins: OriginPolicy,
     /// Which `Host` values are served.
@@ -242,6 +244,15 @@ pub struct Drain {
     pub announce: Duration,
 }
 
+/// Where a gateway keeps what must outlast it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The directory, of this gateway alone.
+    pub directory: PathBuf,
+    /// The operator has named it, or systemd has: without it the gateway does not start.
+    pub given: bool,
+}
+
 /// What a caller may do.
 #[derive(Debug, Default, PartialEq)]
 pub struct Access {
@@ -416,6 +427,7 @@ pub fn restart_needed(old: &Snapshot, new: &Snapshot) -> Vec<&'static str> {
         ("placement", old.placement != new.placement),
         ("driver", old.driver != new.driver),
         ("admin", old.admin != new.admin),
+        ("state", old.state != new.state),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name).collect()
 }

@@ -19,6 +19,15 @@ pub enum Reference {
     File(PathBuf),
 }
 
+/// Where what must outlast the process is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StateWord {
+    /// Nowhere.
+    Off,
+    /// In this directory.
+    Directory(PathBuf),
+}
+
 /// The value of an added header: text, or where to read it.
 #[derive(Clone, Debug)]
 pub enum HeaderValue {
@@ -53,6 +62,15 @@ pub fn reference(text: &str) -> Result<Reference, Problem> {
         return Err(Problem::new("holds PEM text itself", fix));
     }
     Ok(explicit_reference(text)?.unwrap_or_else(|| Reference::File(PathBuf::from(text))))
+}
+
+/// A directory, or `off`.
+pub fn state(text: &str) -> Result<StateWord, Problem> {
+    match text {
+        "" => Err(Problem::new("is empty", "write a directory, or `off`")),
+        "off" => Ok(StateWord::Off),
+        path => Ok(StateWord::Directory(PathBuf::from(path))),
+    }
 }
 
 /// Refuses the spelling of a variable that shells and other proxies have (`$NAME`, `${NAME}`): nothing would be put there.

@@ -59,6 +59,8 @@ pub trait Source {
     }
     /// What was read last is in force now.
     fn accepted(&self);
+    /// A configuration is in force that a reload has brought: what of it is not control's to change (the log) follows.
+    fn follow(&self, _snapshot: &Snapshot) {}
 }
 
 /// A configuration that is made and not read, so that all of it is made anew.
@@ -262,6 +264,9 @@ impl Control {
         self.shared.deployment.store(Arc::new(deployment));
         self.ring_all();
         self.source.accepted();
+        if what == Reload::All {
+            self.source.follow(&self.shared.deployment.load().snapshot);
+        }
         Ok(Some(generation))
     }
 

@@ -19,6 +19,7 @@ mod rotation;
 mod scene;
 pub mod tokens;
 pub mod trust;
+pub mod usage;
 
 pub use deploy::deploy;
 pub use life::{Control, Ending};

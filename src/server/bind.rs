@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -12,6 +13,10 @@ use crate::config::snapshot::{ListenAddress, Listener};
 
 /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
+
+/// An address in use is looked at so often, this far apart: a second in all.
+const LETTING_GO_TRIES: u32 = 20;
+const LETTING_GO_LOOK: Duration = Duration::from_millis(50);
 
 /// A listening socket that belongs to no event loop yet.
 #[derive(Debug)]
@@ -54,9 +59,23 @@ pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Vec<Vec<Bound>
     Ok(sockets)
 }
 
-/// Fails if anybody listens at `address`. The sockets of several workers share their port, and so would
+/// Fails if anybody listens at `address` for longer than a process that was killed takes to let go of it: what a ring had
+/// under way is ended after its process. The sockets of several workers share their port, and so would
 /// those of a second gateway: each would get a part of the connections, and nobody would know why.
 fn claim(address: SocketAddr) -> io::Result<()> {
+    let mut tries = LETTING_GO_TRIES;
+    loop {
+        match try_claim(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
+                tries -= 1;
+                std::thread::sleep(LETTING_GO_LOOK);
+            }
+            claimed => return claimed,
+        }
+    }
+}
+
+fn try_claim(address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {

@@ -47,8 +47,8 @@ pub enum Command {
 /// Where the configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A file.
-    File(PathBuf),
+    /// A file, and what is to count in place of what it says.
+    File(PathBuf, Flags),
     /// The command line alone.
     Flags(Flags),
 }
@@ -96,15 +96,14 @@ where
 }
 
 fn source(matches: &ArgMatches) -> Source {
-    match matches.get_many::<(String, String)>("server") {
-        Some(servers) => Source::Flags(Flags {
-            servers: servers.cloned().collect(),
-            listen: text(matches, "listen"),
-            workers: text(matches, "workers"),
-            admin: text(matches, "admin"),
-        }),
-        None => Source::File(path(matches, "config")),
-    }
+    let servers = matches.get_many::<(String, String)>("server");
+    let flags = Flags {
+        servers: servers.into_iter().flatten().cloned().collect(),
+        listen: text(matches, "listen"),
+        workers: text(matches, "workers"),
+        admin: text(matches, "admin"),
+    };
+    if flags.servers.is_empty() { Source::File(path(matches, "config"), flags) } else { Source::Flags(flags) }
 }
 
 fn order(matches: &ArgMatches) -> Order {
@@ -197,26 +196,20 @@ fn serve() -> clap::Command {
                 .value_parser(name_and_url)
                 .help("Serve the MCP server at URL under /NAME/mcp, without a file; repeatable"),
         )
-        .arg(
-            listen()
-                .requires("server")
-                .help("Where to listen: ADDRESS:PORT or unix:/path [default: 127.0.0.1:8080]"),
-        )
+        .arg(listen().help("Where to listen, also instead of the file: ADDRESS:PORT or unix:/path [default: 127.0.0.1:8080]"))
         .arg(
             Arg::new("workers")
                 .long("workers")
                 .value_name("N|auto|LIST")
                 .value_parser(NonEmptyStringValueParser::new())
-                .requires("server")
-                .help("Worker threads: a number, `auto`, or a CPU list such as 0-3,6 [default: auto]"),
+                .help("Worker threads, also instead of the file: a number, `auto`, or a CPU list such as 0-3,6 [default: auto]"),
         )
         .arg(
             Arg::new("admin")
                 .long("admin")
                 .value_name("ADDRESS|off")
                 .value_parser(NonEmptyStringValueParser::new())
-                .requires("server")
-                .help("Where /healthz, /readyz and /metrics are [default: 127.0.0.1:8079]"),
+                .help("Where /healthz, /readyz and /metrics are, also instead of the file [default: 127.0.0.1:8079]"),
         )
 }
 
@@ -392,9 +385,15 @@ mod tests {
             }))
         };
         for (line, expected) in [
-            ("serve", Command::Serve(Source::File("ringgate.yaml".into()))),
-            ("serve --config a.yaml", Command::Serve(Source::File("a.yaml".into()))),
-            ("serve -c a.yaml", Command::Serve(Source::File("a.yaml".into()))),
+            ("serve", Command::Serve(Source::File("ringgate.yaml".into(), Flags::default()))),
+            ("serve --config a.yaml", Command::Serve(Source::File("a.yaml".into(), Flags::default()))),
+            (
+                "serve -c a.yaml --admin off",
+                Command::Serve(Source::File(
+                    "a.yaml".into(),
+                    Flags { admin: Some("off".into()), ..Flags::default() },
+                )),
+            ),
             ("serve --server a=http://x/?b=c", flags(&[("a", "http://x/?b=c")], None, None, None)),
             ("serve --server a=http://x --admin off", flags(&[("a", "http://x")], None, None, Some("off"))),
             (
@@ -453,8 +452,6 @@ mod tests {
                 "serve --config a --server b=http://c",
                 "'--config <FILE>' cannot be used with '--server <NAME=URL>'",
             ),
-            ("serve --listen 127.0.0.1:1", "--server <NAME=URL>"),
-            ("serve --workers 2", "--server <NAME=URL>"),
             ("serve --server http://x/?a=b", "weather=http://"),
             ("serve --server name", "weather=http://"),
             ("serve --server =x", "weather=http://"),

@@ -1,18 +1,15 @@
 //! From the command line to an exit code.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
-
 use super::cli::{self, Command};
-use super::{demo, doctor, explain, key, limits, run};
+use super::{demo, doctor, explain, key, limits, log, run};
 use crate::config::check::{self, Flags};
 use crate::config::schema;
-use crate::config::snapshot::{ListenAddress, Log, LogFormat, LogLevel, Snapshot};
+use crate::config::snapshot::{ListenAddress, Log, LogLevel, Snapshot};
 use crate::control::Ending;
 use crate::control::deploy::tls_faults;
 use crate::control::life::Source;
@@ -21,9 +18,6 @@ use crate::server::reader::Reader;
 
 /// The address that `ringgate demo` listens on, if none is named.
 const DEMO_LISTEN: &str = "127.0.0.1:8080";
-
-/// Log lines that may wait to be written.
-const LOG_LINES_MAX: usize = 8192;
 
 /// Exit code of a command that was well-formed and failed.
 const FAILED: u8 = 1;
@@ -88,7 +82,7 @@ fn fail(what: &str) -> ExitCode {
 }
 
 fn serve(snapshot: Snapshot, source: Box<dyn Source>) -> ExitCode {
-    let _flushed_at_the_end = set_up_log(snapshot.log);
+    let _flushed_at_the_end = log::set_up(snapshot.log);
     let ended = run::serve(snapshot, source, |deployment| {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -112,35 +106,6 @@ fn exit_code(ended: Result<Ending, run::Failure>) -> ExitCode {
     }
 }
 
-/// Sets the log up. Lines are written by a thread of their own, so that a full pipe never stops a worker; when
-/// too many wait, the newest are dropped. What waits is written when the guard is dropped.
-fn set_up_log(log: Log) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(LOG_LINES_MAX)
-        .finish(std::io::stderr());
-    let level = match log.level {
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    };
-    // RUST_LOG, where it is set, is more specific than the file.
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal());
-    // A second set-up can only come from a test, which keeps the first.
-    let _ = match log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    guard
-}
-
 fn start_demo(listen: &str) -> Result<ExitCode, String> {
     let upstream = demo::start()?;
     let servers = vec![("demo".to_owned(), format!("http://{upstream}/mcp"))];
@@ -151,7 +116,7 @@ fn start_demo(listen: &str) -> Result<ExitCode, String> {
         let without = Flags { admin: Some("off".to_owned()), ..flags };
         (snapshot, reader) = Reader::begin(cli::Source::Flags(without))?;
     }
-    let _flushed_at_the_end = set_up_log(Log { level: LogLevel::Warn, ..snapshot.log });
+    let _flushed_at_the_end = log::set_up(Log { level: LogLevel::Warn, ..snapshot.log });
     Ok(exit_code(run::serve(snapshot, Box::new(reader), show_demo)))
 }
 

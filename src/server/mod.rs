@@ -8,10 +8,12 @@ pub mod doctor;
 pub mod explain;
 pub mod key;
 pub mod limits;
+mod log;
 mod main;
 mod reader;
 pub mod run;
 pub mod runtime;
+mod state;
 
 pub use main::main;
 pub use run::{Failure, serve};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::cli;
+use super::{cli, log};
 use crate::base::Secret;
 use crate::config::check;
 use crate::config::snapshot::Snapshot;
@@ -37,16 +37,16 @@ impl Reader {
     pub fn begin(source: cli::Source) -> Result<(Snapshot, Self), String> {
         let reader = Self { source, in_force: RefCell::default(), newest: RefCell::default() };
         let snapshot = reader.read(1)?;
-        reader.accepted();
+        reader.in_force.replace(reader.newest.take());
         Ok((snapshot, reader))
     }
 
     /// Compiles the configuration from `known`; what is missing there is read, and put there.
     fn compile(&self, known: Texts, generation: u64) -> Result<Snapshot, String> {
         let (snapshot, texts) = match &self.source {
-            cli::Source::File(file) => {
+            cli::Source::File(file, over) => {
                 let world = Remembering { file, texts: RefCell::new(known) };
-                (check::load_in(file, generation, &world), world.texts.into_inner())
+                (check::load_in(file, generation, &world, over), world.texts.into_inner())
             }
             cli::Source::Flags(flags) => {
                 let snapshot = Snapshot::from_flags(flags);
@@ -104,6 +104,10 @@ impl Source for Reader {
         }
         let snapshot = if good.is_empty() { None } else { with(&good).ok() };
         Trusted { snapshot, waiting }
+    }
+
+    fn follow(&self, snapshot: &Snapshot) {
+        log::follow(snapshot.log);
     }
 
     fn accepted(&self) {
@@ -169,7 +173,8 @@ mod tests {
         };
         std::fs::write(&file, text("one")).unwrap();
         std::fs::write(&token, "first\n").unwrap();
-        let (snapshot, reader) = Reader::begin(cli::Source::File(file.clone())).unwrap();
+        let (snapshot, reader) =
+            Reader::begin(cli::Source::File(file.clone(), check::Flags::default())).unwrap();
         assert_eq!(*snapshot.files, *std::slice::from_ref(&token));
         assert_eq!(snapshot.servers[0].headers.reveal(), b"Authorization: Bearer first\r\n");
 
@@ -205,7 +210,8 @@ mod tests {
         put("revoked", &format!("# {}\n", "x".repeat(2 << 20)));
         put("keys", key);
         put("token", "first");
-        let (old, reader) = Reader::begin(cli::Source::File(directory.join("f.yaml"))).unwrap();
+        let (old, reader) =
+            Reader::begin(cli::Source::File(directory.join("f.yaml"), check::Flags::default())).unwrap();
         let read = || reader.read_trust(&old.trust, 2, &|_| Ok(()));
         let unchanged = read();
         assert!(unchanged.snapshot.is_none() && unchanged.waiting.is_empty());

@@ -10,9 +10,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::bind::{Bound, bind_all, bind_tcp};
 use super::doctor;
 use super::runtime::{EventLoop, event_loop};
+use super::state::{self, State};
 use crate::config::Snapshot;
 use crate::config::snapshot::{Driver, Workers};
 use crate::control::life::{Signals, Source, ring_on};
+use crate::control::usage::Keeping;
 use crate::control::{Control, Ending, deploy};
 use crate::io::bell::{BellWire, bell};
 use crate::io::uring::{TcpListen, UnixListen, UringNet};
@@ -53,7 +55,9 @@ pub fn serve(
     });
     let admin = admin.transpose()?;
     let deployment = Arc::new(deploy(snapshot, None)?);
-    let (shared, wires, orders) = shared_state(deployment.clone(), cpus.len())?;
+    let state = state::open(&deployment.snapshot)?;
+    let (shared, wires, orders) = shared_state(deployment.clone(), cpus.len(), &state)?;
+    let keeping = keep_usage(&state, &shared, start)?;
     let reload = signal_wire(&[SIGHUP])?;
     let stop = signal_wire(&[SIGTERM, SIGINT])?;
     let workers = spawn_workers(&shared, sockets, wires, &cpus, driver, start)?;
@@ -83,7 +87,26 @@ pub fn serve(
         // A worker that panicked has said so.
         let _ = worker.join();
     }
+    if let Some(keeping) = keeping {
+        keeping.end();
+    }
     Ok(ending)
+}
+
+/// What was used of limits before is booked, and what will be is kept, if there is a place for it.
+fn keep_usage(state: &State, shared: &Arc<Shared>, start: Instant) -> Result<Option<Keeping>, Failure> {
+    let Some((path, secret)) = &state.limits else { return Ok(None) };
+    let most = keys_max(&shared.deployment.load());
+    Keeping::begin(path, *secret, &shared.book, most, start).map(Some).map_err(|what| {
+        format!(
+            "what limits have used cannot be had: {} {what} (restore it; or move it away, and nothing counts as used)",
+            path.display()
+        )
+    })
+}
+
+fn keys_max(deployment: &Deployment) -> usize {
+    deployment.snapshot.rate_limits.as_ref().map_or(KEYS_MAX_DEFAULT, |limits| limits.keys_max)
 }
 
 /// The driver to ask for. A ring that can be made but not entered would wait for ever, so the host is asked first.
@@ -133,6 +156,7 @@ fn choose_cpus(workers: &Workers) -> Result<Vec<Option<core_affinity::CoreId>>, 
 fn shared_state(
     deployment: Arc<Deployment>,
     workers: usize,
+    state: &State,
 ) -> Result<(Arc<Shared>, Vec<BellWire>, BellWire), Failure> {
     let mut handles = Vec::with_capacity(workers);
     let mut wires = Vec::with_capacity(workers);
@@ -149,14 +173,16 @@ fn shared_state(
     let (orders_bell, orders_wire) =
         bell().map_err(|error| format!("no descriptors left at start: {error}"))?;
     let random = || "the system has no random numbers to give".to_owned();
-    let keys = deployment.snapshot.rate_limits.as_ref().map_or(KEYS_MAX_DEFAULT, |limits| limits.keys_max);
+    let keys = keys_max(&deployment);
+    let kept = state.limits.as_ref().map(|(_, secret)| *secret);
+    let session_key = state.session_key.clone();
     let shared = Shared {
-        book: Book::new(keys, workers),
-        limit_secret: rate_limit::Secret::random().ok_or_else(random)?,
+        book: if kept.is_some() { Book::kept(keys, workers) } else { Book::new(keys, workers) },
+        limit_secret: kept.or_else(rate_limit::Secret::random).ok_or_else(random)?,
         deployment: Slot::new(deployment),
         stage: StageCell::default(),
         workers: handles.into(),
-        session_key: SessionKey::random().ok_or_else(random)?,
+        session_key: session_key.or_else(SessionKey::random).ok_or_else(random)?,
         orders: Mailbox::new(ORDERS),
         orders_bell,
         counting: Default::default(),

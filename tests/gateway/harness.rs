@@ -188,6 +188,15 @@ impl Gateway {
         }
     }
 
+    /// Kills it, unless it has ended, and starts another with the configuration as it is now.
+    pub fn restart(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = spawn(&["serve", "--config", self.config.to_str().unwrap()], &self.dir.0);
+        self.log = collect(self.child.stderr.take().unwrap());
+        self.await_ready();
+    }
+
     /// A client connection.
     pub fn connect(&self) -> Client {
         Client::new(TcpStream::connect(self.address).unwrap())
@@ -207,6 +216,8 @@ pub fn spawn(arguments: &[&str], directory: &Path) -> Child {
         .args(arguments)
         .current_dir(directory)
         .env_remove("RUST_LOG")
+        .env_remove("STATE_DIRECTORY")
+        .env("XDG_STATE_HOME", directory.join("state"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -23,6 +23,7 @@ mod refusals;
 mod scenes;
 mod smoke;
 mod sockets;
+mod state;
 mod streams;
 mod tls;
 mod tokens;

@@ -229,14 +229,17 @@ fn flags_go_through_the_same_door_and_findings_name_the_flag() {
 fn files_are_read_whole_or_refused() {
     let load = |bytes: &[u8]| {
         let world = Fake { files: vec![("/x/f.yaml", bytes.to_vec())], ..Fake::default() };
-        load_from(Path::new("/x/f.yaml"), 1, &world).map(|_| ()).map_err(|findings| findings.to_string())
+        load_from(Path::new("/x/f.yaml"), 1, &world, &Flags::default())
+            .map(|_| ())
+            .map_err(|findings| findings.to_string())
     };
     assert_eq!(load(format!("\u{feff}{}", with("")).as_bytes()), Ok(()));
     assert_eq!(
         load(b"a: 1\nb: \xff\n"),
         Err("/x/f.yaml:2:1: is not UTF-8 text (save the file as UTF-8)\n".into())
     );
-    let missing = load_from(Path::new("no.yaml"), 1, &Fake::default()).unwrap_err().to_string();
+    let missing =
+        load_from(Path::new("no.yaml"), 1, &Fake::default(), &Flags::default()).unwrap_err().to_string();
     assert!(
         missing.starts_with("no.yaml: cannot be read: ") && missing.contains("ringgate demo"),
         "{missing}"

@@ -3,6 +3,7 @@
 use crate::config::snapshot::{ListenAddress, Listener, ProxyProtocol, Server, Snapshot};
 use crate::policy::authn::{Authn, KeySource};
 
+mod forgotten;
 mod nobody;
 
 /// Audiences that are named. A thousand servers may share one each.
@@ -13,12 +14,13 @@ const SOON_DAYS: u64 = 14;
 const SERVERS_MAX: usize = 4;
 
 /// What the operator should know and may well have meant, one line each: limits that ask who calls where nobody knows, names
-/// that no certificate has, credentials that cross a network in the clear, audiences that several servers share. Written to
-/// the log at the start and at each reload, and by `ringgate check`. `wall`: seconds since 1970 (UTC).
+/// that no certificate has, credentials that cross a network in the clear, what a restart forgets, audiences that several
+/// servers share. Written to the log at the start and at each reload, and by `ringgate check`. `wall`: seconds since 1970 (UTC).
 pub fn warnings(snapshot: &Snapshot, wall: u64) -> Vec<String> {
     let mut all = nobody::warnings(snapshot);
     all.extend(certificates(snapshot));
     all.extend(ends(snapshot, wall));
+    all.extend(forgotten::warnings(snapshot));
     let Some(authn) = &snapshot.authn else {
         all.extend(unguarded(snapshot));
         return all;

@@ -24,6 +24,7 @@ mod protection;
 mod rate_limits;
 mod servers;
 mod session_key;
+mod state;
 
 /// What compiling needs besides the file itself.
 pub struct Context<'a> {
@@ -69,6 +70,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         rate_limits: rate_limits::compile(file, &servers, findings),
         signer: credentials::signer(file, context, findings),
         session_key: session_key::compile(file, context, findings),
+        state: state::compile(file, &listeners, context),
         trust: recording.trust(),
         files: recording.files(),
         listeners: listeners.into(),

@@ -54,9 +54,21 @@ fn weakness(bytes: &[u8]) -> Option<String> {
         Form::Words => (text, KEY_BYTES_MIN),
     };
     if key.len() < needed {
-        return Some(match needed {
-            KEY_BYTES_MIN => format!("has {} bytes", key.len()),
-            _ => format!("has {} characters, which is less than {KEY_BYTES_MIN} bytes", key.len()),
+        let count = key.len();
+        return Some(match form(text) {
+            Form::Hexadecimal => {
+                format!(
+                    "has {count} characters of hexadecimal: {} bytes, and {KEY_BYTES_MIN} are needed",
+                    count / 2
+                )
+            }
+            Form::Base64 => {
+                format!(
+                    "has {count} characters, as base64 {} bytes, and {KEY_BYTES_MIN} are needed",
+                    count * 3 / 4
+                )
+            }
+            Form::Binary | Form::Words => format!("has {count} bytes, and {KEY_BYTES_MIN} are needed"),
         });
     }
     let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
@@ -160,6 +172,8 @@ mod tests {
             (&counting, "row of characters"),
             (b"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "repeats itself"),
             (b"0123456789abcdef0123456789abcde", "has 31 characters"),
+            (b"8f3a61c09be27d45f0182c6ba97e3d54b6a0", "has 36 characters of hexadecimal: 18 bytes, and 32"),
+            (b"kX3v9QpLs0TzWm4RbNcYhJ2fGdUa7E==", "as base64 24 bytes, and 32"),
             (b"00000000000000000000000000000000000000000000000000000000deadbeef", "row of characters"),
             (b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", "row of characters"),
             (b"correct horse battery staple and some more words", "is text, and neither"),

@@ -115,6 +115,16 @@ impl Limits {
         self.limits.is_empty()
     }
 
+    /// Whether any limit is of use beyond the life of the process: of the calendar, of a long window, or one that can go
+    /// into debt.
+    pub fn outlast(&self) -> bool {
+        self.limits.iter().any(|limit| {
+            let windows = limit.windows.iter().chain(limit.overrides.iter().flat_map(|other| &other.windows));
+            limit.unit.is_late()
+                || windows.map(|window| window.fill.refill(0)).any(|refill| refill.outlasts())
+        })
+    }
+
     /// Whether any limit counts what only the answer tells: see [`Ticket::wants`] for a single exchange.
     pub fn wants_answers(&self) -> bool {
         self.limits.iter().any(|limit| limit.unit.is_late() || limit.charge == Charge::OnSuccess)

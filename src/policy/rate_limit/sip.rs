@@ -15,6 +15,13 @@ impl Secret {
         Some(Self::new(bytes))
     }
 
+    /// A keyed hash of bytes: who does not know the key can neither make nor check one.
+    pub fn seal(&self, parts: &[&[u8]]) -> u64 {
+        let mut sip = Sip::new(self);
+        parts.iter().for_each(|part| sip.bytes(part));
+        low(sip.finish())
+    }
+
     /// From 16 bytes that nobody can guess.
     pub fn new(bytes: [u8; 16]) -> Self {
         let all = u128::from_le_bytes(bytes);

@@ -10,6 +10,7 @@ mod cell;
 mod held;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod notes;
 mod steady;
 mod table;
 #[cfg(all(test, not(loom)))]
@@ -18,9 +19,14 @@ mod window;
 mod word;
 
 use std::cell::Cell;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+pub use self::notes::{Note, Notes};
+
+use self::notes::Noted;
 use self::steady::Rate;
 use self::table::Table;
 use self::window::Window;
@@ -35,6 +41,25 @@ pub struct Book {
     clerks: AtomicU64,
     /// One per core.
     turned_away: Box<[Gauge]>,
+    /// Where what outlasts the process is noted, if it is kept.
+    notes: Option<Notes>,
+}
+
+/// What was used of a bucket, so that another process can go on from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// Of the window with this number.
+    Window {
+        /// Its number.
+        index: u32,
+        /// Units.
+        used: u64,
+    },
+    /// The bucket is full then, with what is outstanding spent.
+    Steady {
+        /// That moment.
+        full: Ticks,
+    },
 }
 
 /// A core's access to the [`Book`].
@@ -43,6 +68,7 @@ pub struct Clerk {
     core: usize,
     /// The number of its next claim; no other clerk has the same.
     claim: Cell<u64>,
+    noted: Noted,
 }
 
 impl Book {
@@ -52,10 +78,20 @@ impl Book {
     /// A bucket that is full takes no room. At exactly `keys` live ones, about one in a million finds none; there
     /// is room for up to twice as many, with fewer and fewer who find it.
     pub fn new(keys: usize, cores: usize) -> Arc<Self> {
+        Self::with(keys, cores, None)
+    }
+
+    /// The same, with notes of what is to outlast the process.
+    pub fn kept(keys: usize, cores: usize) -> Arc<Self> {
+        Self::with(keys, cores, Some(Notes::new(cores)))
+    }
+
+    fn with(keys: usize, cores: usize, notes: Option<Notes>) -> Arc<Self> {
         Arc::new(Self {
             table: Table::new(keys),
             clerks: AtomicU64::new(0),
             turned_away: (0..cores.max(1)).map(|_| Gauge::default()).collect(),
+            notes,
         })
     }
 
@@ -66,6 +102,29 @@ impl Book {
             book: self.clone(),
             core: core % self.turned_away.len(),
             claim: Cell::new(clerk << CLAIM_BITS),
+            noted: Noted::default(),
+        }
+    }
+
+    /// The notes of what is to outlast the process, if it is kept.
+    pub fn notes(&self) -> Option<&Notes> {
+        self.notes.as_ref()
+    }
+
+    /// What was used of a bucket that was noted; `None` if that is nothing, or of another window than the note's.
+    pub fn usage(&self, note: &Note, now: Ticks) -> Option<Usage> {
+        let look = |body| (None, body);
+        let body = self.table.apply(note.key, Kind::of(&note.refill), now, || 0, look)?;
+        match note.refill {
+            Refill::Window { index, .. } => {
+                let used = window::used_in(body, index);
+                (used > 0).then_some(Usage::Window { index, used })
+            }
+            Refill::Steady { count, per, burst } => {
+                let full = steady::full_at(body, &Rate::new(count, per, burst), now);
+                (full > now).then_some(Usage::Steady { full })
+            }
+            Refill::Held { .. } => None,
         }
     }
 
@@ -91,16 +150,40 @@ impl Clerk {
         &self.book
     }
 
+    /// Books what another process has used of a bucket, which nobody uses yet. `false` if there is no room for it.
+    pub fn restore(&self, key: BucketKey, usage: Usage, left: Duration, now: Ticks) -> bool {
+        let number = || self.claim.replace(self.claim.get().wrapping_add(1));
+        let table = &self.book.table;
+        let booked = match usage {
+            Usage::Window { index, used } => {
+                let window = Window::new(NonZeroU64::MAX, index, left, now);
+                table.apply(key, Kind::Window, now, number, |body| (window::charge(body, &window, used), ()))
+            }
+            Usage::Steady { full } => {
+                table.apply(key, Kind::Steady, now, number, |body| (steady::filled_at(body, full), ()))
+            }
+        };
+        booked.is_some()
+    }
+
     #[inline]
     fn apply<T>(
         &self,
         key: BucketKey,
         refill: &Refill,
         now: Ticks,
-        act: impl FnMut(Body) -> (Option<Body>, T),
+        mut act: impl FnMut(Body) -> (Option<Body>, T),
     ) -> Option<T> {
         let number = || self.claim.replace(self.claim.get().wrapping_add(1));
-        let done = self.book.table.apply(key, Kind::of(refill), now, number, act);
+        let mut changed = None;
+        let done = self.book.table.apply(key, Kind::of(refill), now, number, |body| {
+            let (next, answer) = act(body);
+            changed = next;
+            (next, answer)
+        });
+        if let (Some(notes), Some(body)) = (&self.book.notes, changed) {
+            self.noted.note(notes, self.core, key, refill, body, now);
+        }
         if done.is_none() {
             self.book.turned_away[self.core].up();
         }

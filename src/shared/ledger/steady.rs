@@ -133,6 +133,17 @@ pub(super) fn level(body: Body, rate: &Rate, now: Ticks) -> Level {
     Level { available, outstanding: u64::from(body.side) }
 }
 
+/// When it will be full, if all that is outstanding is spent at `now`.
+pub(super) fn full_at(body: Body, rate: &Rate, now: Ticks) -> Ticks {
+    Ticks(lifted(body, rate, clock(now)).main.div_ceil(16))
+}
+
+/// The state in which it is not full before `full`.
+pub(super) fn filled_at(body: Body, full: Ticks) -> Option<Body> {
+    let main = clock(full).max(body.main);
+    (main > body.main).then_some(Body { main, ..body })
+}
+
 /// Whether it has been full for so long that no core's clock can say otherwise.
 pub(super) fn is_full(body: Body, now: Ticks) -> bool {
     body.side == 0 && body.main.saturating_add(GRACE) <= clock(now)

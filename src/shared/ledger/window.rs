@@ -79,6 +79,11 @@ pub(super) fn level(body: Body, window: &Window) -> Level {
     Level { available: window.count as i64 - used as i64, outstanding: 0 }
 }
 
+/// Units used of the window with this number, as far as the bucket is of it.
+pub(super) fn used_in(body: Body, index: u32) -> u64 {
+    if body.side == index & SIDE_MAX { body.main >> END_BITS } else { 0 }
+}
+
 /// Whether the window has ended for every core.
 pub(super) fn is_over(body: Body, now: Ticks) -> bool {
     body.main & END_MAX < now.0 >> STEP_BITS

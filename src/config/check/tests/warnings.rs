@@ -13,7 +13,7 @@ const ONE_OPEN: &str = "servers: [{name: a, url: 'http://up.example'}]\n";
 
 fn of(text: &str) -> Vec<String> {
     let world = Fake {
-        variables: vec![("SECRET", b"hunter2".to_vec())],
+        variables: vec![("SECRET", b"hunter2".to_vec()), ("HOME", b"/home/u".to_vec())],
         files: vec![
             ("/rg/cert.pem", CERTIFICATE.to_vec()),
             ("/rg/key.pem", KEY.to_vec()),
@@ -104,9 +104,45 @@ fn an_audience_of_several_servers_is_warned_of_once() {
 }
 
 #[test]
+fn what_a_restart_forgets_is_warned_of_where_it_cannot_be_kept() {
+    const LIMIT: &str = "rate_limits: {limits: [{name: q, rate: RATE}]}\n";
+    let limit = |rate: &str| LIMIT.replace("RATE", rate);
+    let named = |found: Vec<String>| {
+        let part = |line: &String| {
+            ["ends all sessions", "forgets what callers have used"]
+                .into_iter()
+                .find(|part| line.contains(part))
+        };
+        found.iter().filter_map(part).collect::<Vec<_>>()
+    };
+    let (sessions, usage) = ("ends all sessions", "forgets what callers have used");
+    for (text, expected) in [
+        (ISSUER.to_owned(), vec![]),
+        (format!("{ISSUER}state: off\n"), vec![sessions]),
+        (format!("{ISSUER}state: /srv/state\n"), vec![]),
+        (format!("{}state: off\n", limit("60/min")), vec![]),
+        (format!("{}state: off\n", limit("1000/h")), vec![usage]),
+        (
+            format!("{}state: off\n", limit("100 tokens/min").replace("name: q", "name: q, unit: tokens")),
+            vec![usage],
+        ),
+        (format!("{ISSUER}{}state: off\n", limit("5000/week")), vec![sessions, usage]),
+        (limit("5000/week"), vec![]),
+    ] {
+        assert_eq!(
+            named(of(&format!("{ONE}{text}")
+                .replace(if text.contains("authentication") { "\0" } else { ", audiences: [a]" }, ""))),
+            expected,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn check_writes_warnings_and_praises_all_the_same() {
     let text = format!("{ONE}{ISSUER}listeners: [{{address: '0.0.0.0:80'}}]\n");
-    let world = Fake { files: vec![("/f.yaml", text.into_bytes())], ..Fake::default() };
+    let world =
+        Fake { variables: vec![("HOME", b"/home/u".to_vec())], files: vec![("/f.yaml", text.into_bytes())] };
     let mut out = Vec::new();
     let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world, &|_| Vec::new(), 0).unwrap();
     let out = String::from_utf8(out).unwrap();
