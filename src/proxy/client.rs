@@ -14,6 +14,12 @@ use crate::wire::http1::HeadScan;
 /// once. It holds a usual tool call with its head, and keeps an idle connection small.
 const READ_BYTES: usize = CLASSES[0];
 
+/// A body that was announced gets this much room at once, in bytes: what its sender need not prove.
+const ROOM_BYTES: usize = CLASSES[1];
+
+/// Beyond that, so many times the bytes that have come.
+const GROWTH: usize = 4;
+
 /// A client that sends large requests gets reads up to this size, while it is busy.
 const READ_BYTES_BUSY_MAX: usize = 80 << 10;
 
@@ -178,15 +184,16 @@ impl Client {
     }
 
     fn make_room(&mut self, worker: &Worker, total: usize) {
+        let room = room(self.inbox.len(), self.inbox.capacity(), total);
         if self.inbox.is_none() {
-            self.inbox = worker.take_buf(total.max(READ_BYTES));
-        } else if self.inbox.capacity() >= total.max(self.inbox.len() + 1) {
-            if self.inbox.free() < total.saturating_sub(self.inbox.len()).max(1) {
+            self.inbox = worker.take_buf(room);
+        } else if self.inbox.capacity() >= room {
+            let wanted = if total == 0 { 1 } else { room - self.inbox.len() };
+            if self.inbox.free() < wanted {
                 self.inbox.compact();
             }
         } else {
-            let wanted = total.max(self.inbox.len() * 2);
-            self.move_to(worker, wanted);
+            self.move_to(worker, room);
         }
     }
 
@@ -216,6 +223,21 @@ impl Client {
     }
 }
 
+/// The capacity that the inbox needs for its next read, in bytes. It holds `len` bytes in `capacity`; the message takes
+/// `total` bytes if that is known, else 0. Memory follows what has come: a length that was only announced takes
+/// [`ROOM_BYTES`], and more than that at most [`GROWTH`] times what is here.
+fn room(len: usize, capacity: usize, total: usize) -> usize {
+    if total == 0 {
+        return if capacity > len { capacity } else { (len * 2).max(READ_BYTES) };
+    }
+    let at_once = total.min(ROOM_BYTES).max(READ_BYTES).max(len + 1);
+    // Less than half full: what comes next is seen before more is taken.
+    if capacity >= at_once && (capacity >= total || len < capacity / 2) {
+        return capacity;
+    }
+    at_once.max(total.min(len * GROWTH))
+}
+
 /// The bytes of both, in the first buffer or a larger one.
 fn joined(worker: &Worker, mut first: Buf, second: Buf) -> Buf {
     if first.free() < second.len() {
@@ -228,4 +250,45 @@ fn joined(worker: &Worker, mut first: Buf, second: Buf) -> Buf {
     debug_assert!(fits, "room was made for it");
     worker.give_buf(second);
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The capacities that a message of `total` bytes is read in, if each read fills what there is or brings `most` bytes.
+    fn capacities(total: usize, announced: usize, most: usize) -> Vec<usize> {
+        let (mut len, mut capacity, mut seen) = (0, 0, Vec::new());
+        while len < total {
+            let next = room(len, capacity, if len == 0 { 0 } else { announced });
+            assert!(next >= capacity && next > len, "{len} of {capacity} gave {next}");
+            if next != capacity {
+                seen.push(next);
+            }
+            capacity = next;
+            len += most.min(capacity - len).min(total - len);
+            let held = (len * GROWTH).max(ROOM_BYTES);
+            assert!(capacity <= held, "{capacity} bytes are held for {len}");
+        }
+        seen
+    }
+
+    #[test]
+    fn room_grows_with_what_has_come_and_not_with_what_was_announced() {
+        let mib = 1 << 20;
+        assert_eq!(room(144, READ_BYTES, 4 * mib), ROOM_BYTES, "one byte of four million");
+        assert_eq!(room(ROOM_BYTES, ROOM_BYTES, 4 * mib), GROWTH * ROOM_BYTES);
+        assert_eq!(room(ROOM_BYTES / 2 - 1, ROOM_BYTES, 4 * mib), ROOM_BYTES, "half of it is free");
+        assert_eq!(room(READ_BYTES, READ_BYTES, 4096), 4096, "a small message gets all at once");
+        assert_eq!(room(900, READ_BYTES, 1000), READ_BYTES);
+        assert_eq!(room(5 * mib, 5 * mib, 4 * mib), 5 * mib + 1, "what follows the message is read too");
+        for most in [1000, ROOM_BYTES, mib] {
+            for total in [1, READ_BYTES, READ_BYTES + 1, 70_000, mib, 4 * mib] {
+                let seen = capacities(total, total, most);
+                assert!(seen.len() <= 8, "{total} by {most}: {seen:?}");
+                assert!(seen.last().is_some_and(|&last| last <= total.max(ROOM_BYTES)), "{seen:?}");
+                capacities(total, 0, most);
+            }
+        }
+    }
 }

@@ -13,6 +13,7 @@ use crate::config::snapshot::{ListenAddress, Log, LogLevel, Snapshot};
 use crate::control::Ending;
 use crate::control::deploy::tls_faults;
 use crate::control::life::Source;
+use crate::io::process;
 use crate::link::Deployment;
 use crate::server::reader::Reader;
 
@@ -24,6 +25,8 @@ const FAILED: u8 = 1;
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
+    // A kernel without it (before 3.15) has the host's setting.
+    let _ = process::disable_huge_pages();
     match cli::parse(std::env::args_os()) {
         Ok(command) => obey(command),
         Err(exit) => {

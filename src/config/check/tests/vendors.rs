@@ -80,8 +80,9 @@ fn judged(row: &Row, key: &RsaKeyPair) -> Result<String, &'static str> {
         text = text.replace(old, new);
     }
     let world = super::world_of_an_example(&text);
-    let (snapshot, _) = load_from(Path::new("/etc/rg/example.yaml"), 1, &world)
-        .unwrap_or_else(|findings| panic!("{findings}"));
+    let (snapshot, _) =
+        load_from(Path::new("/etc/rg/example.yaml"), 1, &world, &crate::config::check::Flags::default())
+            .unwrap_or_else(|findings| panic!("{findings}"));
     let authn = snapshot.authn.as_ref().unwrap();
     let keys: Vec<_> = authn.issuers.iter().map(|_| Some(Arc::new(set(key)))).collect();
     let facts = Facts {
