@@ -6,6 +6,7 @@ use std::cell::Cell;
 
 use ringgate::policy::Principal;
 use ringgate::policy::authz::{Effect, Facts, Operation, Pattern, Rule, Rules, Target, Verdict};
+use ringgate::policy::expr::ParsedMessage;
 
 /// Counts the allocations of each thread.
 struct Counting;
@@ -56,7 +57,9 @@ fn what_was_judged_before_is_judged_without_allocating() {
     let principal = Principal::anonymous([]);
     let grants = rules.grants(&principal);
     let source = Some([10, 1, 1, 1].into());
-    let facts = Facts { source, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None) };
+    let parsed = ParsedMessage::default();
+    let facts =
+        Facts { source, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None), parsed: &parsed };
     let asks = [
         ("tools/call", Target::Tool("exact"), Verdict::Allow),
         ("tools/call", Target::Tool("read_it"), Verdict::Allow),

@@ -13,7 +13,7 @@ use ringgate::policy::Principal;
 use ringgate::policy::authz::{
     Effect, Facts, Grants, Operation, Path, Pattern, Rule, Rules, Target, VARIABLES, Verdict, Wanted,
 };
-use ringgate::policy::expr::Expression;
+use ringgate::policy::expr::{Expression, ParsedMessage};
 
 fn main() {
     divan::main();
@@ -55,6 +55,7 @@ impl World {
             body: BODY,
             arguments: Some(ARGUMENTS),
             header: &|_| Ok(None),
+            parsed: &ParsedMessage::default(),
         };
         let operation = Operation { server: 0, method: "tools/call", target: Target::Tool(tool) };
         self.rules.authorize(&self.grants, &self.principal, &operation, &facts).verdict

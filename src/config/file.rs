@@ -294,8 +294,21 @@ section! {
         /// Bytes of one server-sent event, where the gateway must read events. Elsewhere they just pass.
         sse_event_bytes_max: usize = size(1 << 10, 64 << 20), default "1MiB";
         /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
-        /// (502 past it). An event stream is filtered event by event instead.
+        /// (502 past it). An event stream is filtered event by event instead, of which one in the answer to a POST may be as
+        /// large.
         list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
+        /// Steps that the CEL expressions of one request may take together, rules and limits alike; a step is about a microsecond
+        /// of a worker. An expression counts as many as its macros may have turns, sixteen times as many with `matches`, and
+        /// one for sixteen values that it compares. Past it a rule that denies matches, one that allows does not, and a
+        /// limit counts.
+        expression_steps_max: usize = count(1_000, 100_000_000), default "100000";
+        /// Items of the lists in one answer that must be filtered: tools, prompts, resources and resource templates
+        /// (502 past it).
+        list_items_max: usize = count(16, 10_000_000), default "50000";
+        /// Steps that filtering the lists of one answer may take (502 past it); a step is about two nanoseconds of a worker. Each item
+        /// takes some dozens, each pattern that it is compared with one or more, and an expression that names the item (`tool`,
+        /// `prompt`, `resource`) some 1,500; other expressions are run once. A worker serves its other connections between parts of this work.
+        list_steps_max: usize = count(10_000, 100_000_000_000), default "20000000";
         /// Bytes of verified credentials that one worker remembers (16,384 of them at the most), with what they say and what was
         /// exchanged for them. Past it the ones that were used longest ago are verified again when they are next shown.
         credentials_bytes_max: usize = size(1 << 20, 1 << 30), default "64MiB";

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::snapshot::{ServerId, Snapshot};
 use crate::policy::authz::{Decision, Facts, Operation, Repeated, Rules, Target, Verdict};
+use crate::policy::expr::ParsedMessage;
 use crate::policy::rate_limit::{self, Ledger, Limits, Line, Message, Now};
 use crate::policy::{Principal, Proof};
 
@@ -136,6 +137,7 @@ impl Question {
                 body: facts.body,
                 arguments: facts.arguments,
                 header: &header,
+                parsed: &ParsedMessage::default(),
             };
             limits.explain(secret, ledger, &facts, self.now, now)
         })
@@ -175,6 +177,7 @@ impl Question {
             body: if self.method.starts_with('(') { b"" } else { body.as_bytes() },
             arguments: arguments.as_deref().map(str::as_bytes),
             header: &header,
+            parsed: &ParsedMessage::default(),
         })
     }
 

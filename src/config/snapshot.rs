@@ -204,6 +204,12 @@ pub struct Limits {
     pub sse_event_bytes_max: usize,
     /// Bytes of an answer that is gathered to be filtered.
     pub list_bytes_max: usize,
+    /// Steps of the expressions of one request.
+    pub expression_steps_max: usize,
+    /// Items in the lists of an answer that is filtered.
+    pub list_items_max: usize,
+    /// Steps that filtering the lists of an answer may take.
+    pub list_steps_max: usize,
     /// Bytes of verified credentials that a worker remembers, and of what they say.
     pub credentials_bytes_max: usize,
 }

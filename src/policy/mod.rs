@@ -10,5 +10,6 @@ pub mod principal;
 pub mod propagate;
 pub mod rate_limit;
 pub mod session;
+pub mod steps;
 
 pub use principal::{Principal, Proof};

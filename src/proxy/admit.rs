@@ -17,6 +17,7 @@ use crate::base::{Buf, Ticks};
 use crate::config::snapshot::{Limits, Route, ServerId, Snapshot, Transport};
 use crate::link::Errand;
 use crate::policy::adaptive::ToolKey;
+use crate::policy::expr::{Budget, ParsedMessage};
 use crate::policy::listing::Keep;
 use crate::policy::rate_limit::{Ticket, Transcript};
 use crate::telemetry::{Cause, Kind};
@@ -251,6 +252,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
     refuser.unread = None;
     refuser.close = last;
     let source = permit::source(client.peer);
+    let parsed = ParsedMessage::new(Budget::new(limits.expression_steps_max));
     let ask = caller.as_deref().map(|caller| Ask {
         worker,
         live,
@@ -259,6 +261,7 @@ fn judge(worker: &Worker, live: &Rc<Live>, client: &mut Client, now: Ticks) -> R
         head: &head,
         source,
         modern: false,
+        parsed: &parsed,
         aside: route.rest.is_some(),
     });
     let request = message::Request { head: &head, body_len, route: &route, facts: &facts, limits };

@@ -282,7 +282,7 @@ pub async fn relay_response(
     if answer.facts.names_endpoint || answer.facts.filtering == Filtering::Events {
         body.read_events(events_of(exchange, &answer.facts));
     }
-    let first = match body.pass(&mut answer.buf, answer.facts.head_len) {
+    let first = match begin_body(worker, &mut body, answer).await {
         Ok(first) => first,
         // Nothing was sent yet, so the client can still be told.
         Err(what) => {
@@ -328,6 +328,25 @@ pub async fn relay_response(
     }
 }
 
+/// The first of a body that may go to the client, with the head. Where its first event takes long to filter, nothing is sent
+/// before that is done.
+async fn begin_body(
+    worker: &Worker,
+    body: &mut Body,
+    answer: &mut Answer,
+) -> Result<body::Pass, &'static str> {
+    let mut first = body.pass(&mut answer.buf, answer.facts.head_len)?;
+    while first.again && first.frames.is_none() {
+        worker.net.sleep(REST).await;
+        first = body::Pass { len: first.len, ..body.go_on()? };
+    }
+    Ok(first)
+}
+
+/// A rest between two parts of work of about a millisecond: the least that a timer can be set to, as only what waits for
+/// something lets the runtime look at sockets.
+const REST: Duration = Duration::from_micros(50);
+
 /// What reads the events of an answer.
 #[cold]
 fn events_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Box<Events> {
@@ -337,7 +356,13 @@ fn events_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Box<Events> {
         let seal = caller.map(|(caller, key)| Seal { key, identity: caller.identity.clone() });
         Endpoint::of(exchange.server(), seal)
     });
-    Box::new(Events::new(exchange.limits().sse_event_bytes_max, endpoint, keep))
+    let limits = exchange.limits();
+    // The event of an answer may be as large as an answer of JSON; a stream without an end is one of many.
+    let event_bytes_max = match exchange.forward.endless {
+        true => limits.sse_event_bytes_max,
+        false => limits.sse_event_bytes_max.max(limits.list_bytes_max),
+    };
+    Box::new(Events::new(event_bytes_max, endpoint, keep))
 }
 
 async fn pass_all(
@@ -379,6 +404,12 @@ async fn pass_all(
         }
         if deaf && exchange.forward.cancel_on_close {
             return Err(Outcome::ClientGone);
+        }
+        if pass.again {
+            worker.net.sleep(REST).await;
+            now = worker.net.now();
+            pass = body.go_on().map_err(|what| cut(exchange, what))?;
+            continue;
         }
         let taken = std::mem::replace(buf, Buf::none());
         let Some(conn) = conn.as_mut() else {

@@ -148,6 +148,8 @@ fn command() -> clap::Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("An MCP gateway: one fast, trustworthy entry point between AI agents and MCP servers")
         .after_help(AFTER_HELP)
+        // The texts have their line breaks already; the library would wrap what is between them once more.
+        .term_width(0)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ringgate::policy::Principal;
 use ringgate::policy::authz::Target;
+use ringgate::policy::expr::ParsedMessage;
 use ringgate::policy::rate_limit::{
     CallerKeys, Facts, KeyPart, Leases, Ledger, Limit, Limits, Message, Now, Outcome, Settled, Ticket, Unit,
     Verdict, Window,
@@ -35,6 +36,7 @@ pub fn charge_and_settle<L: Ledger>(
         body: b"",
         arguments: None,
         header: &|_| Ok(None),
+        parsed: &ParsedMessage::default(),
     };
     let mut ticket = Ticket::new();
     let verdict = limits.charge(leases, ledger, &facts, now, &mut ticket);

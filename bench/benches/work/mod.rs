@@ -4,6 +4,7 @@
 //! heart and a scanner looks half again as fast as it will ever be in service.
 
 mod bodies;
+mod expressions;
 mod heads;
 mod lists;
 mod streams;
@@ -82,6 +83,18 @@ pub fn all() -> Vec<Work> {
             name: "list portable/1,000 tools, half kept",
             inputs: lists::tools(3, 1000),
             run: portable_list,
+        },
+        Work { name: "when/1 over a 1 MB call", inputs: expressions::large_call(), run: expressions::one },
+        Work {
+            name: "when/20 over a 1 MB call",
+            inputs: expressions::large_call(),
+            run: expressions::twenty,
+        },
+        Work { name: "when/1 of all of it", inputs: expressions::large_call(), run: expressions::one_of_all },
+        Work {
+            name: "when/20 of all of it",
+            inputs: expressions::large_call(),
+            run: expressions::twenty_of_all,
         },
     ]
 }

@@ -120,6 +120,9 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         response_head_bytes_max: section.response_head_bytes_max.value,
         sse_event_bytes_max: section.sse_event_bytes_max.value,
         list_bytes_max: section.list_bytes_max.value,
+        expression_steps_max: section.expression_steps_max.value,
+        list_items_max: section.list_items_max.value,
+        list_steps_max: section.list_steps_max.value,
         credentials_bytes_max: section.credentials_bytes_max.value,
     }
 }

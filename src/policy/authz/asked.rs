@@ -1,7 +1,6 @@
 //! One question: what is asked, by whom, and what is known of the request. The body is read at most once, and only
 //! if a rule wants to know.
 
-use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use serde_json::Value as Json;
@@ -9,9 +8,11 @@ use serde_json::Value as Json;
 use super::path::Unclear;
 use super::rule::{Effect, Rule};
 use super::value::{Elements, fits, is_winding};
-use super::{Facts, Operation, Path, Repeated, Target};
+use super::{Facts, Lists, Operation, Path, Repeated, Rules, Target};
 use crate::policy::Principal;
-use crate::policy::expr::{Data, Expression, Failure, HEADERS, parse_json};
+use crate::policy::expr::{
+    Budget, Data, Document, Expression, Failure, HEADERS, ParsedMessage, Parts, Reader,
+};
 
 /// The variables of expressions in rules.
 pub const VARIABLES: &[&str] = &[
@@ -47,17 +48,10 @@ pub struct Asked<'a, 'f> {
     pub now: u64,
     /// The request; `None` where there is none yet.
     pub request: Option<&'a Facts<'f>>,
-    arguments: OnceCell<Option<Json>>,
-    body: OnceCell<Option<Json>>,
-    /// The same for expressions: made once, however many rules have one.
-    for_expressions: ForExpressions,
-}
-
-#[derive(Default)]
-struct ForExpressions {
-    arguments: OnceCell<Data>,
-    body: OnceCell<Data>,
-    claims: OnceCell<Data>,
+    /// What was parsed for it, or for the lists of an answer.
+    parsed: &'a ParsedMessage,
+    /// What the expressions of all rules read.
+    pub parts: &'a Parts,
 }
 
 /// A condition on the request that is not met.
@@ -108,17 +102,36 @@ fn unmet_argument<'r>(rule: &'r Rule, arguments: &Json) -> Option<Unmet<'r>> {
 
 impl<'a, 'f> Asked<'a, 'f> {
     /// A question about a request.
-    pub fn new(
+    pub fn about(
+        rules: &'a Rules,
         principal: &'a Principal,
-        operation: Operation<'a>,
-        server: &'a str,
-        source: Option<IpAddr>,
-        now: u64,
-        request: Option<&'a Facts<'f>>,
+        operation: &Operation<'a>,
+        facts: &'a Facts<'f>,
     ) -> Self {
-        let (arguments, body) = (OnceCell::new(), OnceCell::new());
-        let for_expressions = ForExpressions::default();
-        Self { principal, operation, server, source, now, request, arguments, body, for_expressions }
+        Self {
+            principal,
+            operation: *operation,
+            server: rules.server_name(operation.server),
+            source: facts.source,
+            now: facts.now,
+            request: Some(facts),
+            parsed: facts.parsed,
+            parts: &rules.parts,
+        }
+    }
+
+    /// A question about an item of the lists of an answer: there is no request yet that uses it.
+    pub fn of_list(rules: &'a Rules, operation: &Operation<'a>, lists: &Lists<'a>) -> Self {
+        Self {
+            principal: lists.principal,
+            operation: *operation,
+            server: rules.server_name(operation.server),
+            source: lists.source,
+            now: lists.now,
+            request: None,
+            parsed: &lists.showing.parsed,
+            parts: &rules.parts,
+        }
     }
 
     /// Whether the request meets the rule's conditions on it. What cannot be found out is met for a rule that denies
@@ -130,20 +143,21 @@ impl<'a, 'f> Asked<'a, 'f> {
         }
     }
 
-    /// Whether some request could meet the rule's conditions on it: see [`super::Rules::shows`].
-    pub fn could_meet(&self, rule: &Rule) -> bool {
+    /// Whether some request could meet the rule's conditions on it: see [`super::Rules::shows`]. Its expression is
+    /// bounded by `budget`.
+    pub fn could_meet(&self, rule: &Rule, budget: &Budget) -> bool {
         let is_here = self.elsewhere(rule).is_none();
         match rule.effect {
-            Effect::Allow => is_here && (rule.looks_at_request() || self.says(rule)),
+            Effect::Allow => is_here && (rule.looks_at_request() || self.says(rule, budget)),
             Effect::Deny => {
-                is_here && rule.arguments.is_empty() && !rule.looks_at_request() && self.says(rule)
+                is_here && rule.arguments.is_empty() && !rule.looks_at_request() && self.says(rule, budget)
             }
         }
     }
 
     /// Whether the expression is met; one without a value is for a rule that denies.
-    fn says(&self, rule: &Rule) -> bool {
-        let value = rule.when.as_ref().map_or(Ok(true), |when| self.eval(when));
+    fn says(&self, rule: &Rule, budget: &Budget) -> bool {
+        let value = rule.when.as_ref().map_or(Ok(true), |when| self.eval(when, budget));
         value.unwrap_or(rule.effect == Effect::Deny)
     }
 
@@ -174,7 +188,7 @@ impl<'a, 'f> Asked<'a, 'f> {
             }
         }
         let Some(when) = &rule.when else { return unclear };
-        match self.eval(when) {
+        match self.eval(when, self.parsed.budget()) {
             Ok(true) => unclear,
             Ok(false) => Some(Unmet::When),
             Err(failure) => Some(Unmet::Failed(failure)),
@@ -183,36 +197,27 @@ impl<'a, 'f> Asked<'a, 'f> {
 
     /// `params.arguments`; an empty map if there are none, `None` if they are not JSON of one reading.
     fn arguments(&self) -> Option<&Json> {
-        let read = || match self.request?.arguments {
-            Some(bytes) => parse_json(bytes),
-            None => Some(Json::Object(serde_json::Map::new())),
-        };
-        self.arguments.get_or_init(read).as_ref()
+        let request = self.request?;
+        self.parsed.arguments(request.arguments, request.body, Reader::Rules(self.parts))
     }
 
-    /// The message; `null` if there is none.
-    fn body(&self) -> Option<&Json> {
-        let read = || match self.request?.body {
-            [] => Some(Json::Null),
-            bytes => parse_json(bytes),
-        };
-        self.body.get_or_init(read).as_ref()
+    fn eval(&self, when: &Expression, budget: &Budget) -> Result<bool, Failure> {
+        when.eval(budget, |variable| self.value(variable, when))
     }
 
-    fn eval(&self, when: &Expression) -> Result<bool, Failure> {
-        when.eval(|variable| self.value(variable, when))
+    /// A document as the expressions of rules see it.
+    fn document(&self, document: Document) -> Result<Data, Failure> {
+        self.parsed.data(Reader::Rules(self.parts), document, || match document {
+            Document::Body => self.parsed.body(self.request?.body),
+            Document::Arguments => self.arguments(),
+            Document::Claims => Some(&self.principal.claims),
+        })
     }
 
     /// The value of a variable. What a request has not is an empty text.
     fn value(&self, variable: &'static str, when: &Expression) -> Result<Data, Failure> {
         let optional = |text: &Option<Box<str>>| Data::text(text.as_deref().unwrap_or(""));
         let (principal, target) = (self.principal, self.operation.target);
-        let data = |cell: &OnceCell<Data>, json: Option<&Json>| match (cell.get(), json) {
-            (Some(data), _) => Ok(data.clone()),
-            (None, Some(json)) => Ok(cell.get_or_init(|| Data::json(json)).clone()),
-            (None, None) => Err(Failure::NoData("the request cannot be read in one way only")),
-        };
-        let own = &self.for_expressions;
         Ok(match (variable, target) {
             ("method", _) => Data::text(self.operation.method),
             ("tool", Target::Tool(name))
@@ -225,14 +230,14 @@ impl<'a, 'f> Asked<'a, 'f> {
             ("tenant", _) => optional(&principal.tenant),
             ("roles", _) => Data::texts(&principal.roles),
             ("scopes", _) => Data::texts(&principal.scopes),
-            ("claims", _) => data(&own.claims, Some(&principal.claims))?,
+            ("claims", _) => self.document(Document::Claims)?,
             ("source", _) => match self.source {
                 Some(address) => Data::text(&address.to_canonical().to_string()),
                 None => Data::text(""),
             },
             ("now", _) => Data::moment(self.now),
-            ("arguments", _) => data(&own.arguments, self.arguments())?,
-            ("body", _) => data(&own.body, self.body())?,
+            ("arguments", _) => self.document(Document::Arguments)?,
+            ("body", _) => self.document(Document::Body)?,
             (HEADERS, _) => self.headers(when)?,
             _ => return Err(Failure::NoData("there is no such variable")),
         })
@@ -269,8 +274,10 @@ mod tests {
             body: b"{\"a\":1}",
             arguments: Some(b"{\"b\":2}"),
             header: &|_| Ok(None),
+            parsed: &ParsedMessage::default(),
         };
-        let asked = Asked::new(&principal, operation, "s", None, 0, Some(&facts));
+        let rules = Rules::default();
+        let asked = Asked::about(&rules, &principal, &operation, &facts);
         let when = Expression::compile("true", VARIABLES).unwrap();
         for variable in ["body", "arguments", "claims"] {
             let (one, other) = (asked.value(variable, &when).unwrap(), asked.value(variable, &when).unwrap());

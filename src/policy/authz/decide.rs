@@ -1,13 +1,12 @@
 //! From the rules that a principal meets to a verdict.
 
-use std::net::IpAddr;
-
 use super::grants::{Grants, Held};
 use super::memo::{NO_RULE, Outcome, Settled};
 use super::rule::{Effect, Rule};
 use super::subject::{Subject, use_of};
-use super::{Asked, Decision, Facts, Operation, Rules, Target, Verdict, canonical};
+use super::{Asked, Decision, Facts, Operation, Rules, Verdict};
 use crate::policy::Principal;
+use crate::policy::steps::Steps;
 
 /// See [`Rules::authorize`].
 pub fn authorize(
@@ -17,20 +16,19 @@ pub fn authorize(
     operation: &Operation<'_>,
     facts: &Facts<'_>,
 ) -> Decision {
-    if rules.uri_fault(operation).is_some() {
+    if rules.fault(operation).is_some() {
         return Decision { verdict: Verdict::Deny, rule: None, reported: None };
     }
     let subject = Subject::of(operation);
     let memorable =
         !rules.by_method || use_of(operation.target).is_none_or(|method| method == operation.method);
     if memorable {
-        let settled = settled(rules, grants, operation, subject);
+        let settled = settled(rules, grants, operation, subject, &Steps::default());
         if settled.outcome != Outcome::Conditional {
             return decision(rules, subject, settled);
         }
     }
-    let server = rules.server_name(operation.server);
-    let asked = Asked::new(principal, *operation, server, facts.source, facts.now, Some(facts));
+    let asked = Asked::about(rules, principal, operation, facts);
     let mut tally = Tally::default();
     each(rules, grants, subject, operation, |held, rule| {
         let bare = matches!(subject, Subject::Protocol(_)) && rule.effect == Effect::Allow;
@@ -41,67 +39,18 @@ pub fn authorize(
     decision(rules, subject, tally.settled())
 }
 
-/// See [`Rules::shows`].
-pub fn shows(
-    rules: &Rules,
-    grants: &Grants,
-    principal: &Principal,
-    operation: &Operation<'_>,
-    source: Option<IpAddr>,
-    now: u64,
-) -> bool {
-    let method = use_of(operation.target).unwrap_or(operation.method);
-    let operation = &Operation { method, ..*operation };
-    let subject = Subject::of(operation);
-    let is_template = matches!(operation.target, Target::Resource(uri) if uri.contains('{'));
-    let fault = match operation.target {
-        Target::Resource(uri) if is_template && rules.by_resource => canonical::template_fault(uri),
-        _ => rules.uri_fault(operation),
-    };
-    if fault.is_some() {
-        return false;
-    }
-    if !is_template {
-        let settled = settled(rules, grants, operation, subject);
-        if settled.outcome != Outcome::Conditional {
-            return is_shown(rules, settled.outcome);
-        }
-    }
-    let asked = Asked::new(principal, *operation, rules.server_name(operation.server), source, now, None);
-    let mut tally = Tally::default();
-    let mut look = |held: Held, rule: &Rule| {
-        let bare = matches!(subject, Subject::Protocol(_)) && rule.effect == Effect::Allow;
-        if tally.matters(rule, held) && (bare || asked.could_meet(rule)) {
-            tally.note(rule, held);
-        }
-    };
-    if is_template {
-        for held in grants.exact.iter().chain(&grants.open) {
-            let Some(rule) = rules.rules.get(held.rule() as usize) else { continue };
-            let about = match rule.effect {
-                Effect::Allow => rule.could_be_about(operation.target),
-                Effect::Deny => rule.is_about(operation.target),
-            };
-            if about && rule.is_for(operation.server) && rule.is_for_method(operation.method) {
-                look(*held, rule);
-            }
-        }
-    } else {
-        each(rules, grants, subject, operation, look);
-    }
-    is_shown(rules, tally.settled().outcome)
-}
-
-fn is_shown(rules: &Rules, outcome: Outcome) -> bool {
-    outcome == Outcome::Allow || (outcome == Outcome::NeedsScope && rules.show_scoped)
-}
-
 /// The verdict as far as it depends on names alone, from the memo if it is there.
 #[inline]
-fn settled(rules: &Rules, grants: &Grants, operation: &Operation<'_>, subject: Subject<'_>) -> Settled {
+pub fn settled(
+    rules: &Rules,
+    grants: &Grants,
+    operation: &Operation<'_>,
+    subject: Subject<'_>,
+    steps: &Steps,
+) -> Settled {
     let server = operation.server;
     let Some(number) = subject.number(&rules.index) else {
-        return settle(rules, grants, operation, subject);
+        return settle(rules, grants, operation, subject, steps);
     };
     // What no rule names exactly has the same verdict as all its kind, unless a pattern can tell it from them.
     if let Subject::Thing(kind, name) = subject {
@@ -110,7 +59,7 @@ fn settled(rules: &Rules, grants: &Grants, operation: &Operation<'_>, subject: S
             if let Some(known) = grants.memo.borrow().get_name(server, kind, name) {
                 return known;
             }
-            let settled = settle(rules, grants, operation, subject);
+            let settled = settle(rules, grants, operation, subject, steps);
             grants.memo.borrow_mut().put_name(server, kind, name, settled);
             return settled;
         }
@@ -118,13 +67,20 @@ fn settled(rules: &Rules, grants: &Grants, operation: &Operation<'_>, subject: S
     if let Some(known) = grants.memo.borrow().get(server, number) {
         return known;
     }
-    let settled = settle(rules, grants, operation, subject);
+    let settled = settle(rules, grants, operation, subject, steps);
     grants.memo.borrow_mut().put(server, number, settled);
     settled
 }
 
 /// Works the verdict out as far as it depends on names alone.
-fn settle(rules: &Rules, grants: &Grants, operation: &Operation<'_>, subject: Subject<'_>) -> Settled {
+fn settle(
+    rules: &Rules,
+    grants: &Grants,
+    operation: &Operation<'_>,
+    subject: Subject<'_>,
+    steps: &Steps,
+) -> Settled {
+    steps.take(steps_of(rules, grants, subject));
     let mut tally = Tally::default();
     let mut conditional = false;
     each(rules, grants, subject, operation, |held, rule| {
@@ -135,9 +91,24 @@ fn settle(rules: &Rules, grants: &Grants, operation: &Operation<'_>, subject: Su
     if conditional { Settled::CONDITIONAL } else { tally.settled() }
 }
 
+/// Steps that [`each`] takes at most.
+pub fn steps_of(rules: &Rules, grants: &Grants, subject: Subject<'_>) -> usize {
+    match subject {
+        Subject::Thing(kind, name) => {
+            let named = rules.index.rules_of(kind, name).len().min(grants.exact.len());
+            named * NAMED_STEPS + grants.open_patterns * (1 + name.len() / 32)
+        }
+        Subject::Protocol(_) => grants.exact.len() + grants.open.len(),
+        Subject::Unknown => grants.open.len(),
+    }
+}
+
+/// Steps that a rule takes which is found by a name.
+const NAMED_STEPS: usize = 8;
+
 /// Calls `look` for each rule that the principal meets and that counts for this server, method and thing; what is
 /// left open are conditions on the single request.
-fn each(
+pub fn each(
     rules: &Rules,
     grants: &Grants,
     subject: Subject<'_>,
@@ -179,7 +150,7 @@ fn each(
 
 /// The first rule of each kind among those that match.
 #[derive(Default)]
-struct Tally {
+pub struct Tally {
     deny: Option<u32>,
     allow: Option<u32>,
     scoped: Option<u32>,
@@ -201,20 +172,20 @@ impl Tally {
     }
 
     /// Whether it would make a difference if the rule matched.
-    fn matters(&mut self, rule: &Rule, held: Held) -> bool {
+    pub fn matters(&mut self, rule: &Rule, held: Held) -> bool {
         let (first, useful) = self.kind(rule, held);
         useful && first.is_none_or(|first| held.rule() < first)
     }
 
     /// The rule matches.
-    fn note(&mut self, rule: &Rule, held: Held) {
+    pub fn note(&mut self, rule: &Rule, held: Held) {
         let (first, useful) = self.kind(rule, held);
         if useful {
             *first = Some(first.map_or(held.rule(), |first| first.min(held.rule())));
         }
     }
 
-    fn settled(&self) -> Settled {
+    pub fn settled(&self) -> Settled {
         let number = |rule: Option<u32>| rule.unwrap_or(NO_RULE);
         let (outcome, rule, reported) = match (self.deny, self.allow, self.scoped) {
             (Some(rule), _, _) => (Outcome::Deny, Some(rule), None),

@@ -27,8 +27,11 @@ pub fn why_not(
     facts: &Facts<'_>,
 ) -> Option<Why> {
     let why = |text: String| Some(Why(text));
-    if let Some(fault) = rules.uri_fault(operation) {
-        return why(format!("says nothing of a URI that is not canonical: {fault}"));
+    if let Some(fault) = rules.fault(operation) {
+        return why(match operation.target {
+            Target::Resource(_) => format!("says nothing of a URI that is not canonical: {fault}"),
+            _ => format!("says nothing of a name that servers could read in several ways: {fault}"),
+        });
     }
     if !rule.is_for(operation.server) {
         return why("is for other servers".to_owned());
@@ -55,8 +58,7 @@ pub fn why_not(
     if !asks_all {
         return None;
     }
-    let server = rules.server_name(operation.server);
-    let asked = Asked::new(principal, *operation, server, facts.source, facts.now, Some(facts));
+    let asked = Asked::about(rules, principal, operation, facts);
     let unmet = asked.unmet(rule)?;
     // What cannot be told is met for a rule that denies.
     if unmet.is_unclear() && rule.effect == Effect::Deny {

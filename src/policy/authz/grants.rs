@@ -17,6 +17,8 @@ pub struct Grants {
     pub(super) exact: Box<[Held]>,
     /// Rules about all things or with a pattern, ascending: looked at for each thing.
     pub(super) open: Box<[Held]>,
+    /// Rules of `open`, and the parts of all their patterns for things: what looking at them takes.
+    pub(super) open_patterns: usize,
     /// Which kinds of things some of these rules have patterns for.
     pub(super) patterns: [bool; 3],
     /// Verdicts that were given.
@@ -78,7 +80,9 @@ pub fn find(rules: &Rules, principal: &Principal) -> Grants {
         list.push(held);
         patterns = std::array::from_fn(|kind| patterns[kind] || wild[kind]);
     }
-    Grants { exact: exact.into(), open: open.into(), patterns, memo: RefCell::default() }
+    let steps = |held: &Held| rules.rules.get(held.rule() as usize).map_or(0, |rule| rule.steps());
+    let open_patterns = open.iter().map(steps).sum();
+    Grants { exact: exact.into(), open: open.into(), open_patterns, patterns, memo: RefCell::default() }
 }
 
 fn wildcards(rule: &Rule) -> [bool; 3] {

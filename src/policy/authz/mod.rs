@@ -10,7 +10,8 @@
 //!   arguments.
 //! * Methods that MCP does not define: rules all of whose conditions are met, and none of them about things.
 //!
-//! Where rules tell resources apart, a resource is named in the canonical spelling of its URI ([`canonical`]); any other
+//! Where rules tell tools or prompts apart, one whose name some server would read otherwise is denied ([`name`]), and so is
+//! a method that no revision of MCP would have. Where rules tell resources apart, a resource is named in the canonical spelling of its URI ([`canonical`]); any other
 //! is denied, as readers disagree about which resource it is.
 //!
 //! A rule in report mode never changes the verdict. It is named in [`Decision::reported`] if it would, were it alone
@@ -21,7 +22,9 @@
 
 use std::net::IpAddr;
 
+use super::expr::{ParsedMessage, Parts};
 use super::principal::Principal;
+use super::steps::Steps;
 
 pub use explain::Why;
 pub use grants::{Grants, Held};
@@ -29,6 +32,7 @@ pub use path::Path;
 pub use pattern::Pattern;
 pub use rule::{Block, Effect, Rule};
 pub use schedule::{DAY, Schedule};
+pub use showing::{Lists, NAME_BYTES_MAX, Showing};
 pub use value::{Elements, Wanted};
 
 mod asked;
@@ -38,10 +42,12 @@ mod explain;
 mod grants;
 mod index;
 mod memo;
+pub mod name;
 mod path;
 mod pattern;
 mod rule;
 mod schedule;
+mod showing;
 mod subject;
 mod value;
 
@@ -63,6 +69,10 @@ pub struct Rules {
     by_method: bool,
     /// Whether any rule can tell resources apart.
     by_resource: bool,
+    /// Whether any rule can tell tools or prompts apart.
+    by_name: bool,
+    /// What the expressions of all rules read.
+    parts: Parts,
     /// Whether lists show what only a scope is missing for.
     show_scoped: bool,
 }
@@ -105,6 +115,8 @@ pub struct Facts<'a> {
     /// The value of a header, by its lower-case name; not of one that is there more than once, as readers disagree
     /// about which line counts.
     pub header: &'a Lookup<'a>,
+    /// What was parsed of this message, and what its request may spend on expressions.
+    pub parsed: &'a ParsedMessage,
 }
 
 /// Finds the value of a header.
@@ -162,8 +174,10 @@ impl Rules {
         }
         let by_method = rules.iter().any(|rule| !rule.methods.is_empty());
         let by_resource = rules.iter().any(Rule::tells_resources_apart);
+        let by_name = rules.iter().any(Rule::tells_names_apart);
+        let parts = Parts::of(rules.iter().filter_map(|rule| rule.when.as_ref()));
         let (rules, servers, common) = (rules.into(), servers.into(), common.into());
-        Self { rules, servers, index, common, by_method, by_resource, show_scoped: false }
+        Self { rules, servers, index, common, by_method, by_resource, by_name, parts, show_scoped: false }
     }
 
     /// Has lists show what a caller could use if it had a further scope, so that it can find out that there is
@@ -214,7 +228,14 @@ impl Rules {
         source: Option<IpAddr>,
         now: u64,
     ) -> bool {
-        decide::shows(self, grants, principal, operation, source, now)
+        let (showing, steps) = (&Showing::default(), &Steps::default());
+        self.shows_among(grants, &Lists { principal, source, now, showing, steps }, operation)
+    }
+
+    /// As [`Rules::shows`], for one item after the other of the lists of an answer. A name of more than
+    /// [`NAME_BYTES_MAX`] is not shown.
+    pub fn shows_among(&self, grants: &Grants, lists: &Lists<'_>, operation: &Operation<'_>) -> bool {
+        showing::shows(self, grants, lists, operation)
     }
 
     /// The scopes that allow rules for the server name, sorted: `scopes_supported` of RFC 9728. Not `offline_access`,
@@ -240,9 +261,19 @@ impl Rules {
         explain::why_not(self, self.rules.get(index)?, principal, operation, facts)
     }
 
-    /// Why rules cannot go by the URI that the operation is about; `None` if they can.
-    fn uri_fault(&self, operation: &Operation<'_>) -> Option<&'static str> {
+    /// Why rules cannot go by the name or URI that the operation is about, or by its method; `None` if they can. A name
+    /// that some rule spells out is what it is.
+    fn fault(&self, operation: &Operation<'_>) -> Option<&'static str> {
         match operation.target {
+            Target::Tool(name) if self.by_name => {
+                name::fault(name).filter(|_| self.index.find(Kind::Tool, name).is_none())
+            }
+            Target::Prompt(name) if self.by_name => {
+                name::fault(name).filter(|_| self.index.find(Kind::Prompt, name).is_none())
+            }
+            Target::Protocol if name::is_odd_method(operation.method) => {
+                Some("its method has a blank, or a character that cannot be seen or is not ASCII")
+            }
             Target::Resource(uri) if self.by_resource && operation.method == COMPLETION => {
                 canonical::template_fault(uri)
             }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::policy::steps::Steps;
+
 /// A name or a pattern. Upper and lower case differ, as they do in MCP.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pattern {
@@ -90,20 +92,73 @@ impl Pattern {
         true
     }
 
-    /// Whether some text matches both this and a URI template (RFC 6570), of which every `{...}` may become anything.
-    pub fn meets(&self, template: &str) -> bool {
-        let ours = glyphs(&self.parts.iter().map(|part| &**part).collect::<Vec<_>>());
-        let theirs = glyphs(&around_braces(template));
-        // A pattern so long that this is dear may as well meet it: the use itself is judged again.
-        if ours.len().saturating_mul(theirs.len()) > MEETING_STEPS_MAX {
+    /// Steps that [`Pattern::matches`] takes at most, with a name of a few dozen bytes.
+    pub fn steps(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Whether some text matches both this and a URI template.
+    pub fn meets(&self, template: &Template<'_>, steps: &Steps) -> bool {
+        let [first, .., last] = &*self.parts else {
+            let [only] = &*self.parts else { return false };
+            return template.starts_like(only)
+                && template.ends_like(only)
+                && self.meets_within(template, steps);
+        };
+        steps.take(1);
+        if !template.starts_like(first) || !template.ends_like(last) {
+            return false;
+        }
+        // Behind a prefix anything goes, so it is enough that the template can begin so.
+        if self.is_prefix() && (template.first().len() >= first.len() || template.parts.len() > 1) {
             return true;
         }
-        meet(&ours, &theirs)
+        self.meets_within(template, steps)
+    }
+
+    fn meets_within(&self, template: &Template<'_>, steps: &Steps) -> bool {
+        let ours = glyphs(self.parts.iter().map(|part| &**part));
+        let theirs = glyphs(template.parts.iter().copied());
+        let cost = ours.len().saturating_mul(theirs.len());
+        // A pattern so long that this is dear may as well meet it: the use itself is judged again.
+        if cost > MEETING_STEPS_MAX {
+            return true;
+        }
+        steps.take(cost);
+        !steps.is_over() && meet(&ours, &theirs)
     }
 }
 
 /// Steps that comparing a pattern with a template may take.
 const MEETING_STEPS_MAX: usize = 1 << 20;
+
+/// A URI template (RFC 6570), of which every `{...}` may become anything.
+pub struct Template<'a> {
+    /// What stands around its expressions: one part, no expression.
+    parts: Vec<&'a str>,
+}
+
+impl<'a> Template<'a> {
+    /// Reads one.
+    pub fn new(text: &'a str) -> Self {
+        Self { parts: around_braces(text) }
+    }
+
+    fn first(&self) -> &'a str {
+        self.parts.first().copied().unwrap_or_default()
+    }
+
+    /// Whether what is sure to be its start and `prefix` are the same as far as both go.
+    fn starts_like(&self, prefix: &str) -> bool {
+        self.first().bytes().zip(prefix.bytes()).all(|(ours, theirs)| ours == theirs)
+    }
+
+    /// As [`Template::starts_like`], from the end.
+    fn ends_like(&self, suffix: &str) -> bool {
+        let last = self.parts.last().copied().unwrap_or_default();
+        last.bytes().rev().zip(suffix.bytes().rev()).all(|(ours, theirs)| ours == theirs)
+    }
+}
 
 /// The literal parts of a template: what stands around its expressions.
 fn around_braces(template: &str) -> Vec<&str> {
@@ -119,9 +174,9 @@ fn around_braces(template: &str) -> Vec<&str> {
 }
 
 /// Bytes, and `None` for each wildcard between two parts.
-fn glyphs(parts: &[&str]) -> Vec<Option<u8>> {
+fn glyphs<'a>(parts: impl Iterator<Item = &'a str>) -> Vec<Option<u8>> {
     let mut glyphs = Vec::new();
-    for (at, part) in parts.iter().enumerate() {
+    for (at, part) in parts.enumerate() {
         if at > 0 {
             glyphs.push(None);
         }
@@ -197,13 +252,46 @@ mod tests {
 
     #[test]
     fn a_pattern_meets_the_templates_that_can_become_what_it_matches() {
-        let meets = |pattern: &str, template: &str| Pattern::parse(pattern).unwrap().meets(template);
+        let meets = |pattern: &str, template: &str| {
+            Pattern::parse(pattern).unwrap().meets(&Template::new(template), &Steps::default())
+        };
         assert!(meets("file:///public/*", "file:///{path}"));
         assert!(meets("file:///public/*", "file:///public/{name}.md"));
         assert!(meets("db://users/7", "db://{table}/{id}"));
         assert!(!meets("db://users/7", "file:///{path}"));
         assert!(!meets("file:///public/*", "file:///private/{path}"));
         assert!(!meets("*.txt", "file:///{path}.md"));
+        assert!(meets("abc*", "ab{x}") && meets("ab*", "abc") && !meets("abc*", "ab") && meets("*b", "{x}"));
         assert!(meets("*", "x") && meets("x", "x") && !meets("x", "y") && !meets("x{a", "x"));
+    }
+
+    #[test]
+    fn what_begins_or_ends_otherwise_is_told_at_once_and_the_rest_is_counted() {
+        let steps = |pattern: &str, template: &str| {
+            let steps = Steps::new(1_000_000);
+            let meets = Pattern::parse(pattern).unwrap().meets(&Template::new(template), &steps);
+            (meets, 1_000_000 - steps.left())
+        };
+        let long = "x".repeat(900);
+        assert_eq!(steps(&format!("a{long}*{long}"), &format!("b{{a}}{long}")), (false, 1));
+        assert_eq!(steps(&format!("{long}*{long}a"), &format!("{long}{{a}}b")), (false, 1));
+        assert_eq!(steps("file:///public/*", "file:///public/{a}/{b}"), (true, 1));
+        assert_eq!(steps("a*b*c", "a{x}c"), (true, 1 + 5 * 3));
+        let over = Steps::new(10);
+        let pattern = Pattern::parse("a*b*c").unwrap();
+        assert!(!pattern.meets(&Template::new("a{x}c"), &over) && over.is_over());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn short_cuts_change_no_answer(pattern in "[ab*]{0,6}", template in "([ab]|\\{a\\}){0,6}") {
+            let pattern = Pattern::parse(&pattern).unwrap();
+            let template = Template::new(&template);
+            let ours = glyphs(pattern.parts.iter().map(|part| &**part));
+            let slow = meet(&ours, &glyphs(template.parts.iter().copied()));
+            proptest::prop_assert_eq!(pattern.meets(&template, &Steps::default()), slow);
+        }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::policy::Proof;
-use crate::policy::expr::Expression;
+use crate::policy::expr::{Expression, ParsedMessage};
 use crate::policy::principal::sorted;
 use crate::wire::mcp::METHODS;
 
@@ -366,6 +366,7 @@ proptest! {
                 body: body.as_bytes(),
                 arguments: arguments.as_deref().map(str::as_bytes),
                 header: &|_| Ok(None),
+                parsed: &ParsedMessage::default(),
             };
             let request = naive::Request {
                 principal: &principal,

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use super::path::Path;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, Template};
 use super::schedule::Schedule;
 use super::value::{Elements, Wanted, fits};
 use super::{Operation, Target};
 use crate::policy::expr::{Expression, HEADERS};
+use crate::policy::steps::Steps;
 use crate::policy::{Principal, Proof};
 
 /// What a rule does to the requests that it matches.
@@ -197,10 +198,22 @@ impl Rule {
         }
     }
 
-    /// Whether a use of the thing could be what it is about: a URI may be a template, of which any URI can come.
-    pub fn could_be_about(&self, target: Target<'_>) -> bool {
-        let meets = |uri: &str| self.resources.iter().any(|pattern| pattern.meets(uri));
-        self.is_about(target) || matches!(target, Target::Resource(uri) if uri.contains('{') && meets(uri))
+    /// Whether a read of some URI that can come of a template could be what it is about.
+    pub fn could_be_about(&self, uri: &str, template: &Template<'_>, steps: &Steps) -> bool {
+        self.is_about(Target::Resource(uri))
+            || self.resources.iter().any(|pattern| !steps.is_over() && pattern.meets(template, steps))
+    }
+
+    /// Steps that [`Rule::is_about`] takes at most, with a name of a few dozen bytes.
+    pub fn steps(&self) -> usize {
+        let patterns = self.tools.iter().chain(&self.prompts).chain(&self.resources);
+        1 + patterns.map(Pattern::steps).sum::<usize>()
+    }
+
+    /// Whether its expression looks at the name of what is asked for.
+    pub fn names_item(&self) -> bool {
+        let names = ["tool", "prompt", "resource"];
+        self.when.as_ref().is_some_and(|when| names.iter().any(|name| when.uses(name)))
     }
 
     /// Whether it can treat one resource otherwise than another.
@@ -209,6 +222,14 @@ impl Rule {
         let is_all = |pattern: &Pattern| pattern.is_all();
         let names_some = !self.resources.is_empty() && !self.resources.iter().any(is_all);
         names_some || self.when.as_ref().is_some_and(looks)
+    }
+
+    /// Whether it can treat one tool or prompt otherwise than another.
+    pub fn tells_names_apart(&self) -> bool {
+        let looks =
+            |when: &Expression| ["tool", "prompt", "body", HEADERS].iter().any(|name| when.uses(name));
+        let some = |patterns: &[Pattern]| !patterns.is_empty() && !patterns.iter().any(Pattern::is_all);
+        some(&self.tools) || some(&self.prompts) || self.when.as_ref().is_some_and(looks)
     }
 
     /// Whether it is only about certain tools, prompts or resources.

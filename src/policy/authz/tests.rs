@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::policy::expr::Expression;
+use crate::policy::expr::{Expression, ParsedMessage};
 use crate::policy::principal::sorted;
 
 fn patterns(texts: &[&str]) -> Box<[Pattern]> {
@@ -58,6 +58,7 @@ impl Gate {
                 Some(&"(twice)") => Err(Repeated),
                 line => Ok(line.map(|value| value.as_bytes())),
             },
+            parsed: &ParsedMessage::default(),
         };
         let operation = Operation { server: 0, method, target };
         let grants = self.rules.grants(&self.principal);
@@ -368,7 +369,14 @@ fn a_uri_in_another_spelling_is_nobodys() {
             assert_eq!(verdict(method, uri), Verdict::Deny, "{method} {uri:?}");
         }
         assert!(!gate.shows(Target::Resource(uri)), "{uri:?}");
-        let facts = Facts { source: None, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None) };
+        let facts = Facts {
+            source: None,
+            now: 0,
+            body: b"{}",
+            arguments: None,
+            header: &|_| Ok(None),
+            parsed: &ParsedMessage::default(),
+        };
         let operation = Operation { server: 0, method: "resources/read", target: Target::Resource(uri) };
         let why = gate.rules.why_not(0, &gate.principal, &operation, &facts).unwrap().to_string();
         assert!(why.starts_with("says nothing of a URI that is not canonical: "), "{why}");
@@ -400,7 +408,14 @@ fn an_issuer_vouches_only_where_a_rule_lets_it() {
     }
     let rules = vec![Rule { issuers: texts(&["https://a"]), ..allow() }];
     let gate = Gate::new(rules, of("https://b"));
-    let facts = Facts { source: None, now: 0, body: b"{}", arguments: None, header: &|_| Ok(None) };
+    let facts = Facts {
+        source: None,
+        now: 0,
+        body: b"{}",
+        arguments: None,
+        header: &|_| Ok(None),
+        parsed: &ParsedMessage::default(),
+    };
     let operation = Operation { server: 0, method: "tools/call", target: Target::Tool("x") };
     let why = gate.rules.why_not(0, &gate.principal, &operation, &facts).unwrap().to_string();
     assert_eq!(why, "the issuer is none of `https://a`");

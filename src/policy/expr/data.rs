@@ -1,4 +1,4 @@
-//! Values that expressions look at.
+//! Values that expressions look at. Each is made once and shared by all expressions that look at it.
 
 use std::collections::HashMap;
 use std::ops::Add;
@@ -7,17 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cel::Value;
-use cel::objects::{Key, Map};
-use serde_json::Value as Json;
+use cel::common::types::{
+    CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
+};
+use cel::common::value::Val;
+use serde_json::{Number, Value as Json};
 
 #[cfg(doc)]
 use super::Failure;
-use super::NODES_MAX;
+use super::{NODES_MAX, Part};
 
 /// A value for a variable. Cloning one is cheap.
 #[derive(Clone)]
 pub struct Data {
-    value: Value,
+    value: Arc<dyn Val>,
     size: Size,
 }
 
@@ -56,41 +59,51 @@ impl Size {
 }
 
 impl Data {
+    fn new(value: impl Val + 'static, size: Size) -> Self {
+        Self { value: Arc::new(value), size }
+    }
+
     /// Text.
     pub fn text(text: &str) -> Self {
-        Self { value: Value::String(Arc::new(text.to_owned())), size: Size::of_text(text) }
+        Self::new(CelString::from(text.to_owned()), Size::of_text(text))
     }
 
     /// A list of texts.
     pub fn texts(texts: &[Box<str>]) -> Self {
-        let value = texts.iter().map(|text| Value::String(Arc::new(text.to_string()))).collect();
-        let size = Size::of_texts(texts.iter().map(|text| &**text));
-        Self { value: Value::List(Arc::new(value)), size }
+        let values = texts.iter().map(|text| boxed(CelString::from(text.to_string()))).collect::<Vec<_>>();
+        Self::new(CelList::from(values), Size::of_texts(texts.iter().map(|text| &**text)))
     }
 
     /// A map of texts.
     pub fn map<'a>(entries: impl IntoIterator<Item = (&'a str, String)>) -> Self {
         let entries: Vec<(&str, String)> = entries.into_iter().collect();
         let size = Size::of_texts(entries.iter().map(|(_, text)| text.as_str()));
-        let map: HashMap<Key, Value> =
-            entries.into_iter().map(|(key, text)| (key_of(key), Value::String(Arc::new(text)))).collect();
-        Self { value: Value::Map(Map { map: Arc::new(map) }), size }
+        let entry = |(key, text): (&str, String)| (key_of(key), boxed(CelString::from(text)));
+        let map: HashMap<CelMapKey<'_>, Box<dyn Val>> = entries.into_iter().map(entry).collect();
+        Self::new(CelMap::from(map), size)
     }
 
     /// A moment, in seconds since 1970 (UTC); past the year 9999 the end of that year.
     pub fn moment(seconds: u64) -> Self {
         let since = Duration::from_secs(seconds.min(SECONDS_MAX));
-        Self { value: after_1970(since).map_or(Value::Null, Value::Timestamp), size: Size::ONE }
+        let moment = after_1970(since).map_or(Value::Null, Value::Timestamp);
+        let value = Box::<dyn Val>::try_from(moment).unwrap_or_else(|_| boxed(CelNull));
+        Self { value: value.into(), size: Size::ONE }
     }
 
-    /// A JSON document. It is counted before it is copied, and not copied if it is larger than any expression may
-    /// look at: then whatever is asked about it is [`Failure::TooLarge`].
+    /// A whole JSON document: see [`Data::part`].
     pub fn json(json: &Json) -> Self {
+        Self::part(json, &Part::WHOLE)
+    }
+
+    /// The part of a JSON document that expressions read. Copying stops where the part is larger than any expression
+    /// may look at: then whatever is asked about it is [`Failure::TooLarge`].
+    pub fn part(json: &Json, part: &Part) -> Self {
         let mut size = Size::default();
-        if !count(json, &mut size) {
-            return Self { value: Value::Null, size: Size { nodes: usize::MAX, ..size } };
+        match copy(json, part, &mut size) {
+            Some(value) => Self { value: value.into(), size },
+            None => Self::new(CelNull, Size { nodes: usize::MAX, ..size }),
         }
-        Self { value: value_of(json), size }
     }
 
     /// How much there is to look at.
@@ -101,14 +114,11 @@ impl Data {
     /// Whether both are one document that was copied once.
     #[cfg(test)]
     pub fn is_shared_with(&self, other: &Self) -> bool {
-        match (&self.value, &other.value) {
-            (Value::Map(own), Value::Map(other)) => Arc::ptr_eq(&own.map, &other.map),
-            _ => false,
-        }
+        Arc::ptr_eq(&self.value, &other.value)
     }
 
-    pub(super) fn into_value(self) -> Value {
-        self.value
+    pub(super) fn value(&self) -> &dyn Val {
+        &*self.value
     }
 }
 
@@ -123,46 +133,61 @@ fn after_1970<T: FromStr + Add<Duration, Output = T>>(since: Duration) -> Option
     "1970-01-01T00:00:00Z".parse::<T>().ok().map(|start| start + since)
 }
 
-fn key_of(key: &str) -> Key {
-    Key::String(Arc::new(key.to_owned()))
+fn key_of(key: &str) -> CelMapKey<'static> {
+    CelMapKey::String(CelString::from(key.to_owned()))
 }
 
-/// Adds what there is in a document; whether it is within what any expression may look at. Stops where it is not.
-fn count(json: &Json, size: &mut Size) -> bool {
+fn boxed(value: impl Val + 'static) -> Box<dyn Val> {
+    Box::new(value)
+}
+
+/// Copies the part of a document, and adds what there is of it to `size`. `None` where that is more than any
+/// expression may look at.
+fn copy(json: &Json, part: &Part, size: &mut Size) -> Option<Box<dyn Val>> {
     let own = match json {
         Json::String(text) => Size::of_text(text),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => Size::ONE,
     };
-    *size = size.plus(own);
-    if size.nodes > NODES_MAX[0] {
-        return false;
-    }
-    match json {
-        Json::Array(list) => list.iter().all(|value| count(value, size)),
-        Json::Object(map) => map.iter().all(|(key, value)| {
-            // The value counts as one, so a key does only as far as it is long.
-            let key = Size { nodes: key.len() / NODE_BYTES, values: 0, longest: key.len() };
-            *size = size.plus(key);
-            count(value, size)
-        }),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => true,
-    }
+    grow(size, own)?;
+    Some(match json {
+        Json::Null => boxed(CelNull),
+        Json::Bool(value) => boxed(CelBool::from(*value)),
+        Json::Number(number) => number_of(number),
+        Json::String(text) => boxed(CelString::from(text.clone())),
+        Json::Array(list) if part.is_whole() => {
+            let elements = list.iter().map(|value| copy(value, part, size)).collect::<Option<Vec<_>>>()?;
+            boxed(CelList::from(elements))
+        }
+        // Looking up a name in a list fails, whatever its elements.
+        Json::Array(_) => boxed(CelList::from(Vec::<Box<dyn Val>>::new())),
+        Json::Object(map) => {
+            let mut entries: HashMap<CelMapKey<'_>, Box<dyn Val>> = HashMap::new();
+            let mut entry = |key: &str, value: &Json, part: &Part| {
+                // The value counts as one, so a key does only as far as it is long.
+                grow(size, Size { nodes: key.len() / NODE_BYTES, values: 0, longest: key.len() })?;
+                entries.insert(key_of(key), copy(value, part, size)?);
+                Some(())
+            };
+            if part.is_whole() {
+                map.iter().try_for_each(|(key, value)| entry(key, value, part))?;
+            } else {
+                let mut found = part.below().filter_map(|(key, part)| Some((key, map.get(key)?, part)));
+                found.try_for_each(|(key, value, part)| entry(key, value, part))?;
+            }
+            boxed(CelMap::from(entries))
+        }
+    })
 }
 
-fn value_of(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(*value),
-        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Value::Int(number),
-            (None, Some(number)) => Value::UInt(number),
-            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        Json::String(text) => Value::String(Arc::new(text.clone())),
-        Json::Array(list) => Value::List(Arc::new(list.iter().map(value_of).collect())),
-        Json::Object(map) => {
-            let map = map.iter().map(|(key, value)| (key_of(key), value_of(value))).collect();
-            Value::Map(Map { map: Arc::new(map) })
-        }
+fn grow(size: &mut Size, by: Size) -> Option<()> {
+    *size = size.plus(by);
+    (size.nodes <= NODES_MAX[0]).then_some(())
+}
+
+fn number_of(number: &Number) -> Box<dyn Val> {
+    match (number.as_i64(), number.as_u64()) {
+        (Some(number), _) => boxed(CelInt::from(number)),
+        (None, Some(number)) => boxed(CelUInt::from(number)),
+        (None, None) => boxed(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
     }
 }

@@ -7,15 +7,22 @@
 use std::fmt;
 use std::sync::Arc;
 
+use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, Program};
 
 pub use data::{Data, Size};
 pub use fold::Equality;
+pub use parsed::{Budget, Document, ParsedMessage, Reader};
+pub use part::{Part, Parts};
 pub use strict::parse as parse_json;
 
 mod bounds;
 mod data;
 mod fold;
+mod parsed;
+mod part;
 mod strict;
 mod walk;
 
@@ -25,6 +32,8 @@ pub struct Expression {
     program: Program,
     /// The variables it names.
     uses: Box<[&'static str]>,
+    /// And what it reads of each of these that is a document.
+    parts: Box<[Part]>,
     /// The header names it looks up.
     headers: Box<[Box<str>]>,
     /// Macros within macros: 0 for none.
@@ -56,6 +65,8 @@ pub struct Fault {
 pub enum Failure {
     /// What it looks at is larger than it may walk over.
     TooLarge,
+    /// The expressions of the request have used up their steps.
+    OverBudget,
     /// Its value is neither true nor false.
     NotBool,
     /// What it looks at could not be had: a body that is not JSON of one reading.
@@ -80,7 +91,8 @@ impl Expression {
         Ok(Self {
             text: text.into(),
             program,
-            uses: found.variables.into(),
+            uses: found.variables.iter().map(|(name, _)| *name).collect(),
+            parts: found.variables.into_iter().map(|(_, part)| part).collect(),
             headers: found.headers.into(),
             loops: found.loops,
             has_regex: !found.regexes.is_empty(),
@@ -109,15 +121,25 @@ impl Expression {
         &self.headers
     }
 
+    /// The part of a variable's value that it reads.
+    pub fn part(&self, variable: &str) -> &Part {
+        const NONE: &Part = &Part::NONE;
+        let at = self.uses.iter().position(|used| *used == variable);
+        at.and_then(|at| self.parts.get(at)).unwrap_or(NONE)
+    }
+
     /// Its value. `lookup` is asked once for each variable that it names.
     ///
     /// # Errors
     /// A [`Failure`] of its own or of `lookup`.
-    pub fn eval(&self, lookup: impl FnMut(&'static str) -> Result<Data, Failure>) -> Result<bool, Failure> {
-        match self.run(lookup)? {
-            cel::Value::Bool(value) => Ok(value),
-            _ => Err(Failure::NotBool),
-        }
+    pub fn eval(
+        &self,
+        budget: &Budget,
+        lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
+    ) -> Result<bool, Failure> {
+        self.run(budget, lookup, |value| {
+            value.downcast_ref::<CelBool>().map(|value| *value.inner()).ok_or(Failure::NotBool)
+        })
     }
 
     /// Its value as text: a text as it is, numbers and truth as they are written.
@@ -126,36 +148,54 @@ impl Expression {
     /// A [`Failure`] of its own or of `lookup`, or if its value is of another kind.
     pub fn text_of(
         &self,
+        budget: &Budget,
         lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
     ) -> Result<String, Failure> {
-        match self.run(lookup)? {
-            cel::Value::String(text) => Ok(text.to_string()),
-            cel::Value::Int(number) => Ok(number.to_string()),
-            cel::Value::UInt(number) => Ok(number.to_string()),
-            cel::Value::Float(number) => Ok(number.to_string()),
-            cel::Value::Bool(truth) => Ok(truth.to_string()),
-            _ => Err(Failure::NoData("its value is no text")),
-        }
+        self.run(budget, lookup, |value| {
+            let text = value.downcast_ref::<CelString>().map(|text| text.inner().to_owned());
+            text.or_else(|| value.downcast_ref::<CelInt>().map(|number| number.inner().to_string()))
+                .or_else(|| value.downcast_ref::<CelUInt>().map(|number| number.inner().to_string()))
+                .or_else(|| value.downcast_ref::<CelDouble>().map(|number| number.inner().to_string()))
+                .or_else(|| value.downcast_ref::<CelBool>().map(|truth| truth.inner().to_string()))
+                .ok_or(Failure::NoData("its value is no text"))
+        })
     }
 
-    fn run(
+    fn run<T>(
         &self,
+        budget: &Budget,
         mut lookup: impl FnMut(&'static str) -> Result<Data, Failure>,
-    ) -> Result<cel::Value, Failure> {
-        let mut context = ENV.with(|env| Context::with_env(Arc::clone(env)));
+        take: impl FnOnce(&dyn Val) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut size = Size { nodes: 0, values: self.elements, longest: self.longest };
+        let mut variables = Vec::with_capacity(self.uses.len());
         for name in &self.uses {
             let data = lookup(name)?;
             size = size.plus(data.size());
             if size.nodes > self.nodes_max() {
                 return Err(Failure::TooLarge);
             }
-            context.add_variable_from_value(*name, data.into_value());
+            variables.push((*name, data));
         }
         if self.text_steps(size) > self.text_steps_max() {
             return Err(Failure::TooLarge);
         }
-        self.program.execute(&context).map_err(|error| Failure::Error(Box::new(error)))
+        budget.take(self.steps(size))?;
+        let variables = Variables(variables);
+        let mut context = ENV.with(|env| Context::with_env(Arc::clone(env)));
+        context.set_variable_resolver(&variables);
+        let value = cel::Value::resolve_val(self.program.expression(), &context);
+        take(&*value.map_err(|error| Failure::Error(Box::new(error)))?)
+    }
+
+    /// Steps that it takes of its request's [`Budget`], about a microsecond each: the turns of its macros, or a
+    /// sixteenth of the values that it could compare where it has none, and sixteen times as many with `matches`.
+    fn steps(&self, size: Size) -> usize {
+        let turns = match self.loops {
+            0 => 1 + size.nodes / NODES_PER_STEP,
+            loops => (0..loops).fold(1_usize, |turns, _| turns.saturating_mul(size.nodes)),
+        };
+        if self.has_regex { turns.saturating_mul(REGEX_COST) } else { turns }
     }
 
     /// JSON values that it may look at.
@@ -189,6 +229,19 @@ const NODES_MAX: [usize; LOOPS_MAX + 1] = [65_536, 8_192, 256];
 const TEXT_STEPS_MAX: usize = 64 << 20;
 /// How much dearer an expression with `matches` is: the library compiles the pattern each time.
 const REGEX_COST: usize = 16;
+
+/// Values that are compared with others of their kind in a microsecond.
+const NODES_PER_STEP: usize = 16;
+
+/// The values of variables, lent to one run.
+struct Variables(Vec<(&'static str, Data)>);
+
+impl VariableResolver for Variables {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let (_, data) = self.0.iter().find(|(name, _)| *name == variable)?;
+        Some(CowVal::Borrowed(data.value()))
+    }
+}
 
 thread_local! {
     /// The functions of the language. One for each thread, as counting its users in a place that all threads share
@@ -232,6 +285,9 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge => f.write_str("what it looks at is too large"),
+            Self::OverBudget => {
+                f.write_str("the expressions of the request have used up limits.expression_steps_max")
+            }
             Self::NotBool => f.write_str("its value is neither true nor false"),
             Self::NoData(what) => f.write_str(what),
             Self::Error(error) => write!(f, "{error}"),

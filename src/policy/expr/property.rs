@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Data, Expression, HEADERS};
+use super::{Budget, Data, Expression, HEADERS, Part};
 
 const VARIABLES: &[&str] = &["tool", "arguments", "now", HEADERS];
 
@@ -156,14 +156,20 @@ fn expression() -> impl Strategy<Value = String> {
 
 fn run(text: &str) {
     let Ok(expression) = Expression::compile(text, VARIABLES) else { return };
-    let _ = expression.eval(|name| {
-        Ok(match name {
-            "tool" => Data::text("ä"),
-            "now" => Data::moment(u64::MAX),
-            HEADERS => Data::map([]),
-            _ => Data::json(&json!({"n": -1, "list": [1, "a", {"b": 1.5}], "big": u64::MAX})),
-        })
-    });
+    let document = json!({"n": -1, "list": [1, "a", {"b": 1.5}], "big": u64::MAX, "a": {"a": 1}});
+    let answer = |part: &Part| {
+        let answer = expression.eval(&Budget::default(), |name| {
+            Ok(match name {
+                "tool" => Data::text("ä"),
+                "now" => Data::moment(u64::MAX),
+                HEADERS => Data::map([]),
+                _ => Data::part(&document, part),
+            })
+        });
+        answer.ok()
+    };
+    let read = answer(expression.part("arguments"));
+    assert_eq!(read, answer(&Part::WHOLE), "{text}: the part that it reads is all that it reads");
 }
 
 proptest! {

@@ -11,7 +11,7 @@ fn compile(text: &str) -> Result<Expression, Fault> {
 }
 
 fn eval_with(text: &str, body: &Json) -> Result<bool, Failure> {
-    compile(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}")).eval(|name| {
+    compile(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}")).eval(&Budget::default(), |name| {
         Ok(match name {
             "tool" => Data::text("run_sql_query"),
             "roles" => Data::texts(&["admin".into(), "dev".into()]),
@@ -89,7 +89,7 @@ fn only_what_is_named_is_asked_for() {
     let expression =
         compile("tool == 'a' || tool == 'b' || 'x-a' in headers || headers['x-a'] == 'c'").unwrap();
     let mut asked = Vec::new();
-    let value = expression.eval(|name| {
+    let value = expression.eval(&Budget::default(), |name| {
         asked.push(name);
         Ok(if name == "tool" { Data::text("b") } else { Data::map([]) })
     });
@@ -258,7 +258,7 @@ fn no_text_brings_the_gateway_down() {
     let run = move || {
         for text in texts {
             if let Ok(expression) = compile(&text) {
-                let _ = expression.eval(|name| {
+                let _ = expression.eval(&Budget::default(), |name| {
                     Ok(if name == "now" { Data::moment(u64::MAX) } else { Data::json(&json!({"a": [1]})) })
                 });
             }
@@ -275,4 +275,28 @@ fn expressions_are_shared_by_workers_and_told_apart_by_their_text() {
     assert_eq!(compile("tool == 'a'"), compile("tool == 'a'"));
     assert_ne!(compile("tool == 'a'"), compile("tool == 'b'"));
     assert_eq!(format!("{:?}", compile("tool == 'a'").unwrap()), "`tool == 'a'`");
+}
+
+#[test]
+fn expressions_of_one_request_have_one_budget() {
+    let arguments = json!({"ids": vec![1; 98], "text": "a".repeat(1_600)});
+    // Besides the elements there are the list, the text, which counts as two, and the map around them.
+    for (text, steps) in [
+        ("true", 1),
+        ("arguments.text != 'b'", 1),
+        ("size(arguments) > 0", 1 + 102 / 16),
+        ("arguments.text.matches('^a')", 16),
+        ("arguments.ids.all(a, a == 1)", 100),
+        ("arguments.ids.all(a, arguments.ids.all(b, a == b))", 10_000),
+        ("arguments.ids.all(a, string(a).matches('^1$'))", 1_600),
+    ] {
+        let expression = compile(text).unwrap();
+        let eval = |budget: &Budget| {
+            expression.eval(budget, |name| Ok(Data::part(&arguments, expression.part(name))))
+        };
+        let budget = Budget::new(2 * steps);
+        assert!(eval(&budget).unwrap() && eval(&budget).unwrap(), "{text}");
+        assert!(matches!(eval(&budget), Err(Failure::OverBudget)), "{text}");
+        assert!(matches!(eval(&Budget::new(steps - 1)), Err(Failure::OverBudget)), "{text}");
+    }
 }

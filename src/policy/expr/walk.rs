@@ -4,13 +4,13 @@ use cel::IdedExpr;
 use cel::Program;
 use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr};
 
-use super::{Fault, HEADERS, HIDDEN_HEADERS, LOOPS_MAX};
+use super::{Fault, HEADERS, HIDDEN_HEADERS, LOOPS_MAX, Part};
 
 /// What was found.
 #[derive(Default)]
 pub struct Found {
-    /// The variables it names, each once.
-    pub variables: Vec<&'static str>,
+    /// The variables it names, each once, with what it reads of them.
+    pub variables: Vec<(&'static str, Part)>,
     /// The header names it looks up, each once.
     pub headers: Vec<Box<str>>,
     /// Its regular expressions.
@@ -139,19 +139,48 @@ impl<'a> Walker<'a> {
         if *known == HEADERS {
             return Err(self.fault(expr, HEADERS_USE));
         }
-        self.uses(known);
+        self.uses(known, &[]);
         Ok(())
     }
 
-    fn uses(&mut self, variable: &'static str) {
-        if !self.found.variables.contains(&variable) {
-            self.found.variables.push(variable);
-        }
+    /// Notes that it reads what is below a path of a variable's value.
+    fn uses(&mut self, variable: &'static str, path: &[&str]) {
+        let variables = &mut self.found.variables;
+        let at = variables.iter().position(|(known, _)| *known == variable).unwrap_or_else(|| {
+            variables.push((variable, Part::default()));
+            variables.len() - 1
+        });
+        variables[at].1.add(path);
+    }
+
+    /// The path of an expression whose tree stays within bounds below `depth`.
+    fn short_path(&self, expr: &'a IdedExpr, depth: usize) -> Option<(&'static str, Vec<&'a str>)> {
+        self.path(expr).filter(|(_, path)| depth + path.len() <= DEPTH_MAX)
+    }
+
+    /// The variable and the keys of an expression that only looks something up by names: `body.params["name"]`.
+    fn path(&self, expr: &'a IdedExpr) -> Option<(&'static str, Vec<&'a str>)> {
+        let (operand, key) = match &expr.expr {
+            Expr::Ident(name) => {
+                let known = self.variables.iter().find(|known| **known == *name)?;
+                let is_it = !self.bound.contains(&name.as_str()) && *known != HEADERS;
+                return is_it.then(|| (*known, Vec::new()));
+            }
+            Expr::Select(select) => (&*select.operand, &*select.field),
+            Expr::Call(call) if call.func_name == "_[_]" && call.target.is_none() => {
+                let [map, key] = call.args.as_slice() else { return None };
+                (map, text_of(key)?)
+            }
+            _ => return None,
+        };
+        let (variable, mut path) = self.path(operand)?;
+        path.push(key);
+        Some((variable, path))
     }
 
     fn select(
         &mut self,
-        expr: &IdedExpr,
+        expr: &'a IdedExpr,
         select: &'a SelectExpr,
         depth: usize,
         loops: usize,
@@ -159,16 +188,34 @@ impl<'a> Walker<'a> {
         if self.is_headers(&select.operand) {
             return self.header(expr, &select.field);
         }
-        self.visit(&select.operand, depth, loops)
+        match self.short_path(expr, depth) {
+            Some((variable, path)) => {
+                self.uses(variable, &path);
+                Ok(())
+            }
+            None => self.visit(&select.operand, depth, loops),
+        }
     }
 
-    fn call(&mut self, expr: &IdedExpr, call: &'a CallExpr, depth: usize, loops: usize) -> Result<(), Fault> {
+    fn call(
+        &mut self,
+        expr: &'a IdedExpr,
+        call: &'a CallExpr,
+        depth: usize,
+        loops: usize,
+    ) -> Result<(), Fault> {
         if !FUNCTIONS.contains(&call.func_name.as_str()) {
             return Err(self.fault(expr, &format!("calls `{}`, which is not known here", call.func_name)));
         }
         match (call.func_name.as_str(), call.args.as_slice()) {
             ("_[_]", [map, key]) if self.is_headers(map) => return self.header_of(expr, key),
             ("@in", [key, map]) if self.is_headers(map) => return self.header_of(expr, key),
+            ("_[_]", _) => {
+                if let Some((variable, path)) = self.short_path(expr, depth) {
+                    self.uses(variable, &path);
+                    return Ok(());
+                }
+            }
             ("matches", args) => match args.last().and_then(text_of) {
                 Some(pattern) => self.found.regexes.push(pattern.into()),
                 None => {
@@ -232,7 +279,7 @@ impl<'a> Walker<'a> {
         if !self.found.headers.iter().any(|known| **known == *name) {
             self.found.headers.push(name.into());
         }
-        self.uses(HEADERS);
+        self.uses(HEADERS, &[]);
         Ok(())
     }
 

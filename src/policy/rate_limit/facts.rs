@@ -1,16 +1,13 @@
 //! What is known of a request when it is judged.
 
-use std::cell::OnceCell;
 use std::net::IpAddr;
-
-use serde_json::Value as Json;
 
 use super::Limits;
 use super::key::CallerKeys;
 use crate::base::Ticks;
 use crate::policy::Principal;
 use crate::policy::authz::{Lookup, Repeated, Target};
-use crate::policy::expr::{Data, Expression, Failure, HEADERS, parse_json};
+use crate::policy::expr::{Data, Document, Expression, Failure, HEADERS, ParsedMessage, Reader};
 
 /// The variables of expressions in limits.
 pub use crate::policy::authz::VARIABLES;
@@ -65,6 +62,8 @@ pub struct Facts<'a> {
     pub arguments: Option<&'a [u8]>,
     /// The value of a header, by its lower-case name, as rules of access see it.
     pub header: &'a Lookup<'a>,
+    /// What was parsed of this message, and what its request may spend on expressions.
+    pub parsed: &'a ParsedMessage,
 }
 
 impl<'a> Facts<'a> {
@@ -90,21 +89,19 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// Facts, and what was found out of them on demand. The body is read at most once, and only if an expression asks.
+/// Facts, and how expressions see them. The body is parsed at most once, and only if an expression asks.
 pub struct Asked<'a, 'f> {
     /// The facts.
     pub facts: &'a Facts<'f>,
     limits: &'a Limits,
     wall: u64,
-    arguments: OnceCell<Option<Json>>,
-    body: OnceCell<Option<Json>>,
 }
 
 impl<'a, 'f> Asked<'a, 'f> {
     /// Of these facts.
     #[inline]
     pub fn new(limits: &'a Limits, facts: &'a Facts<'f>, wall: u64) -> Self {
-        Self { facts, limits, wall, arguments: OnceCell::new(), body: OnceCell::new() }
+        Self { facts, limits, wall }
     }
 
     /// The name of the server.
@@ -115,18 +112,24 @@ impl<'a, 'f> Asked<'a, 'f> {
 
     /// Whether the expression holds. One that has no answer does: it would be a way around the limit otherwise.
     pub fn holds(&self, expression: &Expression) -> bool {
-        expression.eval(|variable| self.value(variable, expression)).unwrap_or(true)
+        let budget = self.facts.parsed.budget();
+        expression.eval(budget, |variable| self.value(variable, expression)).unwrap_or(true)
     }
 
     /// The value of the expression.
     pub fn text(&self, expression: &Expression) -> Option<String> {
-        expression.text_of(|variable| self.value(variable, expression)).ok()
+        let budget = self.facts.parsed.budget();
+        expression.text_of(budget, |variable| self.value(variable, expression)).ok()
     }
 
-    fn read(cell: &OnceCell<Option<Json>>, bytes: &[u8], absent: Json) -> Result<Data, Failure> {
-        let read = || if bytes.is_empty() { Some(absent) } else { parse_json(bytes) };
-        let json = cell.get_or_init(read).as_ref();
-        json.map(Data::json).ok_or(Failure::NoData("the request cannot be read in one way only"))
+    /// A document as the expressions of limits see it.
+    fn document(&self, document: Document) -> Result<Data, Failure> {
+        let (facts, reader) = (self.facts, Reader::Limits(&self.limits.parts));
+        facts.parsed.data(reader, document, || match document {
+            Document::Body => facts.parsed.body(facts.body),
+            Document::Arguments => facts.parsed.arguments(facts.arguments, facts.body, reader),
+            Document::Claims => Some(&facts.principal.claims),
+        })
     }
 
     /// The value of a variable. What a request has not is an empty text.
@@ -145,17 +148,14 @@ impl<'a, 'f> Asked<'a, 'f> {
             ("tenant", _) => optional(&principal.tenant),
             ("roles", _) => Data::texts(&principal.roles),
             ("scopes", _) => Data::texts(&principal.scopes),
-            ("claims", _) => Data::json(&principal.claims),
+            ("claims", _) => self.document(Document::Claims)?,
             ("source", _) => {
                 let shown = facts.source.map(|address| address.to_canonical().to_string());
                 Data::text(&shown.unwrap_or_default())
             }
             ("now", _) => Data::moment(self.wall),
-            ("arguments", _) => {
-                let none = Json::Object(serde_json::Map::new());
-                Self::read(&self.arguments, facts.arguments.unwrap_or(b""), none)?
-            }
-            ("body", _) => Self::read(&self.body, facts.body, Json::Null)?,
+            ("arguments", _) => self.document(Document::Arguments)?,
+            ("body", _) => self.document(Document::Body)?,
             (HEADERS, _) => {
                 let mut lines = Vec::with_capacity(of.headers().len());
                 for name in of.headers() {

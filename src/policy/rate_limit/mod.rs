@@ -45,6 +45,7 @@ mod ticket;
 mod transcript;
 mod usage;
 
+use super::expr::{Expression, Parts};
 use index::Index;
 use sip::Sip;
 
@@ -58,6 +59,8 @@ pub struct Limits {
     index: Index,
     /// How tokens are counted.
     pub tokens: Tokens,
+    /// What the expressions of all limits read.
+    parts: Parts,
     /// Answers tell what is left.
     pub headers: bool,
     /// Keys that the ledger has room for.
@@ -94,7 +97,9 @@ impl Limits {
             identify(limit);
         }
         let index = Index::new(&limits, servers.len());
+        let parts = Parts::of(limits.iter().flat_map(Limit::expressions));
         Self {
+            parts,
             limits: limits.into(),
             prices: prices.into(),
             servers: servers.into(),
@@ -149,6 +154,15 @@ impl PartialEq for Limits {
 }
 
 impl Limit {
+    /// Its expressions: its condition, and those of its key.
+    fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        let of_key = self.key.iter().filter_map(|part| match part {
+            KeyPart::Cel(expression) => Some(expression),
+            _ => None,
+        });
+        self.when.iter().chain(of_key)
+    }
+
     /// Whether it is about the ends of sessions by their name, and refuses them.
     fn names_ends(&self) -> bool {
         self.methods.iter().any(|method| method.literal() == Some(END))

@@ -7,6 +7,7 @@ use super::refuser::Refuser;
 use crate::base::Ticks;
 use crate::link::note_alerts;
 use crate::policy::authz::Target;
+use crate::policy::authz::name::trimmed;
 use crate::policy::rate_limit::{
     self, Answer, CallerKeys, Denial, END, Estimator, Facts, Limits, Message as Form, STREAM, Ticket,
     Transcript, Verdict as Charged,
@@ -57,6 +58,7 @@ pub fn charge(
         is_first: true,
         answerable: request.route.rest.is_none() && !matches!(read, Some((Message::Batch(_), _))),
         modern: verdict.modern,
+        is_batch: matches!(read, Some((Message::Batch(_), _))),
     };
     match read {
         None => {
@@ -88,6 +90,8 @@ struct Charging<'a, 'h, 'b> {
     /// HTTP+SSE take results out of their stream.
     answerable: bool,
     modern: bool,
+    /// Each message of a batch is parsed for itself.
+    is_batch: bool,
 }
 
 impl Charging<'_, '_, '_> {
@@ -104,10 +108,16 @@ impl Charging<'_, '_, '_> {
         let Some(name) = envelope.method() else {
             return self.take(form, "(response)", Target::Protocol, whole(envelope), None, None, refuser);
         };
-        let name = plain(name, &mut first);
+        let name = trimmed(plain(name, &mut first));
         // What names nothing where it must is the server's to refuse, and counts as what it is.
         let target =
             target_of(envelope, mcp::method(name.as_bytes()), &mut second).unwrap_or(Target::Protocol);
+        // A limit counts what a lenient server would run.
+        let target = match target {
+            Target::Tool(name) => Target::Tool(trimmed(name)),
+            Target::Prompt(name) => Target::Prompt(trimmed(name)),
+            Target::Resource(_) | Target::Protocol => target,
+        };
         self.take(form, name, target, whole(envelope), envelope.arguments(), envelope.id(), refuser);
     }
 
@@ -123,6 +133,8 @@ impl Charging<'_, '_, '_> {
         refuser: &Refuser<'_>,
     ) {
         let header = |name: &str| self.ask.header(name);
+        let of_part = self.is_batch.then(|| self.ask.parsed.next());
+        let parsed = of_part.as_ref().unwrap_or(self.ask.parsed);
         let facts = Facts {
             message,
             method,
@@ -135,11 +147,16 @@ impl Charging<'_, '_, '_> {
             body,
             arguments,
             header: &header,
+            parsed,
         };
         self.is_first = false;
         let purse = &self.ask.worker.purse;
         let mut leases = purse.leases.borrow_mut();
-        match self.limits.charge(&mut leases, &purse.clerk, &facts, self.now, &mut self.ticket) {
+        let verdict = self.limits.charge(&mut leases, &purse.clerk, &facts, self.now, &mut self.ticket);
+        if let Some(parsed) = &of_part {
+            self.ask.parsed.spend_as(parsed);
+        }
+        match verdict {
             Charged::Allow { reported } => {
                 let secret = &self.ask.worker.shared.limit_secret;
                 purse.hot.passed(self.limits, secret, &facts, self.now);

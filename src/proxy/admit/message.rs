@@ -103,7 +103,7 @@ pub fn judge(
         // HTTP+SSE of 2024-11-05 knows neither the version header nor mirrored ones.
         Verdict {
             kind: refuser.kind,
-            lists: permit::lists(message, method_of(message)),
+            lists: permit::lists(message, method_of(message), false),
             mirror: Mirror::Unverified,
             modern: false,
             endless: false,
@@ -120,7 +120,7 @@ pub fn judge(
         check_params(message, request, refuser)?;
         Verdict {
             kind: refuser.kind,
-            lists: permit::lists(message, post.method),
+            lists: permit::lists(message, post.method, matches!(post.era, Era::Modern(_))),
             mirror: post.mirror,
             modern: matches!(post.era, Era::Modern(_)),
             endless: post.method.is_some_and(|method| method.endless),

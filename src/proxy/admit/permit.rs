@@ -8,9 +8,11 @@ use super::identify::{has_scopes, needs_scope};
 use super::refuser::Refuser;
 use crate::config::snapshot::{Access, Limits, Server};
 use crate::io::Peer;
-use crate::policy::authz::{Decision, Facts, Operation, Path, Repeated, Rules, Target, Verdict};
-use crate::policy::expr::parse_json;
-use crate::policy::listing::{Keep, Kind as Listed};
+use crate::policy::authz::{
+    Decision, Facts, Lists, Operation, Path, Repeated, Rules, Showing, Target, Verdict,
+};
+use crate::policy::expr::ParsedMessage;
+use crate::policy::listing::{Bounds, Keep, Kind as Listed, Steps};
 use crate::proxy::caller::Caller;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
@@ -52,6 +54,8 @@ pub struct Ask<'a, 'b> {
     pub source: Option<IpAddr>,
     /// The request is of revision 2026-07-28 or later.
     pub modern: bool,
+    /// What was parsed of the message, and what the request may spend on expressions.
+    pub parsed: &'a ParsedMessage,
     /// Its answer comes on a stream of its own (HTTP+SSE of 2024-11-05): in the body of this one no client looks.
     pub aside: bool,
 }
@@ -95,7 +99,9 @@ pub fn check_message(
             let mut refused = None;
             let visited = jsonrpc::for_each_envelope(body, &super::json_limits(limits), |envelope| {
                 if refused.is_none() {
-                    refused = ask.check_one(rules, &envelope, refuser).err();
+                    let parsed = ask.parsed.next();
+                    refused = Ask { parsed: &parsed, ..*ask }.check_one(rules, &envelope, refuser).err();
+                    ask.parsed.spend_as(&parsed);
                 }
             });
             if visited.is_err() || refused.is_some() {
@@ -157,10 +163,10 @@ impl<'a> Ask<'a, '_> {
         malformed: impl Fn(&str) -> Refusal,
     ) -> Result<(), Refusal> {
         // What is checked is what every server reads: no key twice, and none in another case.
-        let Some(message) = parse_json(whole(envelope)) else {
+        let Some(message) = self.parsed.body(whole(envelope)) else {
             return Err(malformed("the message cannot be read in one way only"));
         };
-        let found = Path::parse(SUBSCRIPTIONS).map(|path| path.find_clear(&message));
+        let found = Path::parse(SUBSCRIPTIONS).map(|path| path.find_clear(message));
         let Ok(Ok(uris)) = found else {
             return Err(malformed("params.notifications.resourceSubscriptions is spelt in another case"));
         };
@@ -190,7 +196,8 @@ impl<'a> Ask<'a, '_> {
         arguments: Option<&[u8]>,
     ) -> Decision {
         let header = |name: &str| self.header(name);
-        let facts = Facts { source: self.source, now: self.worker.wall(), body, arguments, header: &header };
+        let (source, now, parsed) = (self.source, self.worker.wall(), self.parsed);
+        let facts = Facts { source, now, body, arguments, header: &header, parsed };
         let Some(grants) = &self.caller.grants else {
             return Decision { verdict: Verdict::Deny, rule: None, reported: None };
         };
@@ -327,7 +334,8 @@ pub fn keeper(
 ) -> Option<Box<dyn Keep>> {
     live.deployment.snapshot.access.rules.as_ref()?;
     let (live, caller) = (live.clone(), caller.clone());
-    Some(Box::new(Keeper { live, caller, server: server.id.0, source, now: worker.wall() }))
+    let (server, now, showing) = (server.id.0, worker.wall(), Showing::default());
+    Some(Box::new(Keeper { live, caller, server, source, now, showing }))
 }
 
 /// What a caller may see in lists, as of the request.
@@ -338,10 +346,16 @@ struct Keeper {
     source: Option<IpAddr>,
     /// Seconds since 1970 (UTC).
     now: u64,
+    showing: Showing,
 }
 
 impl Keep for Keeper {
-    fn keeps(&self, kind: Listed, name: &str) -> bool {
+    fn bounds(&self) -> Bounds {
+        let limits = &self.live.deployment.snapshot.limits;
+        Bounds { items: limits.list_items_max, steps: limits.list_steps_max }
+    }
+
+    fn keeps(&self, kind: Listed, name: &str, steps: &Steps) -> bool {
         let (method, target) = match kind {
             Listed::Tool => ("tools/call", Target::Tool(name)),
             Listed::Prompt => ("prompts/get", Target::Prompt(name)),
@@ -350,19 +364,27 @@ impl Keep for Keeper {
         let operation = Operation { server: self.server, method, target };
         match (&self.live.deployment.snapshot.access.rules, &self.caller.grants) {
             (Some(rules), Some(grants)) => {
-                rules.shows(grants, &self.caller.principal, &operation, self.source, self.now)
+                let (principal, source, now) = (&self.caller.principal, self.source, self.now);
+                let lists = Lists { principal, source, now, showing: &self.showing, steps };
+                rules.shows_among(grants, &lists, &operation)
             }
             _ => false,
         }
     }
 }
 
-/// Whether the answer to this message, of this method, can hold a list, now or when its stream is resumed.
-pub fn lists(message: &Message<'_>, known: Option<&Method>) -> bool {
-    use MethodId::{PromptsList, ResourcesList, ResourcesTemplatesList, ToolsList};
+/// Whether the answer to this message, of this method, can hold a list, now or when its stream is resumed, or says who may
+/// keep it, or names resources that changed.
+pub fn lists(message: &Message<'_>, known: Option<&Method>, modern: bool) -> bool {
+    use MethodId::{
+        PromptsList, ResourcesList, ResourcesRead, ResourcesTemplatesList, ServerDiscover,
+        SubscriptionsListen, ToolsList,
+    };
     match message {
-        Message::Single(_) => known.is_some_and(|known| {
-            matches!(known.id, ToolsList | PromptsList | ResourcesList | ResourcesTemplatesList)
+        Message::Single(_) => known.is_some_and(|known| match known.id {
+            ToolsList | PromptsList | ResourcesList | ResourcesTemplatesList => true,
+            ResourcesRead | ServerDiscover | SubscriptionsListen => modern,
+            _ => false,
         }),
         Message::Batch(facts) => facts.requests > 0,
     }

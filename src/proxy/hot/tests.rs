@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use super::*;
 use crate::policy::Principal;
 use crate::policy::authz::Target;
+use crate::policy::expr::ParsedMessage;
 use crate::policy::rate_limit::{KeyPart, Limit, Message, Unit, VALUE_BYTES_MAX, Window};
 
 fn limits(names: &[&str]) -> Limits {
@@ -38,6 +39,7 @@ fn call(limits: &Limits, tool: &str, act: impl FnOnce(&Secret, &Facts<'_>)) {
             body: b"{}",
             arguments: None,
             header: &none,
+            parsed: &ParsedMessage::default(),
         },
     );
 }

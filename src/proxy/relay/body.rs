@@ -14,6 +14,8 @@ pub struct Body {
     chunked_out: bool,
     events: Option<Box<Events>>,
     last: Last,
+    /// All of it has come, and whether there are bytes behind the end, while events are still being read.
+    ended: Option<bool>,
 }
 
 /// What it takes to end an event stream with an event of the gateway's own.
@@ -54,6 +56,8 @@ pub struct Pass {
     pub done: bool,
     /// There are bytes behind the end.
     pub extra: bool,
+    /// There is more work in what has come: [`Body::go_on`] does it, and nothing more is to be read until then.
+    pub again: bool,
 }
 
 impl Body {
@@ -71,6 +75,7 @@ impl Body {
             input,
             chunked_out,
             events: None,
+            ended: None,
             last: Last { tail: 0, begun: false, has_ids: false, id_len: 0, id: [0; ID_BYTES_MAX] },
         }
     }
@@ -146,7 +151,8 @@ impl Body {
     /// What is wrong with the body, in words for the log.
     pub fn pass(&mut self, buf: &mut Buf, lead: usize) -> Result<Pass, &'static str> {
         let here = buf.len() - lead;
-        let whole = |len: usize, done: bool, extra: bool| Pass { len, frames: None, done, extra };
+        let whole =
+            |len: usize, done: bool, extra: bool| Pass { len, frames: None, done, extra, again: false };
         match &mut self.input {
             Input::Empty => Ok(whole(lead, true, here > 0)),
             Input::Length(left) => {
@@ -172,7 +178,7 @@ impl Body {
     pub fn finish(&mut self) -> Option<Pass> {
         matches!(self.input, Input::UntilClose).then(|| {
             let frames = self.chunked_out.then(|| LAST_CHUNK.to_vec());
-            Pass { len: 0, frames, done: true, extra: false }
+            Pass { len: 0, frames, done: true, extra: false, again: false }
         })
     }
 
@@ -211,12 +217,36 @@ impl Body {
                 rest = &[];
             }
         }
+        let extra = !rest.is_empty();
+        if done {
+            self.ended = Some(extra);
+        }
+        buf.truncate(lead);
+        Ok(self.framed(frames, lead))
+    }
+
+    /// Goes on with what has come: see [`Pass::again`].
+    ///
+    /// # Errors
+    /// As [`Body::pass`].
+    pub fn go_on(&mut self) -> Result<Pass, &'static str> {
+        let mut frames = Vec::new();
+        if let Some(events) = &mut self.events {
+            let payload = events.go_on()?;
+            frame(&mut frames, &payload, self.chunked_out);
+        }
+        Ok(self.framed(frames, 0))
+    }
+
+    /// What passes of a body that is framed anew, and its end if it has come and was read.
+    fn framed(&self, mut frames: Vec<u8>, len: usize) -> Pass {
+        let again = self.events.as_ref().is_some_and(|events| events.is_busy());
+        let done = self.ended.is_some() && !again;
         if done && self.chunked_out {
             frames.extend_from_slice(LAST_CHUNK);
         }
-        let extra = !rest.is_empty();
-        buf.truncate(lead);
-        Ok(Pass { len: lead, frames: (!frames.is_empty()).then_some(frames), done, extra })
+        let extra = done && self.ended == Some(true);
+        Pass { len, frames: (!frames.is_empty()).then_some(frames), done, extra, again }
     }
 }
 
@@ -234,10 +264,14 @@ fn emit(
         }
         None => payload,
     };
+    frame(frames, payload, chunked);
+    Ok(())
+}
+
+fn frame(frames: &mut Vec<u8>, payload: &[u8], chunked: bool) {
     if chunked {
         write_chunk(frames, payload);
     } else {
         frames.extend_from_slice(payload);
     }
-    Ok(())
 }

@@ -122,7 +122,7 @@ pub async fn end_stream(
     *conn = None;
     let now = exchange.worker.net.now();
     let is_nothing = end.is_empty();
-    let pass = super::body::Pass { len: 0, frames: Some(end), done: true, extra: false };
+    let pass = super::body::Pass { len: 0, frames: Some(end), done: true, extra: false, again: false };
     let sent = is_nothing || send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
     match (sent, close || exchange.worker.is_leaving()) {
         (false, _) => Next::Drop,

@@ -87,7 +87,7 @@ impl Endpoint {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::events::Events;
-    use super::super::tests::NoX;
+    use super::super::tests::NO_X;
     use super::*;
 
     fn endpoint() -> Endpoint {
@@ -109,7 +109,7 @@ mod tests {
         let stream = format!("event: endpoint\ndata: /message\n\n{}", list("{\"name\":\"x\"}"));
         let expected = format!("event: endpoint\ndata: /old/mcp/~/message\n\n{}", list(""));
         for cut in 0..stream.len() {
-            let mut events = Events::new(1000, Some(endpoint()), Some(Box::new(NoX)));
+            let mut events = Events::new(1000, Some(endpoint()), Some(Box::new(NO_X)));
             let mut out = events.push(&stream.as_bytes()[..cut]).unwrap();
             out.extend(events.push(&stream.as_bytes()[cut..]).unwrap());
             assert_eq!(String::from_utf8(out).unwrap(), expected, "cut at {cut}");

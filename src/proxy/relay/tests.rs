@@ -7,17 +7,27 @@ use super::body::Body;
 use super::events::Events;
 use super::idle_bound;
 use crate::base::Buf;
-use crate::policy::listing::{Keep, Kind};
+use crate::policy::listing::{Bounds, Keep, Kind, Steps};
 use crate::wire::http1::chunked::{Decoder, Step, write_chunk};
 use crate::wire::http1::{ResponseFraming, Version};
 
 mod exchanges;
 
 /// Shows what does not begin with `x`.
-pub(super) struct NoX;
+pub(super) struct NoX {
+    pub items: usize,
+    pub steps: usize,
+}
+
+/// Without a bound.
+pub(super) const NO_X: NoX = NoX { items: usize::MAX, steps: usize::MAX };
 
 impl Keep for NoX {
-    fn keeps(&self, _: Kind, name: &str) -> bool {
+    fn bounds(&self) -> Bounds {
+        Bounds { items: self.items, steps: self.steps }
+    }
+
+    fn keeps(&self, _: Kind, name: &str, _: &Steps) -> bool {
         !name.starts_with('x')
     }
 }
@@ -48,7 +58,7 @@ fn unchunked(bytes: &[u8]) -> (Vec<u8>, bool) {
 /// also tells what passed before.
 fn stream(framing: ResponseFraming, version: Version, pieces: &[&[u8]]) -> Result<(String, bool), String> {
     let mut body = Body::new(framing, version);
-    body.read_events(Box::new(Events::new(MAX, None, Some(Box::new(NoX)))));
+    body.read_events(Box::new(Events::new(MAX, None, Some(Box::new(NO_X)))));
     let mut out = Vec::new();
     let mut done = false;
     for piece in pieces {

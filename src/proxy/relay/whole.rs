@@ -3,10 +3,10 @@
 
 use super::body::Body;
 use super::filter::may_be_json;
-use super::{Answer, BULK_READ_BYTES, keep_idle, next_bytes};
+use super::{Answer, BULK_READ_BYTES, REST, keep_idle, next_bytes};
 use crate::base::Buf;
 use crate::base::buffer::CLASSES;
-use crate::policy::listing::{self, Edits, Keep};
+use crate::policy::listing::{self, Edits, Filtering, Keep};
 use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
 use crate::proxy::exchange::{Exchange, Failure};
@@ -35,10 +35,13 @@ pub async fn relay_whole(
     // Not kept for another exchange: it broke off, or has said too much.
     *conn = None;
     let keep = exchange.forward.filter.as_deref();
-    let filtered = gathered.and_then(|body| {
-        let keep = keep.ok_or(Failure::Malformed("nothing says what may be shown of it"))?;
-        filtered(worker, &head, &body, keep, strict).map_err(Failure::Malformed)
-    });
+    let filtered = match (gathered, keep) {
+        (Ok(body), Some(keep)) => {
+            filtered(worker, &head, &body, keep, strict).await.map_err(Failure::Malformed)
+        }
+        (Ok(_), None) => Err(Failure::Malformed("nothing says what may be shown of it")),
+        (Err(failure), _) => Err(failure),
+    };
     let (out, front) = match filtered {
         Ok(filtered) => filtered,
         Err(failure) => return exchange.fail(client, &failure).await,
@@ -141,7 +144,7 @@ fn append(worker: &Worker, whole: &mut Buf, bytes: &[u8], limit: usize) -> Resul
 
 /// The answer as the client gets it, and the length of its head: `head`, which says nothing of a length yet, and what may
 /// be shown of `body`.
-fn filtered(
+async fn filtered(
     worker: &Worker,
     head: &[u8],
     body: &Buf,
@@ -150,7 +153,7 @@ fn filtered(
 ) -> Result<(Buf, usize), &'static str> {
     let (all, length) = body.padded(0..body.len());
     let message = Padded::new(all, length).ok_or(TOO_LARGE)?;
-    let edits = edits_of(message, keep, strict)?;
+    let edits = edits_of(worker, message, keep, strict).await?;
     let length = edits.length(message.body());
     let mut front = head.strip_suffix(b"\r\n").unwrap_or(head).to_vec();
     push_content_length(&mut front, length as u64);
@@ -164,12 +167,20 @@ fn filtered(
     Ok((out, front.len()))
 }
 
-/// What has to change in a body.
-fn edits_of(message: Padded<'_>, keep: &dyn Keep, strict: bool) -> Result<Edits, &'static str> {
-    let mut edits = Edits::default();
+/// What has to change in a body. The worker serves its other connections between parts of this work.
+async fn edits_of(
+    worker: &Worker,
+    message: Padded<'_>,
+    keep: &dyn Keep,
+    strict: bool,
+) -> Result<Edits, &'static str> {
     let is_blank = message.body().trim_ascii().is_empty();
-    if !is_blank && (strict || may_be_json(message.body())) {
-        listing::filter(message, keep, &mut edits).map_err(listing::ListFault::message)?;
+    if is_blank || (!strict && !may_be_json(message.body())) {
+        return Ok(Edits::default());
     }
-    Ok(edits)
+    let mut filtering = Filtering::new(keep);
+    while !filtering.go_on(message, keep).map_err(listing::ListFault::message)? {
+        worker.net.sleep(REST).await;
+    }
+    Ok(filtering.into_edits())
 }

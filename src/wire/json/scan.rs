@@ -51,6 +51,18 @@ impl<'a, 'm> Scan<'a, 'm> {
         }
     }
 
+    /// The cursor again where one of the same body was: at a position that it had, with what it had seen
+    /// ([`Scan::has_seen_high`]).
+    pub(in crate::wire) fn resume(self, at: usize, high: bool) -> Self {
+        debug_assert!(at <= self.end);
+        Self { at: at.min(self.end), high, ..self }
+    }
+
+    /// Whether a byte outside ASCII was seen so far.
+    pub(in crate::wire) fn has_seen_high(&self) -> bool {
+        self.high
+    }
+
     /// Where the cursor is.
     #[inline(always)]
     pub(in crate::wire) fn at(&self) -> usize {

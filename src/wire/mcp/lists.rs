@@ -47,6 +47,18 @@ const MESSAGE_KEYS: &[&[u8]] = &[b"result"];
 const RESULT_KEYS: &[&[u8]] = &[b"tools", b"prompts", b"resources", b"resourceTemplates", b"cacheScope"];
 const LISTS: [Kind; 4] = [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::ResourceTemplate];
 
+/// Judges the items of lists.
+pub trait Judge {
+    /// Whether an item of this kind with this unescaped name or URI stays.
+    ///
+    /// # Errors
+    /// There is no more to spend on this message.
+    fn keeps(&mut self, kind: Kind, name: &str) -> Result<bool, ListFault>;
+
+    /// Whether it has worked for long enough: asked after each item, with the bytes that were read since the work went on.
+    fn is_tired(&self, bytes: usize) -> bool;
+}
+
 /// Finds the items that `keep` refuses in the lists of a message or batch, and adds them to `edits` as cuts.
 ///
 /// `keep` is asked with the kind and the unescaped name or URI of each item, in order. A `cacheScope` of a
@@ -61,7 +73,7 @@ pub fn find_cuts(
     keep: &mut dyn FnMut(Kind, &str) -> bool,
     edits: &mut Edits,
 ) -> Result<(), ListFault> {
-    find(body, keep, edits, fastest())
+    Search::default().go_on_with(body, &mut Tireless(keep), edits, fastest()).map(|_| ())
 }
 
 /// [`find_cuts`] as CPUs without AVX2 run it: the twin that tests compare with.
@@ -73,61 +85,195 @@ pub fn find_cuts_portable(
     keep: &mut dyn FnMut(Kind, &str) -> bool,
     edits: &mut Edits,
 ) -> Result<(), ListFault> {
-    find(body, keep, edits, mark_portable)
+    Search::default().go_on_with(body, &mut Tireless(keep), edits, mark_portable).map(|_| ())
 }
 
-fn find(
-    body: Padded<'_>,
-    keep: &mut dyn FnMut(Kind, &str) -> bool,
-    edits: &mut Edits,
-    mark: Mark,
-) -> Result<(), ListFault> {
-    let mut marks = NO_MARKS;
-    let scan = Scan::new(body, DEPTH_CAP, mark, &mut marks);
-    let mut walk = Walk { scan, keep, edits, unescaped: Vec::new() };
-    walk.scan.spaces();
-    match walk.scan.byte() {
-        b'{' => walk.message(0)?,
-        b'[' => walk.elements(0, |walk| match walk.scan.byte() {
-            b'{' => walk.message(1),
-            // Neither is a message, but a lenient reader may look for some in a batch within a batch.
-            b'[' => Err(ListFault::NotMessage),
-            _ => walk.value(1),
-        })?,
-        _ => walk.value(0)?,
+struct Tireless<'k>(&'k mut dyn FnMut(Kind, &str) -> bool);
+
+impl Judge for Tireless<'_> {
+    fn keeps(&mut self, kind: Kind, name: &str) -> Result<bool, ListFault> {
+        Ok((self.0)(kind, name))
     }
-    Ok(walk.scan.finish()?)
+
+    fn is_tired(&self, _: usize) -> bool {
+        false
+    }
 }
 
-/// A walk through a body. `depth` is how many containers are open around the value at hand.
-struct Walk<'a, 'm, 'k> {
-    scan: Scan<'a, 'm>,
-    keep: &'k mut dyn FnMut(Kind, &str) -> bool,
-    edits: &'k mut Edits,
+/// A search for cuts that can rest between two items: see [`find_cuts`]. One is good for one body.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// Where it rests, and whether a byte outside ASCII stands before that.
+    at: usize,
+    high: bool,
+    begun: bool,
+    /// The containers that are open around it.
+    open: Vec<Container>,
     /// A name that is written with escapes, without them.
     unescaped: Vec<u8>,
 }
 
+/// An open container that is looked into.
+#[derive(Clone, Copy, Debug)]
+struct Container {
+    what: What,
+    /// Nothing of it was read yet.
+    fresh: bool,
+    /// The governed keys that it had so far, by their bits.
+    seen: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum What {
+    Batch,
+    Message,
+    Result,
+    List(List),
+}
+
+/// A list that is under way.
+#[derive(Clone, Copy, Debug)]
+struct List {
+    kind: Kind,
+    /// Where its inside begins.
+    inside: usize,
+    /// Where its first item begins.
+    first: Option<usize>,
+    /// Where the last item ended.
+    last_end: usize,
+    /// Whether an item stays.
+    kept: bool,
+}
+
+impl Search {
+    /// Goes on, from the start of the body or where it rested. Whether it is done: if not, `judge` was tired.
+    ///
+    /// # Errors
+    /// As [`find_cuts`], or what `judge` says.
+    pub fn go_on(
+        &mut self,
+        body: Padded<'_>,
+        judge: &mut dyn Judge,
+        edits: &mut Edits,
+    ) -> Result<bool, ListFault> {
+        self.go_on_with(body, judge, edits, fastest())
+    }
+
+    fn go_on_with(
+        &mut self,
+        body: Padded<'_>,
+        judge: &mut dyn Judge,
+        edits: &mut Edits,
+        mark: Mark,
+    ) -> Result<bool, ListFault> {
+        let mut marks = NO_MARKS;
+        let scan = Scan::new(body, DEPTH_CAP, mark, &mut marks).resume(self.at, self.high);
+        let mut walk = Walk { scan, judge, edits, open: &mut self.open, unescaped: &mut self.unescaped };
+        let done = walk.go_on(&mut self.begun)?;
+        (self.at, self.high) = (walk.scan.at(), walk.scan.has_seen_high());
+        if done {
+            walk.scan.finish()?;
+        }
+        Ok(done)
+    }
+}
+
+/// A walk through a body.
+struct Walk<'a, 'm, 'k> {
+    scan: Scan<'a, 'm>,
+    judge: &'k mut dyn Judge,
+    edits: &'k mut Edits,
+    open: &'k mut Vec<Container>,
+    unescaped: &'k mut Vec<u8>,
+}
+
 impl Walk<'_, '_, '_> {
-    fn message(&mut self, depth: u32) -> Result<(), ListFault> {
-        self.members(depth, MESSAGE_KEYS, |walk, key| match key {
-            Some(_) if walk.scan.byte() == b'{' => walk.result(depth + 1),
-            _ => walk.value(depth + 1),
-        })
+    /// Walks to the end of the outermost value, or until the judge is tired.
+    fn go_on(&mut self, begun: &mut bool) -> Result<bool, ListFault> {
+        let from = self.scan.at();
+        if !std::mem::replace(begun, true) {
+            self.scan.spaces();
+            match self.scan.byte() {
+                b'{' => self.enter(What::Message)?,
+                b'[' => self.enter(What::Batch)?,
+                _ => self.value()?,
+            }
+        }
+        while let Some(&Container { what, fresh, mut seen }) = self.open.last() {
+            let list = matches!(what, What::Batch | What::List(_));
+            let is_over = !self.has_more(if list { b']' } else { b'}' }, fresh)?;
+            if let Some(container) = self.open.last_mut() {
+                container.fresh = false;
+            }
+            match what {
+                _ if is_over => {
+                    if let What::List(list) = what {
+                        self.end(&list);
+                    }
+                    self.open.pop();
+                }
+                What::Batch => self.element()?,
+                What::Message => {
+                    let key = self.key(MESSAGE_KEYS, &mut seen)?;
+                    self.note(seen);
+                    match key {
+                        Some(_) if self.scan.byte() == b'{' => self.enter(What::Result)?,
+                        _ => self.value()?,
+                    }
+                }
+                What::Result => {
+                    let key = self.key(RESULT_KEYS, &mut seen)?;
+                    self.note(seen);
+                    match key.map(|key| LISTS.get(key)) {
+                        Some(Some(&kind)) => self.list(kind)?,
+                        Some(None) => self.cache_scope()?,
+                        None => self.value()?,
+                    }
+                }
+                What::List(mut list) => {
+                    self.listed(&mut list)?;
+                    if let Some(container) = self.open.last_mut() {
+                        container.what = What::List(list);
+                    }
+                    if self.judge.is_tired(self.scan.at() - from) {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        Ok(true)
     }
 
-    fn result(&mut self, depth: u32) -> Result<(), ListFault> {
-        self.members(depth, RESULT_KEYS, |walk, key| match key.map(|key| LISTS.get(key)) {
-            Some(Some(&kind)) => walk.list(kind, depth + 1),
-            Some(None) => walk.cache_scope(depth + 1),
-            None => walk.value(depth + 1),
-        })
+    /// How many containers are open around the value at hand.
+    fn depth(&self) -> u32 {
+        self.open.len() as u32
     }
 
-    fn cache_scope(&mut self, depth: u32) -> Result<(), ListFault> {
+    fn note(&mut self, seen: u32) {
+        if let Some(container) = self.open.last_mut() {
+            container.seen = seen;
+        }
+    }
+
+    fn enter(&mut self, what: What) -> Result<(), ListFault> {
+        self.begin(self.depth())?;
+        self.open.push(Container { what, fresh: true, seen: 0 });
+        Ok(())
+    }
+
+    fn element(&mut self) -> Result<(), ListFault> {
+        match self.scan.byte() {
+            b'{' => self.enter(What::Message),
+            // Neither is a message, but a lenient reader may look for some in a batch within a batch.
+            b'[' => Err(ListFault::NotMessage),
+            _ => self.value(),
+        }
+    }
+
+    fn cache_scope(&mut self) -> Result<(), ListFault> {
         let start = self.scan.at();
         let is_string = self.scan.byte() == b'"';
-        self.value(depth)?;
+        self.value()?;
         // A scope that is no string is none.
         if is_string && !Text::whole(self.scan.bytes(start + 1, self.scan.at() - 1)).eq(b"private") {
             self.edits.make_private(span(start, self.scan.at()));
@@ -135,50 +281,55 @@ impl Walk<'_, '_, '_> {
         Ok(())
     }
 
-    /// Moves over a list, and cuts what is not to be kept: each item with the comma before it, or with the one
-    /// behind it where no item before it stays.
-    fn list(&mut self, kind: Kind, depth: u32) -> Result<(), ListFault> {
+    fn list(&mut self, kind: Kind) -> Result<(), ListFault> {
         match self.scan.byte() {
             b'[' => {}
             // How some serialisers write a list without items.
-            b'n' => return self.value(depth),
+            b'n' => return self.value(),
             _ => return Err(ListFault::NotList),
         }
         let inside = self.scan.at() + 1;
-        let (mut first, mut last_end, mut kept) = (None, inside, false);
-        self.elements(depth, |walk| {
-            let start = walk.scan.at();
-            let first = *first.get_or_insert(start);
-            let keep = walk.item(kind, depth + 1)?;
-            let end = walk.scan.at();
-            match (keep, kept) {
-                (true, false) => walk.edits.cut(span(first, start)),
-                (false, true) => walk.edits.cut(span(last_end, end)),
-                (true, true) | (false, false) => {}
-            }
-            kept |= keep;
-            last_end = end;
-            Ok(())
-        })?;
-        if first.is_some() && !kept {
-            self.edits.cut(span(inside, self.scan.at() - 1));
+        self.enter(What::List(List { kind, inside, first: None, last_end: inside, kept: false }))
+    }
+
+    /// Moves over an item, and cuts what is not to be kept: each item with the comma before it, or with the one
+    /// behind it where no item before it stays.
+    fn listed(&mut self, list: &mut List) -> Result<(), ListFault> {
+        let start = self.scan.at();
+        let first = *list.first.get_or_insert(start);
+        let keep = self.item(list.kind)?;
+        let end = self.scan.at();
+        match (keep, list.kept) {
+            (true, false) => self.edits.cut(span(first, start)),
+            (false, true) => self.edits.cut(span(list.last_end, end)),
+            (true, true) | (false, false) => {}
         }
+        list.kept |= keep;
+        list.last_end = end;
         Ok(())
     }
 
+    /// Cuts the inside of a list of which nothing stays, from behind its closing bracket.
+    fn end(&mut self, list: &List) {
+        if list.first.is_some() && !list.kept {
+            self.edits.cut(span(list.inside, self.scan.at() - 1));
+        }
+    }
+
     /// Moves over an item and tells whether it stays.
-    fn item(&mut self, kind: Kind, depth: u32) -> Result<bool, ListFault> {
+    fn item(&mut self, kind: Kind) -> Result<bool, ListFault> {
         if self.scan.byte() != b'{' {
             return Err(ListFault::NotItem);
         }
-        let mut verdict = None;
-        self.members(depth, &[kind.key()], |walk, key| match key {
-            Some(_) => {
-                verdict = Some(walk.judge(kind)?);
-                Ok(())
+        let (depth, mut seen, mut verdict) = (self.depth(), 0, None);
+        self.begin(depth)?;
+        let mut fresh = true;
+        while self.has_more(b'}', std::mem::replace(&mut fresh, false))? {
+            match self.key(&[kind.key()], &mut seen)? {
+                Some(_) => verdict = Some(self.judge(kind)?),
+                None => self.scan.value(depth + 1)?,
             }
-            None => walk.value(depth + 1),
-        })?;
+        }
         verdict.ok_or(ListFault::NoName)
     }
 
@@ -196,58 +347,14 @@ impl Walk<'_, '_, '_> {
             }
             self.unescaped.clear();
             self.unescaped.extend(Text::whole(name).bytes());
-            name = &self.unescaped;
+            name = self.unescaped;
         }
         let name = std::str::from_utf8(name).map_err(|_| JsonError::Utf8)?;
-        Ok((self.keep)(kind, name))
+        self.judge.keeps(kind, name)
     }
 
-    /// Moves over an object, from its opening brace. `member` is called before each value, which it must move
-    /// over, with the index of its key among `keys`.
-    #[inline(always)]
-    fn members(
-        &mut self,
-        depth: u32,
-        keys: &[&[u8]],
-        mut member: impl FnMut(&mut Self, Option<usize>) -> Result<(), ListFault>,
-    ) -> Result<(), ListFault> {
-        let mut seen = 0;
-        self.open(depth)?;
-        let mut empty = self.scan.byte() == b'}';
-        loop {
-            if !empty {
-                let key = self.key(keys, &mut seen)?;
-                member(self, key)?;
-            }
-            empty = false;
-            if self.closes(b'}')? {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Moves over an array, from its opening bracket. `element` is called before each element, which it must
-    /// move over.
-    #[inline(always)]
-    fn elements(
-        &mut self,
-        depth: u32,
-        mut element: impl FnMut(&mut Self) -> Result<(), ListFault>,
-    ) -> Result<(), ListFault> {
-        self.open(depth)?;
-        let mut empty = self.scan.byte() == b']';
-        loop {
-            if !empty {
-                element(self)?;
-            }
-            empty = false;
-            if self.closes(b']')? {
-                return Ok(());
-            }
-        }
-    }
-
-    fn open(&mut self, depth: u32) -> Result<(), ListFault> {
+    /// Moves over an opening bracket, around which `depth` containers are open.
+    fn begin(&mut self, depth: u32) -> Result<(), ListFault> {
         self.scan.check_depth(depth + 1)?;
         self.scan.step();
         self.scan.check()?;
@@ -255,17 +362,22 @@ impl Walk<'_, '_, '_> {
         Ok(())
     }
 
-    /// Moves over a comma and answers `false`, or over the closing bracket and answers `true`.
-    fn closes(&mut self, close: u8) -> Result<bool, ListFault> {
+    /// Moves over a comma and answers `true`, or over the closing bracket and answers `false`. At the start of a
+    /// container, which is `fresh`, there is no comma.
+    #[inline(always)]
+    fn has_more(&mut self, close: u8, fresh: bool) -> Result<bool, ListFault> {
         self.scan.spaces();
         let next = self.scan.byte();
+        if fresh && next != close {
+            return Ok(true);
+        }
         self.scan.step();
         self.scan.check()?;
         if next == b',' {
             self.scan.spaces();
-            return Ok(false);
+            return Ok(true);
         }
-        if next == close { Ok(true) } else { Err(JsonError::Syntax.into()) }
+        if next == close { Ok(false) } else { Err(JsonError::Syntax.into()) }
     }
 
     /// Moves over a key and its colon. Its index among `keys`, if it is one of them.
@@ -287,8 +399,8 @@ impl Walk<'_, '_, '_> {
 
     /// Moves over any value without looking into it.
     #[inline(never)]
-    fn value(&mut self, depth: u32) -> Result<(), ListFault> {
-        Ok(self.scan.value(depth)?)
+    fn value(&mut self) -> Result<(), ListFault> {
+        Ok(self.scan.value(self.depth())?)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Expressions of any text, on documents of any text: an answer or a failure, never a panic, and soon (libFuzzer's
 //! own `-timeout` says when it was not).
 
-use crate::policy::expr::{Data, Expression, Failure, HEADERS, parse_json};
+use crate::policy::expr::{Budget, Data, Expression, Failure, HEADERS, parse_json};
 
 const VARIABLES: &[&str] = &["tool", "arguments", "roles", "now", HEADERS];
 
@@ -14,7 +14,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(expression.text(), text);
     let mut asked = Vec::new();
     let mut eval = || {
-        let answer = expression.eval(|name| {
+        let answer = expression.eval(&Budget::default(), |name| {
             assert!(VARIABLES.contains(&name));
             asked.push(name);
             Ok(match name {

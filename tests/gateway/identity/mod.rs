@@ -10,6 +10,7 @@ mod introspection;
 mod keys;
 mod keys_tls;
 mod metered;
+mod names;
 mod refusals;
 mod sessions;
 mod step_up;

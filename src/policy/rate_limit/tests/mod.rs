@@ -13,6 +13,7 @@ use crate::base::Ticks;
 use crate::base::ledger::PlainLedger;
 use crate::policy::Principal;
 use crate::policy::authz::{Pattern, Repeated, Target};
+use crate::policy::expr::ParsedMessage;
 
 mod answers;
 mod budgets;
@@ -119,6 +120,7 @@ impl Gate {
                 let value = self.header.filter(|(known, _)| *known == name).map(|(_, value)| value);
                 if value == Some("(twice)") { Err(Repeated) } else { Ok(value.map(str::as_bytes)) }
             },
+            parsed: &ParsedMessage::default(),
         })
     }
 

@@ -84,7 +84,8 @@ fn run_in(case: Case<'_>, answer: &str, shared: Arc<Shared>) -> (Outcome, Worker
         let Admission::Forward(mut forward) = admit(&gateway, &live, &mut client, gateway.net.now()) else {
             panic!("the request is fine");
         };
-        forward.filter = Some(Box::new(NoX));
+        let limits = &live.deployment.snapshot.limits;
+        forward.filter = Some(Box::new(NoX { items: limits.list_items_max, steps: limits.list_steps_max }));
         let mut exchange = Exchange::new(&gateway, forward);
         handle_exchange(&mut exchange, &mut client).await
     });
@@ -262,6 +263,32 @@ fn list_bytes_max_bounds_what_is_gathered() {
     is_refused(case, &format!("HTTP/1.1 {JSON}\r\n{}", body(5000)), "limits.list_bytes_max");
     // Refused as soon as it is announced.
     is_refused(case, &format!("HTTP/1.1 {JSON}content-length: 1025\r\n\r\n"), "limits.list_bytes_max");
+}
+
+#[test]
+fn the_lists_of_an_answer_have_a_budget() {
+    let item = |at: usize| format!(r#"{{"name":"a{at}"}}"#);
+    let list = |count: usize| {
+        let items: Vec<_> = (0..count).map(item).collect();
+        format!(r#"{{"id":7,"result":{{"tools":[{}]}}}}"#, items.join(","))
+    };
+    let case = Case { config: "limits: {list_items_max: 16}", ..CASE };
+    gets(case, &with_length(JSON, &list(16)), 200, &list(16));
+    is_refused(case, &with_length(JSON, &list(17)), "limits.list_items_max");
+    let case = Case { config: "limits: {list_steps_max: 10000}", ..CASE };
+    gets(case, &with_length(JSON, &list(100)), 200, &list(100));
+    is_refused(case, &with_length(JSON, &list(400)), "limits.list_steps_max");
+    // Work that takes several parts comes to the same, in JSON and in events.
+    gets(CASE, &with_length(JSON, &list(40_000)), 200, &list(40_000));
+    let events = |count: usize| format!("data: {}\n\ndata: {{\"id\":8}}\n\n", list(count));
+    let head = "200 OK\r\ncontent-type: text/event-stream\r\n";
+    for answer in [with_length(head, &events(40_000)), chunked(head, &events(40_000))] {
+        let got = run(CASE, &answer);
+        assert_eq!((got.status, String::from_utf8(unchunked(&got.body).0).unwrap()), (200, events(40_000)));
+        assert_eq!(got.next, Next::Keep);
+    }
+    let case = Case { config: "limits: {list_items_max: 16}", ..CASE };
+    is_refused(case, &with_length(head, &events(17)), "limits.list_items_max");
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub enum ListFault {
     NotItem,
     /// An item has no name (tools, prompts) or URI (resources), or it is not a string.
     NoName,
+    /// The lists of a message have more items than they may have.
+    TooManyItems,
+    /// Judging the items takes more than it may.
+    TooDear,
     /// A name holds half a surrogate pair, which has no UTF-8.
     LoneSurrogate,
 }
@@ -45,6 +49,8 @@ impl ListFault {
             Self::NotList => "tools, prompts, resources or resourceTemplates is not an array",
             Self::NotItem => "an item of a list is not an object",
             Self::NoName => "an item of a list has no name (tools, prompts) or URI (resources)",
+            Self::TooManyItems => "its lists have more items than limits.list_items_max",
+            Self::TooDear => "filtering its lists takes more steps than limits.list_steps_max",
             Self::LoneSurrogate => "the name of an item holds an unpaired surrogate",
         }
     }

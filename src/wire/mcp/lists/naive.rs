@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Edits, Kind, ListFault, find_cuts, find_cuts_portable};
+use super::{Edits, Judge, Kind, ListFault, Search, find_cuts, find_cuts_portable};
 use crate::base::PAD;
 use crate::wire::json::{DEPTH_CAP, Padded, validate};
 
@@ -72,11 +72,34 @@ fn filter(body: &[u8], behind: &[u8], keep: &dyn Fn(Kind, &str) -> bool) -> Resu
     let found = find_cuts(padded, &mut |kind, name| keep(kind, name), &mut edits);
     let twin = find_cuts_portable(padded, &mut |kind, name| keep(kind, name), &mut portable);
     assert_eq!((found, &edits), (twin, &portable));
+    let mut resting = Edits::default();
+    assert_eq!((found, &edits), (with_rests(padded, keep, &mut resting), &resting));
     let mut out = Vec::new();
     found.map(|()| edits.apply(body, &mut out))?;
     assert_eq!(out.len(), edits.length(body));
     assert_eq!(edits.is_empty(), out == body);
     Ok(out)
+}
+
+/// The cutter, which rests after each item.
+fn with_rests(
+    body: Padded<'_>,
+    keep: &dyn Fn(Kind, &str) -> bool,
+    edits: &mut Edits,
+) -> Result<(), ListFault> {
+    struct Tired<'k>(&'k dyn Fn(Kind, &str) -> bool);
+    impl Judge for Tired<'_> {
+        fn keeps(&mut self, kind: Kind, name: &str) -> Result<bool, ListFault> {
+            Ok((self.0)(kind, name))
+        }
+
+        fn is_tired(&self, _: usize) -> bool {
+            true
+        }
+    }
+    let mut search = Search::default();
+    while !search.go_on(body, &mut Tired(keep), edits)? {}
+    Ok(())
 }
 
 /// The document without what `keep` refuses.
