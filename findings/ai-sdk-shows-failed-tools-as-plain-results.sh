@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # @ai-sdk/mcp 2.0.99 with ai 7.0.173: an MCP tool result with isError reaches the model as a result like any other.
 #
-# Guess before looking: the result has the type "error-text" in the model's prompt, as an exception of a tool has. Wrong:
+# One would expect: the result has the type "error-text" in the model's prompt, as an exception of a tool has. But
 # its type is "content", the same as that of a result without isError, and nothing in the prompt says that it
 # failed. Only the words can tell the model; a JSON-RPC error, on the other hand, does become "error-text".
 #

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # mcp-use 1.7.1: the tools that it makes for LangChain answer a failed call with the Python traceback of the application.
 #
-# Guess before looking: the model reads the text of the result that has isError, as langchain-mcp-adapters hands it
-# over, in a message whose status is "error". Wrong: it reads a dict of error, details, stack and more, in
+# One would expect: the model reads the text of the result that has isError, as langchain-mcp-adapters hands it
+# over, in a message whose status is "error". It reads a dict of error, details, stack and more, in
 # a message whose status is "success". The stack names files of the application's host.
 #
 # Seen:

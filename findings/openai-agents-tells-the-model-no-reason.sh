@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # openai-agents 0.24.0: where an MCP server answers tools/call with a JSON-RPC error, the model does not read its message.
 #
-# Guess before looking: the model reads "An error occurred while running the tool. Please try again. Error: " and the
-# message, as older releases had it. Wrong: it reads the first two sentences and no reason, so it is asked to
+# One would expect: the model reads "An error occurred while running the tool. Please try again. Error: " and the
+# message, as older releases had it. It reads the first two sentences and no reason, so it is asked to
 # repeat a call that was refused for good. The same refusal as a result with isError reaches it word for word.
 #
 # Seen:

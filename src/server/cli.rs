@@ -148,8 +148,6 @@ fn command() -> clap::Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about("An MCP gateway: one fast, trustworthy entry point between AI agents and MCP servers")
         .after_help(AFTER_HELP)
-        // The texts have their line breaks already; the library would wrap what is between them once more.
-        .term_width(0)
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
@@ -198,20 +196,20 @@ fn serve() -> clap::Command {
                 .value_parser(name_and_url)
                 .help("Serve the MCP server at URL under /NAME/mcp, without a file; repeatable"),
         )
-        .arg(listen().help("Where to listen, also instead of the file: ADDRESS:PORT or unix:/path [default: 127.0.0.1:8080]"))
+        .arg(listen().help("Where to listen, also with a file: ADDRESS:PORT or unix:/path [default: 127.0.0.1:8080]"))
         .arg(
             Arg::new("workers")
                 .long("workers")
                 .value_name("N|auto|LIST")
                 .value_parser(NonEmptyStringValueParser::new())
-                .help("Worker threads, also instead of the file: a number, `auto`, or a CPU list such as 0-3,6 [default: auto]"),
+                .help("Worker threads, also with a file: a number, auto, or a CPU list such as 0-3,6 [default: auto]"),
         )
         .arg(
             Arg::new("admin")
                 .long("admin")
                 .value_name("ADDRESS|off")
                 .value_parser(NonEmptyStringValueParser::new())
-                .help("Where /healthz, /readyz and /metrics are, also instead of the file [default: 127.0.0.1:8079]"),
+                .help("Where /healthz, /readyz and /metrics are, also with a file [default: 127.0.0.1:8079]"),
         )
 }
 
