@@ -169,7 +169,7 @@ impl Keeper {
                 if let Some(refill) = kept.refill {
                     // A bucket that is full again, or of a later window, has nothing used.
                     let found = look(&Note { key, refill }, book, now).map(|look| look.used);
-                    kept.charged = found.unwrap_or(kept.used.with(0));
+                    kept.charged = found.unwrap_or_else(|| kept.used.with(0));
                 }
                 kept.record(key)
             })

@@ -8,7 +8,7 @@ use super::Expression;
 pub struct Part {
     whole: bool,
     /// By key, each once.
-    below: Vec<(Box<str>, Part)>,
+    below: Vec<(Box<str>, Self)>,
 }
 
 impl Part {
