@@ -230,7 +230,7 @@ fn room(len: usize, capacity: usize, total: usize) -> usize {
     if total == 0 {
         return if capacity > len { capacity } else { (len * 2).max(READ_BYTES) };
     }
-    let at_once = total.min(ROOM_BYTES).max(READ_BYTES).max(len + 1);
+    let at_once = total.clamp(READ_BYTES, ROOM_BYTES).max(len + 1);
     // Less than half full: what comes next is seen before more is taken.
     if capacity >= at_once && (capacity >= total || len < capacity / 2) {
         return capacity;

@@ -201,7 +201,9 @@ fn tells_of_hidden(data: Padded<'_>, keep: &dyn Keep) -> Result<bool, &'static s
             return false;
         }
         let mut uri = Vec::new();
-        envelope.uri().map(|text| text.decode(&mut uri));
+        if let Some(text) = envelope.uri() {
+            text.decode(&mut uri);
+        }
         let uri = std::str::from_utf8(&uri).unwrap_or_default();
         !keep.keeps(Kind::Resource, uri, &steps) || steps.is_over()
     };

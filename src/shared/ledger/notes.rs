@@ -87,9 +87,12 @@ impl Notes {
     }
 }
 
+/// Key and count of a bucket that was noted.
+type Place = Cell<(u128, u32)>;
+
 /// What one core has noted lately.
 #[derive(Default)]
-pub(super) struct Noted(OnceCell<Box<[Cell<(u128, u32)>]>>);
+pub(super) struct Noted(OnceCell<Box<[Place]>>);
 
 impl Noted {
     /// Notes that this bucket is `body` now, unless that was noted since the last reading.
