@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::base::Ticks;
 use crate::base::ledger::{BucketKey, Refill};
 use crate::policy::rate_limit::Secret;
+use crate::shared::Flag;
 use crate::shared::ledger::{Book, Note, Usage};
 
 mod codec;
@@ -238,15 +238,18 @@ fn look(note: &Note, book: &Book, now: Now) -> Option<Look> {
 
 const SECOND: u64 = 1_000_000_000;
 
+/// What the thread does, to its end.
+pub type Life = Box<dyn FnOnce() + Send>;
+
 /// The thread that keeps what was used.
 pub struct Keeping {
     thread: thread::JoinHandle<()>,
-    ends: Arc<AtomicBool>,
+    ends: Arc<Flag>,
 }
 
 impl Keeping {
     /// Takes over the file at `path`, books what it says, and keeps it from now on. `book` has notes. `start` is where the
-    /// process's time counts from.
+    /// process's time counts from; `spawn` begins the thread.
     ///
     /// # Errors
     /// Why the file is not believed, or cannot be written, in words for the operator.
@@ -256,6 +259,7 @@ impl Keeping {
         book: &Arc<Book>,
         most: usize,
         start: Instant,
+        spawn: impl FnOnce(Life) -> std::io::Result<thread::JoinHandle<()>>,
     ) -> Result<Self, String> {
         let mut keeper = Keeper::new(most);
         let contents = Journal::read(path, &secret)?;
@@ -270,18 +274,16 @@ impl Keeping {
         let records = keeper.records(Now::of(start));
         let journal = Journal::create(path, secret, number.wrapping_add(1), records)
             .map_err(|error| format!("cannot be written: {error}"))?;
-        let ends = Arc::new(AtomicBool::new(false));
+        let ends = Arc::new(Flag::new());
         let (book, stop) = (book.clone(), ends.clone());
-        let thread = thread::Builder::new()
-            .name("usage".to_owned())
-            .spawn(move || keep(keeper, journal, &book, &stop, start))
+        let thread = spawn(Box::new(move || keep(keeper, journal, &book, &stop, start)))
             .map_err(|error| format!("has no thread: {error}"))?;
         Ok(Self { thread, ends })
     }
 
     /// Writes what was used to the unit. Nobody uses anything any more.
     pub fn end(self) {
-        self.ends.store(true, Ordering::Release);
+        self.ends.set(true);
         self.thread.thread().unpark();
         if self.thread.join().is_err() {
             tracing::error!(
@@ -292,12 +294,12 @@ impl Keeping {
 }
 
 /// The life of the thread.
-fn keep(mut keeper: Keeper, mut journal: Journal, book: &Book, ends: &AtomicBool, start: Instant) {
+fn keep(mut keeper: Keeper, mut journal: Journal, book: &Book, ends: &Flag, start: Instant) {
     let Some(notes) = book.notes() else { return };
     notes.read_by(thread::current());
     let (mut synced, mut failing) = (Instant::now(), false);
     loop {
-        let ending = ends.load(Ordering::Acquire);
+        let ending = ends.is_set();
         let taken = notes.take();
         let records = keeper.read(&taken, book, Now::of(start));
         let written = if failing || journal.is_long(keeper.kept.len()) {

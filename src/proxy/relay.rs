@@ -26,7 +26,7 @@ use body::Body;
 use endpoint_event::{Endpoint, Seal};
 use events::Events;
 use filter::Filtering;
-use send::{next_read, send_pass};
+use send::{end_of_stream, next_read, send_pass};
 
 mod along;
 mod body;
@@ -463,18 +463,6 @@ async fn next_bytes(
             }
         }
     }
-}
-
-/// The server closed: the end of a body that has no other, and a cut for any other.
-async fn end_of_stream(
-    exchange: &mut Exchange<'_>,
-    client: &mut Client,
-    body: &mut Body,
-) -> Result<(), Outcome> {
-    let pass = body.finish().ok_or_else(|| cut(exchange, "the connection ended within the body"))?;
-    let now = exchange.worker.net.now();
-    let sent = send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
-    if sent { Ok(()) } else { Err(Outcome::ClientGone) }
 }
 
 fn cut(exchange: &Exchange<'_>, what: &str) -> Outcome {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::{Event, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -13,12 +12,13 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::snapshot::{Log, LogFormat, LogLevel};
+use crate::shared::Flag;
 
 /// Log lines that may wait to be written.
 const LINES_MAX: usize = 8192;
 
 /// Lines are written as JSON.
-static AS_JSON: AtomicBool = AtomicBool::new(false);
+static AS_JSON: Flag = Flag::new();
 /// Puts another least level in force, where the configuration decides it.
 static FILTER: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>> = OnceLock::new();
 
@@ -27,7 +27,7 @@ static FILTER: OnceLock<Box<dyn Fn(LogLevel) + Send + Sync>> = OnceLock::new();
 pub fn set_up(log: Log) -> WorkerGuard {
     let (writer, guard) =
         NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).finish(std::io::stderr());
-    AS_JSON.store(log.format == LogFormat::Json, Ordering::Relaxed);
+    AS_JSON.set(log.format == LogFormat::Json);
     // RUST_LOG, where it is set, is more specific than the file.
     let set = EnvFilter::try_from_default_env();
     let from_environment = set.is_ok();
@@ -55,7 +55,7 @@ pub fn set_up(log: Log) -> WorkerGuard {
 
 /// Takes over what a reload has changed. Where RUST_LOG is set it still decides the level.
 pub fn follow(log: Log) {
-    AS_JSON.store(log.format == LogFormat::Json, Ordering::Relaxed);
+    AS_JSON.set(log.format == LogFormat::Json);
     if let Some(change) = FILTER.get() {
         change(log.level);
     }
@@ -88,7 +88,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        if AS_JSON.load(Ordering::Relaxed) {
+        if AS_JSON.is_set() {
             // JSON has no colours.
             let mut plain = String::new();
             self.json.format_event(context, Writer::new(&mut plain), event)?;

@@ -97,7 +97,8 @@ pub fn serve(
 fn keep_usage(state: &State, shared: &Arc<Shared>, start: Instant) -> Result<Option<Keeping>, Failure> {
     let Some((path, secret)) = &state.limits else { return Ok(None) };
     let most = keys_max(&shared.deployment.load());
-    Keeping::begin(path, *secret, &shared.book, most, start).map(Some).map_err(|what| {
+    let spawn = |life| thread::Builder::new().name("usage".to_owned()).spawn(life);
+    Keeping::begin(path, *secret, &shared.book, most, start, spawn).map(Some).map_err(|what| {
         format!(
             "what limits have used cannot be had: {} {what} (restore it; or move it away, and nothing counts as used)",
             path.display()

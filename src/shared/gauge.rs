@@ -1,6 +1,6 @@
 //! A number that one thread mostly writes and others read: how many connections a worker has.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// A count on a cache line of its own.
 #[derive(Debug, Default)]
@@ -22,6 +22,27 @@ impl Gauge {
     /// The count just now.
     pub fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A yes or no of one thread that another looks at. What was written before it is set is seen by whoever sees it set.
+#[derive(Debug, Default)]
+pub struct Flag(AtomicBool);
+
+impl Flag {
+    /// No.
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Sets it.
+    pub fn set(&self, value: bool) {
+        self.0.store(value, Ordering::Release);
+    }
+
+    /// What it is now.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
     }
 }
 

@@ -8,7 +8,7 @@ mod slot;
 mod stage;
 
 pub use desk::Desk;
-pub use gauge::{Counter, Gauge, least};
+pub use gauge::{Counter, Flag, Gauge, least};
 pub use mailbox::Mailbox;
 pub use slot::Slot;
 pub use stage::{Stage, StageCell};

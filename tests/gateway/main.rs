@@ -25,6 +25,7 @@ mod smoke;
 mod sockets;
 mod state;
 mod streams;
+mod temp_dir;
 mod tls;
 mod tokens;
 mod vectors;

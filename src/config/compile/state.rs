@@ -75,8 +75,7 @@ mod tests {
 
     #[test]
     fn the_directory_is_the_configured_one_the_managers_or_the_users() {
-        let all =
-            [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("XDG_STATE_HOME", "/s"), ("HOME", "/home/u")];
+        let all = [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("XDG_STATE_HOME", "/s"), ("HOME", "/of/u")];
         let given = |path: &str| Some((path.to_owned(), true));
         let usual = |path: &str| Some((path.to_owned(), false));
         for (text, variables, expected) in [
@@ -86,8 +85,8 @@ mod tests {
             ("state: 'off'", &all, None),
             ("", &all, given("/var/lib/a")),
             ("", &all[1..], usual("/s/ringgate/127.0.0.1_8080")),
-            ("", &all[2..], usual("/home/u/.local/state/ringgate/127.0.0.1_8080")),
-            ("listeners: [{address: '[::1]:9'}]", &all[2..], usual("/home/u/.local/state/ringgate/::1_9")),
+            ("", &all[2..], usual("/of/u/.local/state/ringgate/127.0.0.1_8080")),
+            ("listeners: [{address: '[::1]:9'}]", &all[2..], usual("/of/u/.local/state/ringgate/::1_9")),
             ("listeners: [{address: 'unix:/run/r.sock'}]", &all[1..], usual("/s/ringgate/unix_run_r.sock")),
             ("", &[("XDG_STATE_HOME", "relative")], None),
             ("", &[], None),

@@ -1,11 +1,12 @@
 //! What passed goes to the client, and room is made for what comes next.
 
 use super::body::{self, Body};
-use super::{BULK_READ_BYTES, STREAM_READ_BYTES, grown};
+use super::{BULK_READ_BYTES, STREAM_READ_BYTES, cut, grown};
 use crate::base::{Buf, Ticks};
 use crate::proxy::client::Client;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::worker::Worker;
+use crate::telemetry::Outcome;
 
 /// Sends what passed, a part of `buf` or a buffer of its own, and leaves the rest in `buf`. `false` if the client
 /// takes no more.
@@ -54,4 +55,16 @@ pub fn next_read(worker: &Worker, mut buf: Buf, fast: bool, body: &Body) -> Buf 
     // A part of a chunk's size line is held back until it is whole: a few bytes.
     buf.compact();
     if buf.free() > 0 { buf } else { grown(worker, buf) }
+}
+
+/// The server closed: the end of a body that has no other, and a cut for any other.
+pub async fn end_of_stream(
+    exchange: &mut Exchange<'_>,
+    client: &mut Client,
+    body: &mut Body,
+) -> Result<(), Outcome> {
+    let pass = body.finish().ok_or_else(|| cut(exchange, "the connection ended within the body"))?;
+    let now = exchange.worker.net.now();
+    let sent = send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
+    if sent { Ok(()) } else { Err(Outcome::ClientGone) }
 }

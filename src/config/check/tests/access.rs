@@ -165,10 +165,8 @@ fn there_are_as_many_rules_as_may_be() {
 /// What `ringgate check` says of a file with these lines, and its exit code.
 fn ran(lines: &str) -> (u8, String) {
     let path = "/f.yaml";
-    let world = Fake {
-        variables: vec![("HOME", b"/home/u".to_vec())],
-        files: vec![(path, with(lines).into_bytes())],
-    };
+    let world =
+        Fake { variables: vec![("HOME", b"/of/u".to_vec())], files: vec![(path, with(lines).into_bytes())] };
     let mut out = Vec::new();
     let code = run_in(std::path::Path::new(path), &mut out, &world, &|_| Vec::new(), 0).unwrap();
     (code, String::from_utf8(out).unwrap())

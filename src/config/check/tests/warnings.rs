@@ -13,7 +13,7 @@ const ONE_OPEN: &str = "servers: [{name: a, url: 'http://up.example'}]\n";
 
 fn of(text: &str) -> Vec<String> {
     let world = Fake {
-        variables: vec![("SECRET", b"hunter2".to_vec()), ("HOME", b"/home/u".to_vec())],
+        variables: vec![("SECRET", b"hunter2".to_vec()), ("HOME", b"/of/u".to_vec())],
         files: vec![
             ("/rg/cert.pem", CERTIFICATE.to_vec()),
             ("/rg/key.pem", KEY.to_vec()),
@@ -142,7 +142,7 @@ fn what_a_restart_forgets_is_warned_of_where_it_cannot_be_kept() {
 fn check_writes_warnings_and_praises_all_the_same() {
     let text = format!("{ONE}{ISSUER}listeners: [{{address: '0.0.0.0:80'}}]\n");
     let world =
-        Fake { variables: vec![("HOME", b"/home/u".to_vec())], files: vec![("/f.yaml", text.into_bytes())] };
+        Fake { variables: vec![("HOME", b"/of/u".to_vec())], files: vec![("/f.yaml", text.into_bytes())] };
     let mut out = Vec::new();
     let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world, &|_| Vec::new(), 0).unwrap();
     let out = String::from_utf8(out).unwrap();
