@@ -264,8 +264,22 @@ pub struct State {
 pub struct Access {
     /// The rules; `None`: every caller may do everything.
     pub rules: Option<Rules>,
-    /// A denied call is told that it is denied, with 403, and not that what it names does not exist.
-    pub forbidden: bool,
+    /// How a denied call looks.
+    pub denied_as: DeniedAs,
+}
+
+/// How a denied call looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeniedAs {
+    /// A call of a tool as a result with `isError`, in the words for a tool that does not exist; all else as `Unknown`.
+    #[default]
+    Result,
+    /// The same without `isError`.
+    Text,
+    /// As if what it names did not exist: a JSON-RPC error.
+    Unknown,
+    /// 403.
+    Forbidden,
 }
 
 /// What the gateway fetches for itself (keys, metadata, introspection, tokens), and how.

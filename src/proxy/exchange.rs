@@ -151,7 +151,21 @@ impl<'w> Exchange<'w> {
         let Some(ticket) = self.forward.ticket.take() else { return };
         let live = &self.forward.live;
         let Some(limits) = &live.deployment.snapshot.rate_limits else { return };
-        let whole = self.record.outcome == Outcome::Answered && self.record.status < 400;
+        if self.record.outcome == Outcome::Refused {
+            // It got no place at the server, and was not sent.
+            self.worker.purse.refund(limits, ticket, purse::now(self.worker, self.record.ended));
+            return;
+        }
+        // Units come back for the server's own failures. A client that leaves before the last byte has had the rest.
+        let whole = match self.record.outcome {
+            Outcome::Answered => self.record.status < 400,
+            Outcome::ClientGone | Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => true,
+            Outcome::Refused
+            | Outcome::Unreachable
+            | Outcome::UpstreamFailed
+            | Outcome::UpstreamCut
+            | Outcome::UpstreamTimeout => false,
+        };
         let mut outcome = match &mut self.tap {
             Some(tap) => tap.finish(limits, self.forward.tokens, whole),
             None => rate_limit::Outcome { success: whole, tokens: self.forward.tokens, ..Default::default() },

@@ -95,6 +95,12 @@ impl Purse {
         self.give_back(ticket);
     }
 
+    /// Gives back what was taken for an exchange that was not sent.
+    pub fn refund(&self, limits: &Limits, mut ticket: Box<Ticket>, now: Now) {
+        limits.refund(&mut self.leases.borrow_mut(), &self.clerk, &mut ticket, now);
+        self.give_back(ticket);
+    }
+
     /// Reports what was spent and gives back what is not used.
     pub fn tick(&self, now: Now) {
         let mut leases = self.leases.borrow_mut();

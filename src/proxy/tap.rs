@@ -136,6 +136,11 @@ impl Tap {
     /// What the answer came to. `sent` are the tokens of the request's arguments, `whole` says that it came to its end.
     /// To be asked once: the message is unescaped where it stands.
     pub fn finish(&mut self, limits: &Limits, sent: u64, whole: bool) -> Outcome {
+        if self.events.is_some() {
+            // An event that was cut was read as far as it came.
+            let begun = std::mem::take(&mut self.partial);
+            self.say(&begun);
+        }
         let message = if self.events.is_some() { &mut self.last } else { &mut self.partial };
         let read = if self.blind { None } else { Document::parse(message) };
         let success = whole && read.as_ref().is_none_or(succeeds);
@@ -178,6 +183,18 @@ mod tests {
         let mut limits = Limits::new(Vec::new(), Vec::new(), Vec::new());
         limits.tokens = tokens;
         limits
+    }
+
+    #[test]
+    fn an_event_that_was_cut_costs_what_was_read_of_it() {
+        let text = "many words that a model reads although the event never ends ".repeat(40);
+        let of = |body: &str| {
+            let mut tap = Tap::new(false, true, None);
+            tap.feed(body.as_bytes());
+            tap.finish(&limits(Tokens::default()), 0, true).tokens
+        };
+        let (whole, cut) = (of(&format!("data: {text}\n\n")), of(&format!("data: {text}\n")));
+        assert!(cut >= whole && whole > 100, "{cut} {whole}");
     }
 
     const GOOD: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"four words are here"}],"structuredContent":{"usage":77}}}"#;

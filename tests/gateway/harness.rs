@@ -244,6 +244,14 @@ impl Message {
     }
 }
 
+impl Message {
+    /// Whether it is the result of a call that was served: no error, and not the gateway's words for a denied tool.
+    pub fn is_served(&self) -> bool {
+        let text = self.text();
+        text.contains("\"result\"") && !text.contains("Unknown tool: ")
+    }
+}
+
 /// A raw HTTP/1.1 client on one connection.
 pub struct Client<S: Read + Write = TcpStream> {
     pub stream: S,

@@ -274,6 +274,44 @@ fn a_failed_call_costs_nothing_where_only_success_is_charged() {
 }
 
 #[test]
+fn who_leaves_before_the_last_byte_has_had_the_call() {
+    let upstream = Upstream::new(|_, client| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        client.send(&[head.as_bytes(), &super::scenes::chunk("data: the result\n\n")].concat());
+        client.is_at_end();
+        false
+    });
+    let gateway = gateway(
+        &upstream,
+        "  limits:\n  - {name: good, deny_as: error, rate: 3/h, charge: on_success}\ntimeouts: {abandoned: 200ms}",
+    );
+    let taken = (0..8).filter(|_| {
+        let mut client = gateway.connect();
+        client.send(&call("good", &json!({})));
+        let status = client.head().unwrap().status();
+        if status == 200 {
+            assert!(client.chunk().unwrap().starts_with(b"data: the result"));
+        }
+        drop(client);
+        gateway.await_metric("ringgate_exchanges_open", "", 0.0);
+        status == 200
+    });
+    assert_eq!(taken.count(), 3);
+}
+
+#[test]
+fn a_refusal_can_be_a_plain_text() {
+    let upstream = Upstream::echo();
+    let gateway = gateway(&upstream, "  limits:\n  - {name: few, deny_as: text, rate: 1/h}");
+    let mut client = gateway.connect();
+    assert_eq!(client.ask(&call("x", &json!({}))).status(), 200);
+    let answer = client.ask(&call("x", &json!({})));
+    let result = &answer.json()["result"];
+    assert!(result["content"][0]["text"].as_str().unwrap().starts_with("Limit few is used up"), "{answer:?}");
+    assert_eq!((answer.status(), result.get("isError")), (200, None));
+}
+
+#[test]
 fn a_reload_leaves_what_was_used_as_it_is() {
     let upstream = Upstream::echo();
     let gateway = gateway(&upstream, "  limits:\n  - {name: few, deny_as: error, rate: 5/h}");
@@ -331,4 +369,29 @@ fn a_busy_server_is_shielded_and_its_callers_are_told_to_come_again() {
     assert!([first, other].iter_mut().all(|client| client.message().unwrap().status() == 200));
     handle.open();
     assert_eq!(status(&gateway, &call("x", &json!({}))), 200);
+}
+
+#[test]
+fn a_call_that_got_no_place_gives_its_unit_back() {
+    let (handle, shut) = door();
+    let upstream = Upstream::new(move |request, client| {
+        shut.pass();
+        client.send(&ok(&super::harness::echoed(request)));
+        true
+    });
+    let gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: up, url: 'http://{}/mcp', adaptive: {{min: 1, max: 1, queue: 0, deny_as: error}}}}\nworkers: 1\n\
+         rate_limits:\n  limits:\n  - {{name: few, unit: calls, rate: 3/h, deny_as: error}}\n",
+        upstream.address
+    ));
+    let mut first = gateway.connect();
+    first.send(&call("x", &json!({})));
+    upstream.request();
+    for _ in 0..5 {
+        assert_eq!(gateway.connect().ask(&call("x", &json!({}))).status(), 503);
+    }
+    (0..3).for_each(|_| handle.open());
+    assert_eq!(first.message().unwrap().status(), 200);
+    let later: Vec<u16> = (0..3).map(|_| status(&gateway, &call("x", &json!({})))).collect();
+    assert_eq!(later, [200, 200, 429]);
 }

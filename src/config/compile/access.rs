@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::config::file::File;
-use crate::config::file::access::{AccessSection, DeniedAs, MissingScope, Mode, RuleSection, TimeSection};
+use crate::config::file::access::{AccessSection, MissingScope, Mode, RuleSection, TimeSection};
 use crate::config::finding::{At, Findings, Place, closest};
 use crate::config::snapshot::{Access, Network, Server};
 use crate::config::units::shorten;
@@ -27,7 +27,7 @@ pub fn compile(file: &File, servers: &[Server], context: &Context<'_>, findings:
             .showing_what_lacks_a_scope(section.lists.value.missing_scope.value == MissingScope::Show)
     });
     check_lists(section, findings);
-    Access { rules, forbidden: section.denied_as.value == DeniedAs::Forbidden }
+    Access { rules, denied_as: section.denied_as.value }
 }
 
 /// Notes an option about scopes where no rule asks for one.

@@ -10,7 +10,7 @@ use crate::config::file::rate_limits::{
 };
 use crate::config::finding::{At, Findings, Place, closest};
 use crate::config::rate::{MICROS, Per, Rate, UNITS_MAX};
-use crate::config::snapshot::Server;
+use crate::config::snapshot::{Server, Transport};
 use crate::config::units::show_duration;
 use crate::policy::authz::Pattern;
 use crate::policy::expr::Expression;
@@ -65,6 +65,31 @@ fn check_prices(section: &RateLimitsSection, findings: &mut Findings) {
     }
 }
 
+/// Answers of a server with HTTP+SSE come on its stream, and not on the exchange of the call: what is known only of them
+/// would be charged to nobody.
+fn check_transport(section: &RateLimitSection, servers: &[Server], findings: &mut Findings) {
+    let unit = section.unit.value;
+    if !matches!(unit, Unit::Tokens | Unit::Bytes | Unit::Cost | Unit::InFlight) {
+        return;
+    }
+    let named = |server: &Server| {
+        section.servers.as_ref().is_none_or(|list| list.value.iter().any(|name| *name.value == *server.name))
+    };
+    let is_sse = |server: &&Server| matches!(server.transport, Transport::Sse { .. }) && named(server);
+    if let Some(server) = servers.iter().find(is_sse) {
+        let what = format!(
+            "cannot be `{}` for the server `{}`: with `transport: sse` answers come on another stream than calls",
+            unit.label(),
+            server.name
+        );
+        findings.add(
+            &section.unit.place,
+            what,
+            "name the other servers in `servers` of the limit, or count `calls`",
+        );
+    }
+}
+
 fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings) -> Option<Limit> {
     let At { value: section, place } = at;
     let unit = section.unit.value;
@@ -81,6 +106,7 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
         let fix = "remove `methods`, or count `requests`";
         findings.add(&methods.place, "names no method that is a call of a tool", fix);
     }
+    check_transport(section, servers, findings);
     let calendar = Calendar {
         is_on: section.window.value == WindowWord::Calendar,
         begins: section.resets_at.as_ref().map_or(0, |begins| begins.value),

@@ -10,7 +10,7 @@ use crate::config::finding::{At, Problem};
 use crate::config::moment;
 use crate::config::rule::{Choice, List, MapOf};
 use crate::config::section::section;
-use crate::config::snapshot::Network;
+use crate::config::snapshot::{DeniedAs, Network};
 use crate::config::units::shorten;
 use crate::policy::Proof;
 use crate::policy::authz::{Effect, Pattern, RULES_MAX, Wanted};
@@ -23,8 +23,13 @@ section! {
     /// resources, such as one with `methods: ['tasks/*']`: a server does not know whose a task is. `ringgate explain`
     /// shows how a request is judged.
     AccessSection {
-        /// How a call looks that is denied: `unknown` as if the tool did not exist, `forbidden` with 403.
-        denied_as: DeniedAs = Choice(&[("unknown", DeniedAs::Unknown), ("forbidden", DeniedAs::Forbidden)]), default "unknown";
+        /// How a denied call of a tool looks: `result`, as servers answer for a tool that they do not have, a result with
+        /// `isError` that the model reads; `text`, the same without `isError`, for frameworks that end a run at an error;
+        /// `unknown`, a JSON-RPC error that says the same; `forbidden`, 403. What is no call of a tool looks unknown, but with
+        /// `forbidden`. But for `forbidden`, a caller cannot tell what it may not use from what does not exist.
+        denied_as: DeniedAs = Choice(&[
+            ("result", DeniedAs::Result), ("text", DeniedAs::Text), ("unknown", DeniedAs::Unknown), ("forbidden", DeniedAs::Forbidden),
+        ]), default "result";
         /// What lists show.
         lists: ListsSection = sub::<ListsSection>(), default "{}";
         /// The rules. When this is not given, every caller may do everything.
@@ -193,15 +198,6 @@ section! {
         /// Header lines, by name.
         headers: Vec<(At<String>, String)> = MapOf { value: HEADER, max: 64 }, default "{}";
     }
-}
-
-/// How a denied call looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeniedAs {
-    /// As if what it names did not exist.
-    Unknown,
-    /// 403.
-    Forbidden,
 }
 
 /// What lists do with what only a scope is missing for.

@@ -34,8 +34,8 @@ section! {
         /// More for servers whose times vary much with their load although they are well.
         latency_percent: usize = PERCENT, default "150";
         /// How a call of a tool that gets no place looks: `result`, a result with `isError` and status 200, which the model
-        /// reads; `error`, a JSON-RPC error with status 503, which ends some clients. What is no call of a tool gets the
-        /// error. `Retry-After` comes with both.
+        /// reads; `text`, the same without `isError`; `error`, a JSON-RPC error with status 503, which ends some clients. What
+        /// is no call of a tool gets the error. `Retry-After` comes with each.
         deny_as: DenyAs = DENY_AS, default "result";
     }
 }

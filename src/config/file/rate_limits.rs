@@ -89,11 +89,13 @@ section! {
         alerts: Vec<At<usize>> = list(count(1, 100), 0, MARKS_MAX), optional;
         /// `report` refuses nothing; it is logged and counted where it would.
         mode: Mode = MODE, default "enforce";
-        /// `on_success` gives back what failed: JSON-RPC errors, results with `isError`, and servers that do not answer.
+        /// `on_success` gives back what the server failed: JSON-RPC errors, results with `isError`, and servers that do not
+        /// answer. A call whose client leaves or cancels is charged, as is one that ends with its credential or the process.
         charge: Charge = Choice(&[("always", Charge::Always), ("on_success", Charge::OnSuccess)]), default "always";
         /// How a refused call of a tool looks: `result`, a result with `isError` and status 200, which the model reads;
+        /// `text`, the same without `isError`, for frameworks that end a run at an error (docs/clients.md says which);
         /// `error`, a JSON-RPC error with status 429, which ends some clients and which models hardly ever see. What is
-        /// no call of a tool gets the error, as do calls in a batch or over HTTP+SSE. `Retry-After` comes with both.
+        /// no call of a tool gets the error, as do calls in a batch or over HTTP+SSE. `Retry-After` comes with each.
         deny_as: DenyAs = DENY_AS, default "result";
         /// What differs for some callers: the first that fits.
         overrides: Vec<At<OverrideSection>> = list(sub::<OverrideSection>(), 0, OVERRIDES_MAX), default "[]";
@@ -193,7 +195,8 @@ pub enum CountWord {
 }
 
 const MODE: Choice<Mode> = Choice(&[("enforce", Mode::Enforce), ("report", Mode::Report)]);
-pub(super) const DENY_AS: Choice<DenyAs> = Choice(&[("error", DenyAs::Error), ("result", DenyAs::Result)]);
+pub(super) const DENY_AS: Choice<DenyAs> =
+    Choice(&[("error", DenyAs::Error), ("result", DenyAs::Result), ("text", DenyAs::Text)]);
 const NAMES: List<Text<Pattern>> = list(PATTERN, 1, 1024);
 const PATTERN: Text<Pattern> =
     Text { wanted: "a name, `*` for any part of it", pattern: None, parse: pattern };

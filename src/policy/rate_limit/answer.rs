@@ -30,7 +30,9 @@ impl Limits {
     pub fn answer(&self, denial: &Denial, facts: &Facts<'_>) -> Answer {
         let deny_as = self.limits.get(usize::from(denial.limit)).map(|limit| limit.deny_as);
         match (denial.why, deny_as) {
-            (Why::Spent | Why::Busy, Some(DenyAs::Result)) if facts.is_call() => Answer::Result,
+            (Why::Spent | Why::Busy, Some(DenyAs::Result | DenyAs::Text)) if facts.is_call() => {
+                Answer::Result
+            }
             (Why::Spent | Why::Busy, _) => Answer::Error(STATUS_DENIED),
             (Why::NoRoom, _) => Answer::Error(STATUS_NO_ROOM),
         }
@@ -125,9 +127,11 @@ impl Limits {
         );
     }
 
-    /// As [`write_failure`], with the words of [`Limits::message`].
+    /// As [`write_told`], with the words of [`Limits::message`].
     pub fn write_result(&self, denial: &Denial, id: &[u8], modern: bool, out: &mut Vec<u8>) {
-        write_failure(&self.message(denial), id, modern, out);
+        let limit = self.limits.get(usize::from(denial.limit));
+        let is_error = limit.is_none_or(|limit| limit.deny_as != DenyAs::Text);
+        write_told(&self.message(denial), id, modern, is_error, out);
     }
 
     fn refused(&self, denial: &Denial) -> Option<(&Limit, &Window)> {
@@ -136,9 +140,14 @@ impl Limits {
     }
 }
 
+/// [`write_told`] as an error.
+pub fn write_failure(why: &str, id: &[u8], modern: bool, out: &mut Vec<u8>) {
+    write_told(why, id, modern, true, out);
+}
+
 /// The result of a tool that was not called, and why, for the model to read. `id` is raw JSON. `modern`: of revision
 /// 2026-07-28 or later, where a result says that it is complete.
-pub fn write_failure(why: &str, id: &[u8], modern: bool, out: &mut Vec<u8>) {
+pub fn write_told(why: &str, id: &[u8], modern: bool, is_error: bool, out: &mut Vec<u8>) {
     write_open(id, out);
     out.extend_from_slice(b"\"result\":{");
     if modern {
@@ -146,7 +155,7 @@ pub fn write_failure(why: &str, id: &[u8], modern: bool, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(b"\"content\":[{\"type\":\"text\",\"text\":");
     write_json(why, out);
-    out.extend_from_slice(b"}],\"isError\":true}}");
+    out.extend_from_slice(if is_error { &b"}],\"isError\":true}}"[..] } else { b"}]}}" });
 }
 
 fn write_open(id: &[u8], out: &mut Vec<u8>) {

@@ -74,6 +74,8 @@ pub enum DenyAs {
     Error,
     /// The result of a tool with `isError`, so that the model reads it. What is no tool call gets an error.
     Result,
+    /// The same without `isError`, for clients that end a run, or throw, at one.
+    Text,
 }
 
 /// A limit. Its conditions must all be met; an empty list is no condition.

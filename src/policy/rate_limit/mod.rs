@@ -8,7 +8,7 @@
 pub use crate::base::ledger::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 
 pub use alerts::{Alert, MARKS_MAX, Marks};
-pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show, write_failure};
+pub use answer::{Answer, STATUS_DENIED, STATUS_NO_ROOM, seconds, show, write_failure, write_told};
 pub use charge::{Denial, Verdict, Why};
 pub use correct::Bill;
 pub use estimate::Estimator;

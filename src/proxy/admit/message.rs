@@ -12,7 +12,7 @@ use crate::proxy::reply::Reply;
 use crate::telemetry::{Cause, Kind};
 use crate::wire::http1::{HeaderId, Method, RequestHead};
 use crate::wire::json::Padded;
-use crate::wire::jsonrpc::{self, Field, Message};
+use crate::wire::jsonrpc::{self, Envelope, Field, Message};
 use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, MethodId, Mirror, PostRules};
 
 /// A whole request, and where it goes.
@@ -95,7 +95,7 @@ pub fn judge(
     };
     let body = *body;
     refuser.kind = kind_of(message);
-    if calls_unseen(message, body, request.limits) {
+    if calls_unseen(message, body, request.limits, request.route.rest.is_some()) {
         let what = "a request without an id: nobody would see its answer";
         return Err(refuser.refuse(Reply { code: -32600, ..Reply::status(Cause::BadMessage, 400, what) }));
     }
@@ -185,15 +185,19 @@ fn bodiless(
 
 /// Whether a message of a batch is a request by its method and a notification by its want of an id: a lenient server
 /// would run it. Single ones are judged with the era.
-fn calls_unseen(message: &Message<'_>, body: Padded<'_>, limits: &Limits) -> bool {
-    if matches!(message, Message::Single(_)) {
-        return false;
+fn calls_unseen(message: &Message<'_>, body: Padded<'_>, limits: &Limits, aside: bool) -> bool {
+    let is_unseen = |envelope: &Envelope<'_>| {
+        let known = envelope.method().and_then(mcp::find_method);
+        let asks = known.is_some_and(|known| !known.is_notification());
+        asks && envelope.kind() == jsonrpc::Kind::Notification
+    };
+    if let Message::Single(envelope) = message {
+        // Elsewhere the rules of MCP for a POST see to it.
+        return aside && is_unseen(envelope);
     }
     let mut unseen = false;
     let visited = jsonrpc::for_each_envelope(body, &json_limits(limits), |envelope| {
-        let known = envelope.method().and_then(mcp::find_method);
-        let asks = known.is_some_and(|known| !known.is_notification());
-        unseen |= asks && envelope.kind() == jsonrpc::Kind::Notification;
+        unseen |= is_unseen(&envelope);
     });
     unseen || visited.is_err()
 }

@@ -6,13 +6,14 @@ use std::rc::Rc;
 use super::Refusal;
 use super::identify::{has_scopes, needs_scope};
 use super::refuser::Refuser;
-use crate::config::snapshot::{Access, Limits, Server};
+use crate::config::snapshot::{Access, DeniedAs, Limits, Server};
 use crate::io::Peer;
 use crate::policy::authz::{
     Decision, Facts, Lists, Operation, Path, Repeated, Rules, Showing, Target, Verdict,
 };
 use crate::policy::expr::ParsedMessage;
 use crate::policy::listing::{Bounds, Keep, Kind as Listed, Steps};
+use crate::policy::rate_limit;
 use crate::proxy::caller::Caller;
 use crate::proxy::reply::Reply;
 use crate::proxy::worker::{Live, Worker};
@@ -251,11 +252,19 @@ impl<'a> Ask<'a, '_> {
             let status = if self.aside && status == 200 { 400 } else { status };
             refuser.refuse(Reply { code, data, ..Reply::status(Cause::Denied, status, message).with_id(id) })
         };
-        if self.access().forbidden || id.is_none() {
+        let denied_as = self.access().denied_as;
+        let Some(raw_id) = id.filter(|_| denied_as != DeniedAs::Forbidden) else {
             return answer(403, 403, "you may not do this here", None);
-        }
+        };
         let unknown = |what: &str, name: &str| format!("Unknown {what}: {name}");
         match operation.target {
+            // On the stream of HTTP+SSE the result would be looked for, and not here.
+            Target::Tool(name) if denied_as != DeniedAs::Unknown && !self.aside => {
+                let mut body = Vec::with_capacity(128);
+                let is_error = denied_as == DeniedAs::Result;
+                rate_limit::write_told(&unknown("tool", name), raw_id, self.modern, is_error, &mut body);
+                refuser.whole(Cause::Denied, 200, b"", &body)
+            }
             Target::Tool(name) => answer(200, INVALID_PARAMS, &unknown("tool", name), None),
             Target::Prompt(name) => answer(200, INVALID_PARAMS, &unknown("prompt", name), None),
             Target::Resource(uri) => {

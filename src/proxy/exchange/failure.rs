@@ -139,10 +139,11 @@ impl Exchange<'_> {
         let origin = self.forward.origin.as_deref();
         let wait = rate_limit::seconds(shed.retry_after());
         let headers = format!("retry-after: {wait}\r\n");
-        if let (true, DenyAs::Result, Some(id)) = (self.forward.is_call, self.server().shed_as, id) {
+        let shed_as = self.server().shed_as;
+        if let (true, DenyAs::Result | DenyAs::Text, Some(id)) = (self.forward.is_call, shed_as, id) {
             let why = format!("The tool was not called: {message}. Try again in {wait} s.");
             let mut body = Vec::with_capacity(256);
-            rate_limit::write_failure(&why, id, self.forward.modern, &mut body);
+            rate_limit::write_told(&why, id, self.forward.modern, shed_as == DenyAs::Result, &mut body);
             return (200, head::whole(self.worker, 200, headers.as_bytes(), &body, origin, close));
         }
         let data = format!("{{\"reason\":\"{}\",\"retryAfter\":{wait}}}", shed.reason.label());

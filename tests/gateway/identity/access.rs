@@ -152,6 +152,21 @@ fn a_stream_that_brings_a_list_again_shows_no_more_than_the_list_itself() {
 }
 
 #[test]
+fn a_denied_call_has_the_form_that_the_operator_wants() {
+    for (form, expected) in [
+        ("text", json!({"result": {"content": [{"type": "text", "text": "Unknown tool: pay2"}]}})),
+        ("unknown", json!({"error": {"code": -32602, "message": "Unknown tool: pay2"}})),
+    ] {
+        let scene = Scene::new(json_server(), &format!("\n  denied_as: {form}{RULES}"));
+        let mut answer = scene.client().ask(&call("pay2", &scene.who("support"))).json();
+        let answer = answer.as_object_mut().unwrap();
+        assert_eq!((answer.remove("jsonrpc"), answer.remove("id")), (Some("2.0".into()), Some(7.into())));
+        assert_eq!(json!(answer), expected, "{form}");
+        scene.upstream.assert_untouched();
+    }
+}
+
+#[test]
 fn a_denied_call_looks_as_if_there_were_no_such_thing() {
     let scene = Scene::new(json_server(), RULES);
     let support = scene.who("support");
@@ -159,7 +174,8 @@ fn a_denied_call_looks_as_if_there_were_no_such_thing() {
     for tool in ["drop_table", "pay2", "no such tool", "Echo", "echo ", "ech"] {
         let answer = client.ask(&call(tool, &support));
         assert_eq!(answer.status(), 200, "{answer:?}");
-        let expected = json!({"jsonrpc": "2.0", "id": 7, "error": {"code": -32602, "message": format!("Unknown tool: {tool}")}});
+        let words = json!([{"type": "text", "text": format!("Unknown tool: {tool}")}]);
+        let expected = json!({"jsonrpc": "2.0", "id": 7, "result": {"content": words, "isError": true}});
         assert_eq!(answer.json(), expected);
     }
     for (method, params, code) in [
@@ -217,8 +233,7 @@ fn the_check_of_a_call_does_not_depend_on_how_the_name_is_written() {
         r#"[{"jsonrpc":"2.0","id":6,"method":"ping"},{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"drop_table"}}]"#,
     ] {
         let answer = client.ask(&post(body, &format!("{support}MCP-Protocol-Version: 2025-03-26\r\n")));
-        let refused = answer.status() >= 400 || answer.json()["error"]["code"].is_i64();
-        assert!(refused, "{body}: {answer:?}");
+        assert!(answer.status() >= 400 || !answer.is_served(), "{body}: {answer:?}");
     }
     scene.upstream.assert_untouched();
     let good = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"\u0065cho"}}"#;
@@ -250,7 +265,7 @@ fn who_has_no_rule_may_not_even_begin() {
         [ping(&nobody), call("echo", &nobody), list("tools/list", &nobody), get("/up/mcp", &nobody)]
     {
         let answer = scene.client().ask(&request);
-        let denied = answer.status() == 403 || answer.json()["error"]["code"] == -32602;
+        let denied = answer.status() == 403 || answer.json()["result"]["isError"] == true;
         assert!(denied, "{answer:?}");
     }
     scene.upstream.assert_untouched();
@@ -431,7 +446,7 @@ fn what_servers_may_read_in_several_ways_meets_no_rule_that_allows_and_every_rul
     ] {
         for tool in ["read", "any"] {
             let answer = client.ask(&with_arguments(tool, arguments, &support));
-            assert_eq!(answer.json()["error"]["code"], -32602, "{tool} {arguments}: {answer:?}");
+            assert_eq!(answer.json()["result"]["isError"], true, "{tool} {arguments}: {answer:?}");
         }
     }
     scene.upstream.assert_untouched();
@@ -450,7 +465,7 @@ fn rules_see_a_header_only_if_the_server_sees_the_same() {
     let mut client = scene.client();
     let mut passes = |tool: &str, lines: &str| {
         let answer = client.ask(&with_arguments(tool, "{}", &format!("{support}{lines}")));
-        answer.json()["error"].is_null()
+        answer.is_served()
     };
     assert!(passes("team", "X-Team: blue\r\n") && passes("any", "X-Team: blue\r\n"));
     let twice = "X-Team: blue\r\nX-Team: red\r\n";
@@ -480,7 +495,7 @@ fn an_issuer_cannot_name_the_agents_of_another() {
         bearer(&partner.token(json!({"sub": "s", "azp": "billing", "iss": "https://partner.example"})));
     let mut client = gateway.connect();
     let code = |answer: &Message| answer.json()["error"]["code"].as_i64();
-    assert_eq!(code(&client.ask(&call("pay", &theirs))), Some(-32602));
+    assert_eq!(client.ask(&call("pay", &theirs)).json()["result"]["isError"], true);
     upstream.assert_untouched();
     assert_eq!(code(&client.ask(&call("echo", &theirs))), None);
     assert_eq!(code(&client.ask(&call("pay", &ours))), None);

@@ -21,7 +21,8 @@ fn assert_stopped(scene: &Scene, what: &str, request: &[u8]) -> u16 {
     if (200..300).contains(&status) {
         let body = client.body(&head).unwrap_or_default();
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        assert!(answer["error"]["code"].is_i64(), "{what}: {head:?} {answer}");
+        let denied = answer["error"]["code"].is_i64() || answer["result"]["isError"] == true;
+        assert!(denied, "{what}: {head:?} {answer}");
     }
     scene.upstream.assert_untouched();
     status

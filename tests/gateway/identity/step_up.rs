@@ -41,7 +41,7 @@ fn what_only_a_scope_is_missing_for_is_listed_and_its_call_is_told_the_scope() {
         assert_eq!(challenge(&answer), expected);
     }
     let dropped = client.ask(&call("drop_table", &support));
-    assert_eq!(dropped.json()["error"]["message"], "Unknown tool: drop_table");
+    assert_eq!(dropped.json()["result"]["content"][0]["text"], "Unknown tool: drop_table");
     scene.upstream.assert_untouched();
     let token = scene.issuer.token(json!({"sub": "c", "roles": ["clerk"], "scope": "mcp.use pay"}));
     assert_eq!(client.ask(&call("pay", &bearer(&token))).status(), 200);

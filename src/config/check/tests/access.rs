@@ -136,7 +136,7 @@ fn a_rule_with_everything_is_compiled() {
          time: {days: [mon, fri], from: '22:00', to: '06:00', utc_offset: '+02:00'}\n    \
          arguments: {n: [1, true, ~]}\n    when: 'tool == \"x\" && now > timestamp(0)'\n",
     ));
-    assert!(snapshot.access.forbidden);
+    assert_eq!(snapshot.access.denied_as, crate::config::snapshot::DeniedAs::Forbidden);
     let rules = snapshot.access.rules.unwrap();
     let [rule] = rules.list() else { panic!("one rule") };
     assert_eq!(

@@ -230,3 +230,27 @@ fn the_examples_of_the_document_compile() {
     }
     assert!(count >= 5, "{count} examples");
 }
+
+#[test]
+fn a_limit_that_cannot_hold_for_http_sse_is_refused_with_a_way_out() {
+    let of = |options: &str| {
+        super::checked(&format!(
+            "servers: [{{name: old, transport: sse, url: 'http://a.example/sse'}}, {{name: new, url: 'http://b.example'}}]\n\
+             rate_limits: {{limits: [{{name: x, {options}}}]}}\n"
+        ))
+        .map(drop)
+        .map_err(|findings| findings.to_string())
+    };
+    for options in
+        ["unit: tokens, rate: 5/h", "unit: in_flight, max: 3", "unit: bytes, rate: 5/h, servers: [new, old]"]
+    {
+        let found = of(options).unwrap_err();
+        assert!(
+            found.contains("for the server `old`: with `transport: sse`") && found.contains("count `calls`"),
+            "{found}"
+        );
+    }
+    for options in ["unit: tokens, rate: 5/h, servers: [new]", "unit: calls, rate: 5/h"] {
+        assert_eq!(of(options), Ok(()), "{options}");
+    }
+}

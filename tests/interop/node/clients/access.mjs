@@ -4,7 +4,7 @@
 import { INITIALIZE, asked, place, send } from "./guarded.mjs";
 import { connect, echo, names, same } from "./oauth_connect.mjs";
 import { Person } from "./oauth_provider.mjs";
-import { ensure, fault, finish, refused, scenario, textOf } from "./talk.mjs";
+import { ensure, fault, finish, scenario, textOf } from "./talk.mjs";
 
 const SERVER = "everything";
 
@@ -35,10 +35,18 @@ const call = (name) => (client) => client.callTool({ name, arguments: { a: 1, b:
 const prompt = (name) => (client) => client.getPrompt({ name, arguments: { city: "Paris" } });
 const read = (document) => (client) => client.readResource({ uri: `demo://resource/static/document/${document}.md` });
 
-/** What is denied, who may have it and who may not, and the code that MCP gives the unknown. */
+/** How a denial is told: the text of a result with isError, as servers answer for a tool they do not have, or an error. */
+async function toldOf(call) {
+  const answer = await call.catch((error) => ({ fault: fault(error) }));
+  if (answer.fault) return answer.fault;
+  ensure(answer.isError, `served: ${JSON.stringify(answer)}`);
+  return { code: "isError", message: answer.content[0].text };
+}
+
+/** What is denied, who may have it and who may not, and how the unknown is told. */
 const DENIED = [
-  { ask: call, denied: "get-tiny-image", may: "bob", may_not: "alice", code: -32602 },
-  { ask: call, denied: "get-sum", may: "alice", may_not: "bob", code: -32602 },
+  { ask: call, denied: "get-tiny-image", may: "bob", may_not: "alice", code: "isError" },
+  { ask: call, denied: "get-sum", may: "alice", may_not: "bob", code: "isError" },
   { ask: prompt, denied: "args-prompt", may: "bob", may_not: "alice", code: -32602 },
   { ask: read, denied: "startup", may: "bob", may_not: "alice", code: -32002 },
 ];
@@ -49,8 +57,8 @@ await scenario("two roles cannot call across, and learn nothing", async () => {
   for (const { ask, denied, may, may_not, code } of DENIED) {
     const answer = await ask(denied)(clients[may]);
     ensure(!answer.isError, `${denied} for ${may}: ${JSON.stringify(answer)}`);
-    const told = fault(await refused(ask(denied)(clients[may_not])));
-    const unknown = fault(await refused(ask("no-such")(clients[may_not])));
+    const told = await toldOf(ask(denied)(clients[may_not]));
+    const unknown = await toldOf(ask("no-such")(clients[may_not]));
     ensure(told.code === code, `${denied} for ${may_not}: ${JSON.stringify(told)}`);
     same(told, { ...unknown, message: unknown.message.replaceAll("no-such", denied) });
   }

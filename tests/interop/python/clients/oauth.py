@@ -125,11 +125,11 @@ async def roles(world: World) -> None:
 
     async def across(facts: Facts) -> None:
         async with world.session(Person("alice")) as peer:
-            denied = await refused(peer.call(seen["not_alice"]))
-            unknown = await refused(peer.call("no-such-tool"))
-            ensure(denied["code"] == -32602, str(denied))
-            wanted = unknown["message"].replace("no-such-tool", seen["not_alice"])
-            ensure(denied["message"] == wanted, f"{denied} where an unknown tool gets {unknown}")
+            denied = await peer.call(seen["not_alice"])
+            unknown = await peer.call("no-such-tool")
+            ensure(denied == f"error: Unknown tool: {seen['not_alice']}", denied)
+            wanted = unknown.replace("no-such-tool", seen["not_alice"])
+            ensure(denied == wanted, f"{denied} where an unknown tool gets {unknown}")
             facts["denied"] = denied
 
     await scenario("two roles see different lists", lists)
