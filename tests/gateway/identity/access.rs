@@ -152,21 +152,6 @@ fn a_stream_that_brings_a_list_again_shows_no_more_than_the_list_itself() {
 }
 
 #[test]
-fn a_denied_call_has_the_form_that_the_operator_wants() {
-    for (form, expected) in [
-        ("text", json!({"result": {"content": [{"type": "text", "text": "Unknown tool: pay2"}]}})),
-        ("unknown", json!({"error": {"code": -32602, "message": "Unknown tool: pay2"}})),
-    ] {
-        let scene = Scene::new(json_server(), &format!("\n  denied_as: {form}{RULES}"));
-        let mut answer = scene.client().ask(&call("pay2", &scene.who("support"))).json();
-        let answer = answer.as_object_mut().unwrap();
-        assert_eq!((answer.remove("jsonrpc"), answer.remove("id")), (Some("2.0".into()), Some(7.into())));
-        assert_eq!(json!(answer), expected, "{form}");
-        scene.upstream.assert_untouched();
-    }
-}
-
-#[test]
 fn a_denied_call_looks_as_if_there_were_no_such_thing() {
     let scene = Scene::new(json_server(), RULES);
     let support = scene.who("support");

@@ -5,6 +5,7 @@ mod advisories;
 mod api_keys;
 mod bypass;
 mod certificates;
+mod denials;
 mod floods;
 mod introspection;
 mod keys;

@@ -167,6 +167,7 @@ def cancelled(gateway: Gateway, client: Client) -> dict[str, Any]:
 def one_at_a_time(config: dict[str, Any]) -> None:
     limits = [{"name": "one", "tools": [LONG], "unit": "in_flight", "key": ["agent"], "max": 1}]
     config["rate_limits"] = {"limits": limits}
+    config["servers"][0]["timeouts"] = {"abandoned": "2s"}
 
 
 SCENES = [
