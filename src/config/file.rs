@@ -87,6 +87,9 @@ section! {
         identity: IdentitySection = sub::<IdentitySection>(), optional;
         /// The operator's own listener.
         admin: AdminSection = sub::<AdminSection>(), default "{}";
+        /// Whether the kernel may write a core file of the process. It would hold the keys and tokens of callers, so nothing of it
+        /// is written, and no debugger of the same user attaches, unless this is `true`. Takes effect at the start.
+        core_files: bool = Flag, default "false";
         /// Logging, to standard error.
         log: LogSection = sub::<LogSection>(), default "{}";
         /// Bounds of sizes and counts.

@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub admin: Admin,
     /// How and what is logged.
     pub log: Log,
+    /// The kernel may write core files of the process.
+    pub core_files: bool,
     /// Bounds of sizes and counts.
     pub limits: Limits,
     /// Bounds of times.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::config::snapshot::{ListenAddress, Listener};
+use crate::io::process;
 
 /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
 const BACKLOG: i32 = 4096;
@@ -119,7 +120,11 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
         }
         std::fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
+    // With its mode from the first moment: nobody connects before it is set.
+    let listener = match mode {
+        Some(mode) => process::with_umask(!mode & 0o777, || UnixListener::bind(path))?,
+        None => UnixListener::bind(path)?,
+    };
     if let Some(mode) = mode {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     }

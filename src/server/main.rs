@@ -25,6 +25,7 @@ const FAILED: u8 = 1;
 
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
+    process::hold_reload();
     // A kernel without it (before 3.15) has the host's setting.
     let _ = process::disable_huge_pages();
     match cli::parse(std::env::args_os()) {
@@ -86,6 +87,9 @@ fn fail(what: &str) -> ExitCode {
 
 fn serve(snapshot: Snapshot, source: Box<dyn Source>) -> ExitCode {
     let _flushed_at_the_end = log::set_up(snapshot.log);
+    if !snapshot.core_files && !process::forbid_core_files() {
+        tracing::warn!("the kernel does not let core files be forbidden: they would hold what callers show");
+    }
     let ended = run::serve(snapshot, source, |deployment| {
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),

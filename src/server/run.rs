@@ -18,7 +18,7 @@ use crate::control::usage::Keeping;
 use crate::control::{Control, Ending, deploy};
 use crate::io::bell::{BellWire, bell};
 use crate::io::uring::{TcpListen, UnixListen, UringNet};
-use crate::io::{Listen, Net};
+use crate::io::{Listen, Net, process};
 use crate::link::{Deployment, Message, Shared, WorkerHandle};
 use crate::policy::rate_limit::{self, KEYS_MAX_DEFAULT};
 use crate::policy::session::SessionKey;
@@ -60,6 +60,7 @@ pub fn serve(
     let keeping = keep_usage(&state, &shared, start)?;
     let reload = signal_wire(&[SIGHUP])?;
     let stop = signal_wire(&[SIGTERM, SIGINT])?;
+    process::release_reload();
     let workers = spawn_workers(&shared, sockets, wires, &cpus, driver, start)?;
     announce(&deployment);
 

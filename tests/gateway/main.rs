@@ -17,6 +17,7 @@ mod life;
 mod limits;
 mod passing;
 mod probe;
+mod process;
 mod rates;
 mod rates_load;
 mod refusals;

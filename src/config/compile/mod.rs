@@ -56,6 +56,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         placement: file.placement.value,
         driver: file.driver.value,
         public_url: file.public_url.as_ref().map(|url| url.value.serialize().into()),
+        core_files: file.core_files.value,
         log: Log { format: file.log.value.format.value, level: file.log.value.level.value },
         limits: limits(&file.limits.value, findings),
         timeouts,

@@ -1,0 +1,63 @@
+//! What the process asks of the kernel for itself.
+
+use super::harness::{Gateway, TempDir, Upstream, free_port, spawn};
+use super::scenes::wait_until;
+
+fn of_process(pid: u32, file: &str, line: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    text.lines().find(|found| found.starts_with(line)).unwrap_or_default().to_owned()
+}
+
+/// Kibibytes of memory in use.
+fn resident(gateway: &Gateway) -> u64 {
+    let line = of_process(gateway.child.id(), "status", "RssAnon:");
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_reload_that_is_asked_for_at_the_start_waits() {
+    let (dir, port) = (TempDir::new(), free_port());
+    let text = format!(
+        "servers: [{{name: up, url: 'http://127.0.0.1:9/mcp'}}]\nlisteners: [{{address: '127.0.0.1:{port}'}}]\nadmin: {{address: off}}\n"
+    );
+    let config = dir.file("ringgate.yaml", &text);
+    let mut child = spawn(&["serve", "--config", config.to_str().unwrap()], &dir.0);
+    // From its first instruction the program holds the signal; before that there is no program yet.
+    let holds = |line: &str| {
+        line.chars().last().and_then(|digit| digit.to_digit(16)).is_some_and(|bits| bits & 1 == 1)
+    };
+    let listens = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+    wait_until("the signal is held", || holds(&of_process(child.id(), "status", "SigBlk:")) || listens());
+    let sent = std::process::Command::new("kill").args(["-HUP", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    wait_until("it listens", listens);
+    assert_eq!(child.try_wait().unwrap(), None, "it lives");
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+#[test]
+fn core_files_hold_nothing_unless_they_are_wanted() {
+    let upstream = Upstream::echo();
+    for (option, wanted) in [("", false), ("core_files: true\n", true)] {
+        let gateway = Gateway::before(upstream.address, option);
+        let line = of_process(gateway.child.id(), "limits", "Max core file size");
+        let hard = line.split_whitespace().rev().nth(1).unwrap().to_owned();
+        assert_eq!(hard == "0", !wanted, "{line}");
+    }
+}
+
+#[test]
+fn a_length_that_was_only_announced_takes_no_memory() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(upstream.address, "");
+    let before = resident(&gateway);
+    let head = "POST /up/mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                Accept: application/json, text/event-stream\r\nContent-Length: 4000000\r\n\r\n{";
+    let mut clients: Vec<_> = (0..100).map(|_| gateway.connect()).collect();
+    clients.iter_mut().for_each(|client| client.send(head.as_bytes()));
+    gateway.await_metric("ringgate_worker_connections", "", 100.0);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let more = resident(&gateway).saturating_sub(before);
+    assert!(more < 20 << 10, "100 heads of 4 MB took {more} KiB");
+}
