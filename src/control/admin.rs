@@ -1,5 +1,6 @@
 //! The operator's listener: health, readiness, metrics. Plain HTTP/1.1, one request a connection.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use super::life::Control;
 use super::{explain, keys, limits, report};
-use crate::base::Buf;
+use crate::base::{Buf, Restraint};
 use crate::config::snapshot::HostPolicy;
 use crate::io::{Accepted, Conn, Listen, Peer, uring};
 use crate::shared::Stage;
@@ -23,16 +24,34 @@ const FOREIGN: &str = "foreign host";
 const MALFORMED: &str = "malformed";
 /// Bytes of a request head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
+/// Connections of the admin listener at one time. A scrape takes some milliseconds of one.
+const CONNECTIONS_MAX: usize = 64;
 /// A request must be whole within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves the operator's listener for as long as the process lives.
 pub async fn serve(control: Rc<Control>, listen: Rc<dyn Listen>) {
+    let (open, refused) = (Rc::new(Cell::new(0)), Restraint::new());
     loop {
         match listen.accept().await {
+            // Each takes a descriptor, and those belong to the data plane.
+            Ok(accepted) if open.get() >= CONNECTIONS_MAX => {
+                drop(accepted);
+                if let Some(kept_back) = refused.may_speak(control.net.now()) {
+                    tracing::warn!(
+                        open = CONNECTIONS_MAX,
+                        kept_back,
+                        "admin: too many connections; one was closed"
+                    );
+                }
+            }
             Ok(accepted) => {
-                let this = control.clone();
-                control.net.spawn(Box::pin(async move { serve_one(&this, accepted).await }));
+                let (this, open) = (control.clone(), open.clone());
+                open.set(open.get() + 1);
+                control.net.spawn(Box::pin(async move {
+                    serve_one(&this, accepted).await;
+                    open.set(open.get() - 1);
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, "admin: accept failed");

@@ -217,6 +217,11 @@ fn take_head(
         head::write_response(&mut out, &head, &delivery);
         let names_endpoint =
             head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. });
+        if names_endpoint && head.fields.present().contains(HeaderId::ContentEncoding) {
+            return Err(
+                "a coded event stream of the HTTP+SSE transport, whose endpoint cannot be read".into()
+            );
+        }
         if names_endpoint && matches!(head.framing, ResponseFraming::Length(_)) {
             return Err("an event stream of the HTTP+SSE transport with a Content-Length".into());
         }

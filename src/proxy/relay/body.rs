@@ -33,6 +33,9 @@ struct Last {
     id: [u8; ID_BYTES_MAX],
 }
 
+/// What is wrong with a stream whose last event has no end: no client reads it.
+pub const WITHIN_EVENT: &str = "the stream ended within an event, or is no stream of events";
+
 /// Longer ids are not kept: SDKs count, or take UUIDs.
 const ID_BYTES_MAX: usize = 46;
 
@@ -222,7 +225,7 @@ impl Body {
             self.ended = Some(extra);
         }
         buf.truncate(lead);
-        Ok(self.framed(frames, lead))
+        self.framed(frames, lead)
     }
 
     /// Goes on with what has come: see [`Pass::again`].
@@ -235,18 +238,29 @@ impl Body {
             let payload = events.go_on()?;
             frame(&mut frames, &payload, self.chunked_out);
         }
-        Ok(self.framed(frames, 0))
+        self.framed(frames, 0)
     }
 
     /// What passes of a body that is framed anew, and its end if it has come and was read.
-    fn framed(&self, mut frames: Vec<u8>, len: usize) -> Pass {
+    ///
+    /// # Errors
+    /// The end came within an event.
+    fn framed(&self, mut frames: Vec<u8>, len: usize) -> Result<Pass, &'static str> {
         let again = self.events.as_ref().is_some_and(|events| events.is_busy());
         let done = self.ended.is_some() && !again;
+        if done && self.is_within_event() {
+            return Err(WITHIN_EVENT);
+        }
         if done && self.chunked_out {
             frames.extend_from_slice(LAST_CHUNK);
         }
         let extra = done && self.ended == Some(true);
-        Pass { len, frames: (!frames.is_empty()).then_some(frames), done, extra, again }
+        Ok(Pass { len, frames: (!frames.is_empty()).then_some(frames), done, extra, again })
+    }
+
+    /// Whether events are read, and one was begun and not ended.
+    pub fn is_within_event(&self) -> bool {
+        self.events.as_ref().is_some_and(|events| events.is_within_event())
     }
 }
 

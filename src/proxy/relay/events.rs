@@ -53,6 +53,12 @@ impl Events {
         self.work.is_some()
     }
 
+    /// Whether an event was begun and not ended: at the end of the stream no client reads it.
+    pub fn is_within_event(&self) -> bool {
+        let begun = self.partial.trim_ascii();
+        !begun.is_empty() && !begun.starts_with(b":")
+    }
+
     /// Goes on for about a millisecond, and gives what may be passed on now.
     ///
     /// # Errors

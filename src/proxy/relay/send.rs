@@ -63,6 +63,9 @@ pub async fn end_of_stream(
     client: &mut Client,
     body: &mut Body,
 ) -> Result<(), Outcome> {
+    if body.is_within_event() {
+        return Err(cut(exchange, body::WITHIN_EVENT));
+    }
     let pass = body.finish().ok_or_else(|| cut(exchange, "the connection ended within the body"))?;
     let now = exchange.worker.net.now();
     let sent = send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
