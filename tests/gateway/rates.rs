@@ -395,3 +395,25 @@ fn a_call_that_got_no_place_gives_its_unit_back() {
     let later: Vec<u16> = (0..3).map(|_| status(&gateway, &call("x", &json!({})))).collect();
     assert_eq!(later, [200, 200, 429]);
 }
+
+#[test]
+fn a_batch_is_one_request_of_each_limit_that_any_of_its_messages_is_about() {
+    let upstream = Upstream::echo();
+    let call = |id: u32, tool: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": tool}});
+    let ping = json!({"jsonrpc": "2.0", "id": 9, "method": "ping"});
+    for (options, messages) in [
+        ("tools: [x]", vec![ping.clone(), call(1, "x")]),
+        ("tools: [x]", vec![call(1, "x"), call(2, "x")]),
+        ("key: [tool]", vec![ping.clone(), call(1, "x"), call(2, "x")]),
+        ("key: [agent]", vec![ping, call(1, "x"), call(2, "y")]),
+    ] {
+        let gateway = gateway(
+            &upstream,
+            &format!("  limits:\n  - {{name: few, unit: requests, {options}, rate: 2/h, deny_as: error}}"),
+        );
+        let batch =
+            super::harness::post(&json!(messages).to_string(), "MCP-Protocol-Version: 2025-03-26\r\n");
+        let seen: Vec<u16> = (0..3).map(|_| status(&gateway, &batch)).collect();
+        assert_eq!(seen, [200, 200, 429], "{options}");
+    }
+}

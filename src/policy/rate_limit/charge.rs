@@ -140,6 +140,10 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
         let values = Values::of(&limit.key, self.leases.secret(), asked);
         for (window, number) in windows.iter().zip(0_u8..) {
             let key = values.bucket(window.identity);
+            // A batch is one request, whichever of its messages the limit is about.
+            if limit.unit == Unit::Requests && !asked.facts.is_first && self.ticket.has(at, key) {
+                continue;
+            }
             let (taken, index, state) = self.one(limit.unit, key, window);
             let item = Item { key, drawn: self.now.ticks, limit: at, plan, window: number, index, state };
             match taken {

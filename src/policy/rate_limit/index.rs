@@ -128,8 +128,8 @@ pub fn rest_fits(limit: &Limit, facts: &Facts<'_>) -> bool {
 pub fn uses(unit: Unit, facts: &Facts<'_>) -> bool {
     use super::facts::Message;
     match unit {
-        Unit::Requests => facts.is_first,
-        Unit::Bytes => true,
+        // One of each bucket for all messages of a request: see [`super::charge`].
+        Unit::Requests | Unit::Bytes => true,
         Unit::Calls | Unit::Cost => facts.is_call(),
         Unit::Tokens | Unit::InFlight => facts.message == Message::Request,
     }

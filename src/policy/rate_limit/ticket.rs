@@ -77,6 +77,11 @@ impl Default for Item {
 }
 
 impl Ticket {
+    /// Whether a unit of this bucket was taken for this limit.
+    pub(super) fn has(&self, limit: u16, key: BucketKey) -> bool {
+        self.items(0).any(|item| item.limit == limit && item.key == key)
+    }
+
     /// Nothing taken.
     pub fn new() -> Self {
         Self { price: NO_PRICE, ..Self::default() }

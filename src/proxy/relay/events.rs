@@ -12,6 +12,7 @@ use crate::wire::sse::{Event, Scanner, without_bom, write_with_data};
 /// Reads the events of one stream.
 pub struct Events {
     scanner: Scanner,
+    event_bytes_max: usize,
     /// An event whose end is to come.
     partial: Vec<u8>,
     /// No event has ended yet: readers skip a byte order mark here, and only here.
@@ -30,7 +31,7 @@ impl Events {
     pub fn new(event_bytes_max: usize, endpoint: Option<Endpoint>, keep: Option<Box<dyn Keep>>) -> Self {
         let scanner = Scanner::new(event_bytes_max);
         let (partial, waiting) = (Vec::new(), Vec::new());
-        Self { scanner, partial, at_start: true, endpoint, keep, work: None, waiting }
+        Self { scanner, event_bytes_max, partial, at_start: true, endpoint, keep, work: None, waiting }
     }
 
     /// Takes bytes of the stream and gives what may be passed on. What comes while it [is busy](Self::is_busy) waits.
@@ -90,6 +91,11 @@ impl Events {
             }
         }
         self.partial.extend_from_slice(rest);
+        if is_comments(&self.partial) {
+            // They keep connections alive, so they wait for no event (WHATWG HTML section 9.2.6), and are part of none.
+            out.append(&mut self.partial);
+            (self.scanner, self.at_start) = (Scanner::new(self.event_bytes_max), false);
+        }
         Ok(())
     }
 
@@ -111,6 +117,14 @@ impl Events {
             }
         }
     }
+}
+
+/// Whether this is nothing but whole lines of comments.
+fn is_comments(bytes: &[u8]) -> bool {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    bytes.last().is_some_and(is_end)
+        && bytes.split(is_end).all(|line| line.is_empty() || line.starts_with(b":"))
+        && bytes.starts_with(b":")
 }
 
 /// An event whose lists are filtered, in parts.

@@ -173,6 +173,20 @@ fn what_is_not_understood_ends_the_stream_and_does_not_pass() {
 }
 
 #[test]
+fn comments_wait_for_no_event_and_never_add_up_to_one() {
+    let mut events = Events::new(MAX, None, Some(Box::new(NO_X)));
+    for _ in 0..3 * MAX {
+        assert_eq!(events.push(b": still here\n").unwrap(), b": still here\n");
+    }
+    assert_eq!(events.push(b":\r\n: again\r").unwrap(), b":\r\n: again\r");
+    assert_eq!(events.push(b"\n: half").unwrap(), b"\n");
+    assert_eq!(events.push(b" a line\ndata: ").unwrap(), b"");
+    assert_eq!(events.push(LIST.as_bytes()).unwrap(), b"");
+    assert_eq!(events.push(b"\n\n").unwrap(), format!(": half a line\ndata: {SHOWN}\n\n").as_bytes());
+    assert_eq!(events.push(b"data: 1\n: among\n").unwrap(), b"", "within an event they are part of it");
+}
+
+#[test]
 fn an_event_without_its_end_does_not_pass_and_is_no_end() {
     let framing = ResponseFraming::Length(LIST.len() as u64 + 7);
     let got = stream(framing, Version::Http11, &[format!("data: {LIST}\n").as_bytes()]);
