@@ -47,3 +47,17 @@ pub fn with_umask<T>(mask: u32, make: impl FnOnce() -> T) -> T {
     unsafe { libc::umask(before) };
     made
 }
+
+/// Takes as many descriptors as the hard limit allows, and says how many those are; `None` where the kernel does not say.
+pub fn raise_descriptors() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: both calls get a value that outlives them.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) != 0 {
+            return None;
+        }
+        let all = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+        let raised = libc::setrlimit(libc::RLIMIT_NOFILE, &all) == 0;
+        Some(if raised { limit.rlim_max } else { limit.rlim_cur })
+    }
+}

@@ -48,6 +48,7 @@ pub fn serve(
     let start = Instant::now();
     let driver = usable_driver(snapshot.driver)?;
     let cpus = choose_cpus(&snapshot.workers)?;
+    check_descriptors(snapshot.limits.connections_max, cpus.len());
     let sockets = bind_all(&snapshot.listeners, cpus.len())?;
     let admin = snapshot.admin.address.map(|address| {
         bind_tcp(address, false)
@@ -93,6 +94,21 @@ pub fn serve(
     }
     Ok(ending)
 }
+
+/// Says if there are too few descriptors for the connections that may come.
+fn check_descriptors(connections_max: usize, workers: usize) {
+    let wanted = connections_max.saturating_mul(workers).saturating_add(DESCRIPTORS_BESIDE) as u64;
+    if let Some(descriptors) = process::raise_descriptors().filter(|descriptors| *descriptors < wanted) {
+        tracing::warn!(
+            descriptors,
+            wanted,
+            "fewer descriptors than limits.connections_max may take: raise LimitNOFILE (ulimit -n), or lower the limit"
+        );
+    }
+}
+
+/// Descriptors beside those of client connections: rings, listeners, admin, idle connections to servers.
+const DESCRIPTORS_BESIDE: usize = 1_024;
 
 /// What was used of limits before is booked, and what will be is kept, if there is a place for it.
 fn keep_usage(state: &State, shared: &Arc<Shared>, start: Instant) -> Result<Option<Keeping>, Failure> {

@@ -61,3 +61,18 @@ fn a_length_that_was_only_announced_takes_no_memory() {
     let more = resident(&gateway).saturating_sub(before);
     assert!(more < 20 << 10, "100 heads of 4 MB took {more} KiB");
 }
+
+#[test]
+fn too_few_descriptors_for_the_connections_that_may_come_are_told_at_the_start() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(upstream.address, "limits: {connections_max: 1000000}\nworkers: 2\n");
+    let limit = of_process(gateway.child.id(), "limits", "Max open files");
+    let words: Vec<&str> = limit.split_whitespace().rev().collect();
+    // Units, hard limit, soft limit.
+    assert_eq!(words[1], words[2], "as many as may be had: {limit}");
+    if words[1].parse::<u64>().is_ok_and(|most| most < 2_000_000) {
+        gateway.await_log("fewer descriptors than limits.connections_max may take");
+    }
+    let modest = Gateway::before(upstream.address, "limits: {connections_max: 16}\n");
+    assert!(!modest.log().contains("fewer descriptors"));
+}
