@@ -23,6 +23,7 @@ use crate::config::snapshot::{Address, Listener, Outbound, restart_needed};
 use crate::config::url;
 use crate::config::world::TrustFile;
 use crate::io::bell::Sleeper;
+use crate::io::notify;
 use crate::io::{Listen, Net};
 use crate::link::{Deployment, Shared, Source as Client};
 use crate::policy::authn::KeySet;
@@ -175,7 +176,12 @@ impl Control {
         }
         counting::start(&self);
         self.shared.stage.advance(Stage::Running);
+        notify::tell(notify::State::Ready);
+        if let Some(every) = notify::watchdog() {
+            self.net.spawn(Box::pin(self.clone().show_life(every)));
+        }
         let heard = stop.heard().await.is_ok();
+        notify::tell(notify::State::Stopping);
         let mut drain = pin!(self.drain());
         let mut again = pin!(async {
             if !heard || stop.heard().await.is_err() {
@@ -192,7 +198,17 @@ impl Control {
 
     async fn reload_on_signal(self: Rc<Self>, mut signal: Sleeper) {
         while signal.heard().await.is_ok() {
+            notify::tell(notify::State::Reloading);
             self.reload(Reload::All).await;
+            notify::tell(notify::State::Ready);
+        }
+    }
+
+    /// Shows the service manager that control goes round.
+    async fn show_life(self: Rc<Self>, every: Duration) {
+        loop {
+            notify::tell(notify::State::Alive);
+            self.net.sleep(every).await;
         }
     }
 

@@ -10,6 +10,7 @@ pub mod bell;
 mod closing;
 pub mod conn;
 pub mod lane;
+pub mod notify;
 pub mod process;
 pub mod sim;
 pub mod tls;

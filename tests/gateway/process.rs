@@ -76,3 +76,46 @@ fn too_few_descriptors_for_the_connections_that_may_come_are_told_at_the_start()
     let modest = Gateway::before(upstream.address, "limits: {connections_max: 16}\n");
     assert!(!modest.log().contains("fewer descriptors"));
 }
+
+#[test]
+fn the_service_manager_is_told_what_the_process_does() {
+    let (dir, port) = (TempDir::new(), free_port());
+    let socket = std::os::unix::net::UnixDatagram::bind(dir.0.join("notify")).unwrap();
+    socket.set_read_timeout(Some(super::harness::PATIENCE)).unwrap();
+    let text = format!(
+        "servers: [{{name: up, url: 'http://127.0.0.1:9/mcp'}}]\nlisteners: [{{address: '127.0.0.1:{port}'}}]\nadmin: {{address: off}}\n"
+    );
+    let config = dir.file("ringgate.yaml", &text);
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_ringgate"))
+        .args(["serve", "--config", config.to_str().unwrap()])
+        .env("NOTIFY_SOCKET", dir.0.join("notify"))
+        .env("WATCHDOG_USEC", "100000")
+        .env_remove("WATCHDOG_PID")
+        .env("XDG_STATE_HOME", dir.0.join("state"))
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let hears = |wanted: &str| {
+        let mut buffer = [0; 256];
+        loop {
+            let length = socket.recv(&mut buffer).unwrap_or_else(|error| panic!("{wanted}: {error}"));
+            if buffer[..length].starts_with(wanted.as_bytes()) {
+                return String::from_utf8_lossy(&buffer[..length]).into_owned();
+            }
+        }
+    };
+    let signal = |name: &str| {
+        let sent = std::process::Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    };
+    hears("READY=1");
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(), "ready means that it listens");
+    (0..2).for_each(|_| assert_eq!(hears("WATCHDOG=1"), "WATCHDOG=1"));
+    signal("-HUP");
+    let reloading = hears("RELOADING=1");
+    assert!(reloading.contains("\nMONOTONIC_USEC="), "{reloading}");
+    hears("READY=1");
+    signal("-TERM");
+    hears("STOPPING=1");
+    assert!(child.wait().unwrap().success());
+}
