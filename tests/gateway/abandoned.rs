@@ -149,7 +149,14 @@ fn a_stream_that_cannot_be_resumed_ends_with_an_answer() {
 #[test]
 fn a_stream_that_can_be_resumed_or_has_begun_an_event_is_cut() {
     let request = post(&legacy_body(7, "tools/call", r#""name":"x""#), SESSION);
-    for chunks in [&["id: 1\ndata:\n\n"][..], &["data: {\"a\":\n"][..], &["data: 1\n"][..]] {
+    const ANSWER: &str = "data: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}\n\n";
+    for chunks in [
+        &[ANSWER][..],
+        &[": hi\n\n", "id: 1\ndata:\n\n"][..],
+        &["id: 1\ndata:\n\n"][..],
+        &["data: {\"a\":\n"][..],
+        &["data: 1\n"][..],
+    ] {
         let (text, whole) = rest_of(chunks, false, &request);
         assert_eq!((text, whole), (chunks.concat(), false));
     }

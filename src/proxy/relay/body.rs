@@ -27,6 +27,8 @@ struct Last {
     begun: bool,
     /// Events have ids, so a client with a session resumes the stream.
     has_ids: bool,
+    /// Something was sent that may be the answer.
+    answered: bool,
     /// Bytes of `id`.
     id_len: u8,
     /// The raw id of the request.
@@ -79,7 +81,14 @@ impl Body {
             chunked_out,
             events: None,
             ended: None,
-            last: Last { tail: 0, begun: false, has_ids: false, id_len: 0, id: [0; ID_BYTES_MAX] },
+            last: Last {
+                tail: 0,
+                begun: false,
+                has_ids: false,
+                answered: false,
+                id_len: 0,
+                id: [0; ID_BYTES_MAX],
+            },
         }
     }
 
@@ -112,11 +121,11 @@ impl Body {
             if bytes.is_empty() {
                 continue;
             }
-            if !self.last.begun {
-                self.last.begun = true;
-                self.last.has_ids =
-                    bytes.starts_with(b"id:") || memchr::memmem::find(bytes, b"\nid:").is_some();
-            }
+            let has = |part: &[u8]| memchr::memmem::find(bytes, part).is_some();
+            self.last.has_ids |= bytes.starts_with(b"id:") || has(b"\nid:") || has(b"\rid:");
+            // A request has one answer; what only looks like one is cut as before.
+            self.last.answered |= has(b"\"result\"") || has(b"\"error\"");
+            self.last.begun = true;
             let start = bytes.len().saturating_sub(8);
             self.last.tail =
                 bytes[start..].iter().fold(self.last.tail, |tail, &byte| tail << 8 | u64::from(byte));
@@ -126,7 +135,7 @@ impl Body {
     /// Whether the stream stands between two events and two chunks, so that another event may follow, and its client will not
     /// resume it.
     pub fn may_end(&self, modern: bool) -> bool {
-        if self.last.has_ids && !modern {
+        if self.last.answered || (self.last.has_ids && !modern) {
             return false;
         }
         let between = match &self.input {
