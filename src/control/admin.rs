@@ -22,6 +22,10 @@ use crate::wire::http1::{HeadLimits, HeadScan, Method, Parsed, date, parse_reque
 const FOREIGN: &str = "foreign host";
 /// Stands for the path of what is no request, or one with too long a head.
 const MALFORMED: &str = "malformed";
+/// A preflight or a probe.
+const OPTIONS: &str = "(options)";
+/// Another method.
+const OTHER: &str = "(other)";
 /// Bytes of a request head.
 const HEAD_BYTES_MAX: usize = 8 << 10;
 /// Connections of the admin listener at one time. A scrape takes some milliseconds of one.
@@ -81,10 +85,15 @@ async fn answer_one(control: &Rc<Control>, conn: &mut Conn) {
     head.extend_from_slice(&date::line(control.net.wall()));
     push_header(&mut head, b"content-type", answer.content_type.as_bytes());
     push_content_length(&mut head, answer.body.len() as u64);
+    if matches!(answer.status, 204 | 405) {
+        push_header(&mut head, b"allow", b"GET, HEAD, OPTIONS");
+    }
     head.extend_from_slice(b"connection: close\r\n");
     push_end(&mut head);
-    let mut buf = Buf::with_capacity(head.len() + answer.body.len());
-    if buf.append(&head) && buf.append(answer.body.as_bytes()) {
+    // The length is that of a GET, and no body follows (RFC 9110 section 9.3.2).
+    let body = if asked.head_only { "" } else { &answer.body };
+    let mut buf = Buf::with_capacity(head.len() + body.len());
+    if buf.append(&head) && buf.append(body.as_bytes()) {
         let _ = conn.writer.send(buf).await;
     }
 }
@@ -94,15 +103,17 @@ async fn answer_one(control: &Rc<Control>, conn: &mut Conn) {
 struct Asked {
     path: String,
     query: String,
+    /// Only the head of the answer is wanted.
+    head_only: bool,
 }
 
 impl Asked {
     fn path(path: &str) -> Self {
-        Self { path: path.to_owned(), query: String::new() }
+        Self { path: path.to_owned(), ..Self::default() }
     }
 }
 
-/// What a GET request asks for; an empty path for anything else that is a request.
+/// What a request asks for: a path, or one of the words for what is no GET or HEAD.
 async fn read_asked(conn: &mut Conn) -> Option<Asked> {
     let limits =
         HeadLimits { head_bytes: HEAD_BYTES_MAX, target_bytes: HEAD_BYTES_MAX, ..HeadLimits::default() };
@@ -113,11 +124,15 @@ async fn read_asked(conn: &mut Conn) -> Option<Asked> {
             Ok(Parsed::Complete(head)) if !is_for_us(conn.peer, head.host) => {
                 return Some(Asked::path(FOREIGN));
             }
-            Ok(Parsed::Complete(head)) if head.method == Method::Get => {
+            Ok(Parsed::Complete(head)) if matches!(head.method, Method::Get | Method::Head) => {
                 let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-                return Some(Asked { path: text(head.path), query: text(head.query.unwrap_or_default()) });
+                let query = text(head.query.unwrap_or_default());
+                return Some(Asked { path: text(head.path), query, head_only: head.method == Method::Head });
             }
-            Ok(Parsed::Complete(_)) => return Some(Asked::default()),
+            Ok(Parsed::Complete(head)) if head.method == Method::Options => {
+                return Some(Asked::path(OPTIONS));
+            }
+            Ok(Parsed::Complete(_)) => return Some(Asked::path(OTHER)),
             Err(_) => return Some(Asked::path(MALFORMED)),
             Ok(Parsed::Partial) => {}
         }
@@ -158,6 +173,8 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
     match &*asked.path {
         FOREIGN => Answer::text(403, "ask for localhost, 127.0.0.1 or [::1]"),
         MALFORMED => Answer::text(400, "that is no request, or its head is longer than 8 KiB"),
+        OPTIONS => Answer { status: 204, content_type: "text/plain", body: String::new() },
+        OTHER => Answer::text(405, "these pages are read: GET, HEAD or OPTIONS"),
         "/healthz" => Answer::text(200, "ok"),
         "/readyz" => match control.shared.stage.now() {
             Stage::Running => match keys::awaited(control) {

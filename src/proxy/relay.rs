@@ -217,10 +217,10 @@ fn take_head(
         head::write_response(&mut out, &head, &delivery);
         let names_endpoint =
             head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. });
-        if names_endpoint && head.fields.present().contains(HeaderId::ContentEncoding) {
-            return Err(
-                "a coded event stream of the HTTP+SSE transport, whose endpoint cannot be read".into()
-            );
+        // What is no event stream here, a coded one among them, could name any endpoint unread.
+        let is_stream = exchange.forward.kind == Kind::Stream && head.status == 200;
+        if is_stream && !head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. }) {
+            return Err("the stream of the HTTP+SSE transport is no event stream that can be read".into());
         }
         if names_endpoint && matches!(head.framing, ResponseFraming::Length(_)) {
             return Err("an event stream of the HTTP+SSE transport with a Content-Length".into());
@@ -276,7 +276,7 @@ pub async fn relay_response(
     answer: &mut Answer,
 ) -> Next {
     let worker = exchange.worker;
-    exchange.tap = tap_of(exchange, &answer.facts);
+    exchange.tap = tap_of(exchange, &answer.facts, &answer.buf.filled()[answer.facts.head_len..]);
     if let Filtering::Whole { strict } = answer.facts.filtering {
         exchange.note_answer(answer.facts.status < 500);
         return Box::pin(whole::relay_whole(exchange, client, conn, answer, strict)).await;

@@ -15,6 +15,7 @@ mod identity;
 mod keeping;
 mod life;
 mod limits;
+mod older;
 mod passing;
 mod probe;
 mod process;

@@ -119,3 +119,55 @@ fn the_service_manager_is_told_what_the_process_does() {
     hears("STOPPING=1");
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn the_admin_listener_answers_what_health_checkers_send() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(upstream.address, "");
+    let ask = |request: &str| {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(gateway.admin).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    for (request, start, body) in [
+        ("GET /healthz HTTP/1.0\r\n\r\n", "HTTP/1.1 200 ", "ok\n"),
+        ("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200 ", ""),
+        ("OPTIONS /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 204 ", ""),
+        ("OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 204 ", ""),
+        (
+            "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 405 ",
+            "these pages",
+        ),
+        ("GET http://localhost/healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", "HTTP/1.1 200 ", "ok\n"),
+    ] {
+        let answer = ask(request);
+        let (head, rest) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(start), "{request}{answer}");
+        assert!(if body.is_empty() { rest.is_empty() } else { rest.starts_with(body) }, "{request}{answer}");
+        assert_eq!(
+            head.contains("allow: GET, HEAD, OPTIONS"),
+            start.contains("204") || start.contains("405")
+        );
+    }
+    let head = ask("HEAD /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(head.contains("content-length: 3"), "the length of a GET: {head}");
+}
+
+#[test]
+fn silent_connections_to_the_admin_listener_take_no_more_than_their_places() {
+    let upstream = Upstream::echo();
+    let gateway = Gateway::before(upstream.address, "");
+    let silent: Vec<_> = (0..64).map(|_| std::net::TcpStream::connect(gateway.admin).unwrap()).collect();
+    wait_until("one more is closed", || {
+        use std::io::Read;
+        let mut more = std::net::TcpStream::connect(gateway.admin).unwrap();
+        more.set_read_timeout(Some(std::time::Duration::from_millis(200))).unwrap();
+        matches!(more.read(&mut [0; 1]), Ok(0))
+    });
+    drop(silent);
+    wait_until("it answers again", || gateway.admin_get("/healthz").is_some_and(|(status, _)| status == 200));
+}

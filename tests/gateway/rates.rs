@@ -417,3 +417,63 @@ fn a_batch_is_one_request_of_each_limit_that_any_of_its_messages_is_about() {
         assert_eq!(seen, [200, 200, 429], "{options}");
     }
 }
+
+#[test]
+fn the_rounds_of_a_call_that_asks_for_input_are_one_call() {
+    for sse in [false, true] {
+        let upstream = Upstream::new(move |request, client| {
+            let body: Json = serde_json::from_slice(&request.body).unwrap();
+            let kind = if body["params"]["name"] == "ask" { "input_required" } else { "complete" };
+            // The words alone, which a caller can have echoed, make nothing free.
+            let content = json!([{"type": "text", "text": "input_required"}]);
+            let result = json!({"resultType": kind, "content": content});
+            let answer = json!({"jsonrpc": "2.0", "id": body["id"], "result": result}).to_string();
+            if sse {
+                let head = super::scenes::SSE.as_bytes();
+                let event = super::scenes::chunk(&format!("data: {answer}\n\n"));
+                client.send(head);
+                client.send(&[&event[..], super::scenes::LAST].concat());
+            } else {
+                client.send(&ok(&answer));
+            }
+            true
+        });
+        let gateway =
+            gateway(&upstream, "  limits:\n  - {name: few, unit: calls, rate: 2/h, deny_as: error}");
+        let call = |tool: &str| {
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"{tool}",{}}}}}"#,
+                super::harness::META
+            );
+            super::harness::post(&body, &super::harness::modern("tools/call", tool))
+        };
+        for _ in 0..6 {
+            assert_eq!(status(&gateway, &call("ask")), 200, "sse: {sse}");
+        }
+        let done: Vec<u16> = (0..3).map(|_| status(&gateway, &call("do"))).collect();
+        assert_eq!(done, [200, 200, 429], "sse: {sse}");
+    }
+}
+
+#[test]
+fn a_shed_call_can_be_a_plain_text_too() {
+    let (handle, shut) = door();
+    let upstream = Upstream::new(move |request, client| {
+        shut.pass();
+        client.send(&ok(&super::harness::echoed(request)));
+        true
+    });
+    let gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: up, url: 'http://{}/mcp', adaptive: {{min: 1, max: 1, queue: 0, deny_as: text}}}}\nworkers: 1\n",
+        upstream.address
+    ));
+    let mut first = gateway.connect();
+    first.send(&call("x", &json!({})));
+    upstream.request();
+    let shed = gateway.connect().ask(&call("x", &json!({})));
+    let result = &shed.json()["result"];
+    assert!(result["content"][0]["text"].as_str().unwrap().contains("was not called"), "{shed:?}");
+    assert_eq!((shed.status(), result.get("isError")), (200, None));
+    handle.open();
+    assert_eq!(first.message().unwrap().status(), 200);
+}

@@ -135,6 +135,11 @@ impl Limits {
         self.limits.iter().any(|limit| limit.unit.is_late() || limit.charge == Charge::OnSuccess)
     }
 
+    /// Whether any limit counts calls, of which one round that asks for more input is none.
+    pub fn counts_calls(&self) -> bool {
+        self.limits.iter().any(|limit| limit.unit == Unit::Calls)
+    }
+
     /// Whether anything is to be counted by the tokenizer.
     pub fn wants_tokenizer(&self) -> bool {
         let by_price = self.prices.iter().any(|price| price.per_1k_tokens > 0);

@@ -6,8 +6,8 @@ use crate::proxy::exchange::Exchange;
 use crate::proxy::tap::Tap;
 use crate::wire::http1::{ResponseFraming, Version};
 
-/// Reads along with the answer, where a limit must know what it says.
-pub fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
+/// Reads along with the answer, where a limit must know what it says. `first` are the bytes of the body that are here.
+pub fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts, first: &[u8]) -> Option<Box<Tap>> {
     let limits = exchange.forward.live.deployment.snapshot.rate_limits.as_ref()?;
     exchange.forward.ticket.as_ref()?;
     // As the client gets it: what is filtered as a whole has a length then, events that are filtered never have one.
@@ -18,7 +18,19 @@ pub fn tap_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Option<Box<Tap>> {
     };
     let chunked = unframed && exchange.forward.version == Version::Http11;
     let transcript = exchange.forward.transcript.take();
-    limits.wants_answers().then(|| Box::new(Tap::new(chunked, facts.event_stream, transcript)))
+    let wanted = limits.wants_answers() || may_ask_for_input(exchange, facts, first);
+    wanted.then(|| Box::new(Tap::new(chunked, facts.event_stream, transcript)))
+}
+
+/// Whether the answer may be one round of a call that asks for more input (MCP 2026-07-28), where calls are counted. A JSON
+/// answer says so in its first bytes or counts as a call: to read all answers for this would cost every call.
+fn may_ask_for_input(exchange: &Exchange<'_>, facts: &Facts, first: &[u8]) -> bool {
+    let forward = &exchange.forward;
+    let limits = &forward.live.deployment.snapshot.rate_limits;
+    forward.modern
+        && forward.is_call
+        && limits.as_ref().is_some_and(|limits| limits.counts_calls())
+        && (facts.event_stream || memchr::memmem::find(first, b"input_required").is_some())
 }
 
 /// Takes note of what passes of the body: that it has begun, and what it says where a limit must know.
