@@ -75,6 +75,11 @@ pub struct Live {
     throttles: Box<[Option<Rc<Throttle>>]>,
 }
 
+/// Whether both are one server at one path.
+fn is_at(now: &Server, before: &Server) -> bool {
+    now.name == before.name && now.path == before.path
+}
+
 impl Worker {
     /// A worker with the deployment in force.
     pub fn new(index: usize, net: Rc<dyn Net>, shared: Arc<Shared>) -> Rc<Self> {
@@ -242,10 +247,12 @@ impl Worker {
         let others_may = was.authn != is.authn
             || was.access != is.access
             || old.trust != new.trust
-            || has_lost_keys(&old.deployment, &new.deployment);
+            || has_lost_keys(&old.deployment, &new.deployment)
+            || was.servers.iter().any(|server| !is.servers.iter().any(|now| is_at(now, server)));
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
-            // A stream that lasts would outlive a revocation. Its client opens it again, and is judged by what is so now.
+            // A stream that lasts would outlive a revocation, or its server. Its client opens it again, and is judged by what is so
+            // now.
             self.watches.end_endless(self.net.now());
         }
     }

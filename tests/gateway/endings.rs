@@ -188,3 +188,17 @@ fn the_drain_deadline_resets_what_has_no_other_end() {
     });
     assert_eq!(gateway.wait(), Some(0));
 }
+
+#[test]
+fn the_stream_of_a_server_that_a_reload_removed_ends_in_order() {
+    let (upstream, ended) = streams(&[EVENT]);
+    let gateway = Gateway::before(upstream.address, "");
+    let mut client = listening(&gateway, &[EVENT]);
+    let text = std::fs::read_to_string(&gateway.config).unwrap();
+    std::fs::write(&gateway.config, text.replace("name: up", "name: other")).unwrap();
+    gateway.signal("HUP");
+    gateway.await_metric("ringgate_config_generation", "", 2.0);
+    assert_eq!(client.chunk().unwrap(), b"", "the last chunk");
+    assert!(told(&ended, "the server sees the end"));
+    assert_eq!(client.ask(&get("/up/mcp", "")).status(), 404);
+}

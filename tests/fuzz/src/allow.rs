@@ -75,7 +75,7 @@ fn assert_same(head: &[u8], out: &[u8], list: &[&str]) {
     let named: Vec<String> = fields
         .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case("connection"))
-        .flat_map(|(_, value)| value.split(',').map(|option| option.trim().to_ascii_lowercase()))
+        .flat_map(|(_, value)| value.split(',').map(|option| option.trim_matches([' ', '\t']).to_ascii_lowercase()))
         .filter(|option| !matches!(&**option, "close" | "keep-alive"))
         .collect();
     let goes_on = |name: &str| {
