@@ -49,8 +49,8 @@ pub enum Message {
     HotKeys(Arc<Mailbox<Vec<HotKey>>>, Arc<Bell>),
     /// The errand with this number was run.
     Errand(u64, Answer),
-    /// The client of the legacy call with this key has cancelled it: end it after so long.
-    Cancel(NonZeroU64, Duration),
+    /// Legacy calls with these keys, in order, were cancelled: end them after so long.
+    Cancel(Box<[NonZeroU64]>, Duration),
 }
 
 /// What a worker cannot do itself, because it waits for somebody outside: control does it.

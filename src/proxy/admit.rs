@@ -25,7 +25,6 @@ use crate::wire::http1::chunked::{ChunkError, InPlace};
 use crate::wire::http1::{
     BodyFraming, HeadLimits, HeaderId, Method, Parsed, RequestHead, Version, parse_request_head,
 };
-use crate::wire::jsonrpc::JsonLimits;
 use crate::wire::mcp::{self, HeaderFacts, McpHeader};
 
 mod browser;
@@ -41,7 +40,9 @@ mod unread;
 
 pub use identify::Brought;
 use identify::Stop;
+pub use message::json_limits;
 use permit::Ask;
+pub use permit::whole;
 use refuser::Refuser;
 pub use unread::{UNREAD_BYTES_MAX, Unread};
 
@@ -306,14 +307,6 @@ fn head_limits(limits: &Limits) -> HeadLimits {
         head_bytes: limits.head_bytes_max,
         target_bytes: limits.uri_bytes_max,
         headers: limits.headers_max,
-    }
-}
-
-fn json_limits(limits: &Limits) -> JsonLimits {
-    JsonLimits {
-        depth_max: u32::try_from(limits.json_depth_max).unwrap_or(u32::MAX),
-        batch_max: u32::try_from(limits.batch_max).unwrap_or(u32::MAX),
-        ..JsonLimits::default()
     }
 }
 

@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::admit::Forward;
+use super::cancel::{self, Calls};
 use super::client::Client;
 use super::connection::Next;
 use super::head;
@@ -13,7 +14,7 @@ use super::purse;
 use super::relay::{self, Answer, Border};
 use super::renew::renew;
 use super::tap::Tap;
-use super::throttle::{Entry, Pass};
+use super::throttle::Pass;
 use super::upstream::{Pool, UpstreamConn};
 use super::watch::Endless;
 use super::worker::Worker;
@@ -21,10 +22,11 @@ use crate::base::{Buf, Ticks};
 use crate::config::snapshot::{Limits, Server, Timeouts, Transport};
 use crate::io::Direction;
 use crate::io::conn::ReadResult;
-use crate::policy::adaptive::{Class, Outcome as Sampled, Sample, Shed};
+use crate::policy::adaptive::{Outcome as Sampled, Sample};
 use crate::policy::rate_limit;
 use crate::telemetry::{ExchangeRecord, Outcome};
 
+mod entering;
 mod failure;
 
 pub use failure::Failure;
@@ -151,8 +153,10 @@ impl<'w> Exchange<'w> {
         let Some(ticket) = self.forward.ticket.take() else { return };
         let live = &self.forward.live;
         let Some(limits) = &live.deployment.snapshot.rate_limits else { return };
-        if self.record.outcome == Outcome::Refused {
-            // It got no place at the server, and was not sent.
+        let given_up =
+            matches!(self.record.outcome, Outcome::ClientGone | Outcome::Cancelled | Outcome::Stopped);
+        if self.record.outcome == Outcome::Refused || (given_up && self.record.attempts == 0) {
+            // It got no place at the server, or was given up before it had one: it was not sent.
             self.worker.purse.refund(limits, ticket, purse::now(self.worker, self.record.ended));
             return;
         }
@@ -276,7 +280,7 @@ async fn obtain_answer(
     client: &mut Client,
     slot: &mut Option<UpstreamConn>,
 ) -> Result<Answer, Failure> {
-    enter(exchange).await.map_err(Failure::Shed)?;
+    entering::enter(exchange, client).await?;
     let mut fresh = false;
     loop {
         let conn = slot.insert(checkout(exchange, client, fresh).await?);
@@ -311,29 +315,6 @@ async fn obtain_answer(
     }
 }
 
-/// Takes a place at the server, where places are counted. Streams without an end of their own need none.
-async fn enter(exchange: &mut Exchange<'_>) -> Result<(), Shed> {
-    let forward = &exchange.forward;
-    if forward.kind != crate::telemetry::Kind::Request || forward.endless {
-        return Ok(());
-    }
-    let Some(throttle) = forward.live.throttle(usize::from(forward.server.0)) else { return Ok(()) };
-    let class = forward.caller.as_ref().map_or(Class::Normal, |caller| caller.class);
-    if forward.beside
-        && let Some(pass) = throttle.enter_beside(class)
-    {
-        exchange.pass = Some(pass);
-        return Ok(());
-    }
-    let pass = match throttle.try_enter(class, forward.tool, forward.started) {
-        Entry::Go(pass) => pass,
-        Entry::Shed(shed) => return Err(shed),
-        Entry::Wait(ticket) => Box::pin(ticket.wait()).await?,
-    };
-    exchange.pass = Some(pass);
-    Ok(())
-}
-
 /// An idle connection to the chosen endpoint, or a new one, or one to the next endpoint.
 async fn checkout(
     exchange: &mut Exchange<'_>,
@@ -347,8 +328,14 @@ async fn checkout(
         if let Some(conn) = idle {
             return Ok(conn);
         }
+        client.watch.set_unsent(cancel::calls_of(exchange, client));
         // Boxed: a dial is rare, and its state (TLS) would make every connection's task several KiB larger.
         let dialled = Box::pin(pool.dial(exchange.worker, exchange.timeouts(), exchange.limits())).await;
+        let is_cancelled = client.watch.is_cancelled();
+        client.watch.set_calls(Calls::default());
+        if is_cancelled {
+            return Err(Failure::Cancelled);
+        }
         let error = match dialled {
             Ok(conn) => return Ok(conn),
             Err(error) => error,
@@ -414,12 +401,13 @@ async fn send_request(
 ) -> Sent {
     let len = exchange.forward.request_len;
     conn.watch.while_taken_by(now, exchange.timeouts().write, exchange.call_end());
-    conn.watch.set_call(None);
+    conn.watch.set_calls(cancel::calls_of(exchange, client));
     let inbox = std::mem::replace(&mut client.inbox, Buf::none());
     let (result, inbox) = conn.writer.send_first(inbox, len).await;
     client.inbox = inbox;
     exchange.record.attempts += 1;
     exchange.record.bytes_up += len as u64;
+    cancel::note(exchange, client);
     client.watch_for_end(exchange.worker);
     let deadline = match &result {
         // From now, or from the last tick: the request itself may have taken longer than the answer may.

@@ -284,6 +284,23 @@ pub fn whole(
     in_buffer(worker, &out)
 }
 
+/// An event stream without an event.
+pub fn no_events(worker: &Worker, origin: Option<&[u8]>, close: bool) -> Buf {
+    let mut out = worker.scratch.borrow_mut();
+    out.clear();
+    begin(worker, &mut out, 200);
+    out.extend_from_slice(b"content-type: text/event-stream\r\ncache-control: no-cache\r\n");
+    push_content_length(&mut out, 0);
+    if let Some(origin) = origin {
+        write_cors(&mut out, origin);
+    }
+    if close {
+        out.extend_from_slice(b"connection: close\r\n");
+    }
+    push_end(&mut out);
+    in_buffer(worker, &out)
+}
+
 /// A document of the gateway's own, in JSON.
 pub fn document(worker: &Worker, document: &str, origin: Option<&[u8]>, close: bool, head_only: bool) -> Buf {
     let mut out = worker.scratch.borrow_mut();

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::cancel;
 use super::client::Client;
 use super::connection::Next;
 use super::exchange::{Event, Exchange, Failure, Renewal, Sent, TOKEN_REFUSED, next_event};
@@ -105,6 +104,7 @@ pub async fn await_head(
                 exchange.worker.give_buf(buf);
                 return Err(match sent {
                     Sent::Stalled => Failure::Stalled,
+                    Sent::Whole if conn.watch.fired() && conn.watch.is_cancelled() => Failure::Cancelled,
                     Sent::Whole if conn.watch.fired() => Failure::Timeout,
                     _ if begun => Failure::Malformed("it ended within the head"),
                     _ => Failure::Closed,
@@ -296,12 +296,7 @@ pub async fn relay_response(
         }
     };
     exchange.record.status = answer.facts.status;
-    if exchange.forward.kind == Kind::Message {
-        cancel::note(exchange, client);
-    } else if answer.facts.event_stream && !first.done {
-        if let Some(conn) = conn {
-            conn.watch.set_call(cancel::key_of_call(exchange, client));
-        }
+    if answer.facts.event_stream && !first.done {
         body.keep_id(exchange.forward.id.clone().and_then(|id| client.inbox.filled().get(id)));
     }
     // From here on nothing is sent again, so the request can be let go.

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::cancel::Calls;
 use super::watch::{Endless, Guard};
 use super::worker::Worker;
 use crate::base::Ticks;
@@ -230,6 +231,7 @@ impl Pool {
             if conn.reader.poll_read(cx).is_pending() {
                 conn.reused = true;
                 conn.watch.set_endless(Endless::No);
+                conn.watch.set_calls(Calls::default());
                 conn.idle_until = conn.old_at.min(now + keep);
                 conn.watch.rest();
                 self.idle.borrow_mut().push(conn);

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::cancel::Calls;
 use super::drain::Drain;
 use super::worker::TICK;
 use crate::base::Ticks;
@@ -75,8 +76,10 @@ pub struct Watch {
     patience: Cell<Duration>,
     /// What the peer had taken when that was last looked at, if it was.
     taken: Cell<Option<i64>>,
-    /// The legacy call whose answer comes on it, see [`super::cancel`].
-    call: Cell<Option<NonZeroU64>>,
+    /// The legacy calls that wait for an answer, see [`super::cancel`].
+    calls: RefCell<Calls>,
+    /// They were not sent yet: a cancel wakes whoever waits.
+    unsent: Cell<bool>,
     cancelled: Cell<bool>,
     /// Since when the peer has taken no byte, as far as is known.
     stalled_since: Cell<Ticks>,
@@ -145,16 +148,45 @@ impl Watch {
         }
     }
 
-    /// Says which legacy call's answer comes on the connection.
+    /// Says which legacy calls' answer comes on the connection: one to the server.
     #[inline]
-    pub fn set_call(&self, call: Option<NonZeroU64>) {
-        self.call.set(call);
+    pub fn set_calls(&self, calls: Calls) {
+        *self.calls.borrow_mut() = calls;
+        self.unsent.set(false);
         if self.cancelled.replace(false) {
             self.ends.set(Ticks::NEVER);
         }
     }
 
-    /// Whether its call was cancelled.
+    /// Says which legacy calls of a client have not been sent yet: a connection from a client. [`Watch::set_calls`] with none
+    /// is to follow.
+    pub fn set_unsent(&self, calls: Calls) {
+        self.set_calls(calls);
+        self.unsent.set(true);
+    }
+
+    /// Ready when the calls that have not been sent were cancelled.
+    pub fn poll_cancelled(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.cancelled.get() {
+            return Poll::Ready(());
+        }
+        self.task.set(Some(cx.waker().clone()));
+        Poll::Pending
+    }
+
+    fn note_cancel(&self, cancelled: &[NonZeroU64], ends: Ticks) {
+        if !self.calls.borrow_mut().strike(cancelled) {
+            return;
+        }
+        self.cancelled.set(true);
+        if !self.unsent.get() {
+            self.ends.set(ends);
+        } else if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    /// Whether its calls were cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.get()
     }
@@ -269,7 +301,8 @@ impl Watches {
             direction: Cell::new(Direction::Both),
             patience: Cell::default(),
             taken: Cell::default(),
-            call: Cell::new(None),
+            calls: RefCell::default(),
+            unsent: Cell::new(false),
             cancelled: Cell::new(false),
             stalled_since: Cell::default(),
             taken_by: Cell::new(Ticks::NEVER),
@@ -292,13 +325,9 @@ impl Watches {
         });
     }
 
-    /// Bounds the call with this key, whose client has cancelled it.
-    pub fn cancel(&self, call: NonZeroU64, ends: Ticks) {
-        self.each(|watch| {
-            if watch.call.get() == Some(call) && !watch.cancelled.replace(true) {
-                watch.ends.set(ends);
-            }
-        });
+    /// Bounds the calls with these keys, in order, whose client has cancelled them.
+    pub fn cancel(&self, cancelled: &[NonZeroU64], ends: Ticks) {
+        self.each(|watch| watch.note_cancel(cancelled, ends));
     }
 
     /// Cuts every connection that has nothing under way. One that has brought no request yet gets [`FIRST_REQUEST`] for it.

@@ -312,7 +312,7 @@ fn read_mail(worker: &Rc<Worker>) {
         match message {
             Message::Connection(accepted, listener) => listener::start(worker, accepted, listener),
             Message::Errand(number, answer) => worker.errands.deliver(number, answer),
-            Message::Cancel(call, grace) => cancel::bound(worker, call, grace),
+            Message::Cancel(calls, grace) => cancel::bound(worker, &calls, grace),
             Message::Report(answers, bell) => {
                 // Full only if somebody answered twice, which nobody does.
                 let _ = answers.post(worker.report());

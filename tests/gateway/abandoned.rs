@@ -1,6 +1,6 @@
 //! Calls that nobody waits for any more, and answers that their server does not bring to an end.
 
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 
 use super::harness::{Client, Gateway, META, Upstream, modern, post};
 use super::scenes::{SSE, chunk, legacy_body, told};
@@ -9,7 +9,7 @@ use super::scenes::{SSE, chunk, legacy_body, told};
 const SESSION: &str = "MCP-Protocol-Version: 2025-06-18\r\nMcp-Session-Id: s-1\r\n";
 
 /// A server that answers no call, and keeps its stream alive with comments until its client leaves.
-fn never() -> (Upstream, std::sync::mpsc::Receiver<()>) {
+fn never() -> (Upstream, Receiver<()>) {
     let (tell, ended) = channel();
     let upstream = Upstream::new(move |request, client| {
         if request.text().contains("notifications/cancelled") {
@@ -80,6 +80,126 @@ fn a_cancelled_call_ends_though_its_client_waits_and_the_server_goes_on() {
         gateway.await_metric("ringgate_exchanges_open", "", 0.0);
     }
     gateway.await_metric("ringgate_exchanges_total", "outcome=\"cancelled\"", 2.0);
+    gateway.assert_nothing_left();
+}
+
+/// A server that answers no call with a single byte, and tells of each that comes. A second channel tells of those that
+/// end.
+fn mute() -> (Upstream, Receiver<()>, Receiver<()>) {
+    let ((tell, came), (tell_end, ended)) = (channel(), channel());
+    let upstream = Upstream::new(move |request, client| {
+        if !request.text().contains("tools/call") {
+            client.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n");
+            return true;
+        }
+        let _ = tell.send(());
+        client.is_at_end();
+        let _ = tell_end.send(());
+        false
+    });
+    (upstream, came, ended)
+}
+
+/// As `session`, of the revision that has batches.
+fn batch(messages: &[&str]) -> Vec<u8> {
+    post(&format!("[{}]", messages.join(",")), "MCP-Protocol-Version: 2025-03-26\r\nMcp-Session-Id: s-1\r\n")
+}
+
+fn call_of(id: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"x"}}}}"#)
+}
+
+fn cancel_of(id: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","method":"notifications\/cancelled","params":{{"requestId":{id}}}}}"#)
+}
+
+/// The client of a cancelled call is told, in HTTP's terms, that there is no answer, and its connection serves on.
+fn assert_no_answer(client: &mut Client) {
+    let answer = client.message().expect("an answer");
+    let head = (answer.status(), answer.header("content-type"), answer.body.len());
+    assert_eq!(head, (200, Some("text/event-stream"), 0), "{answer:?}");
+    let note = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    assert_eq!(client.ask(&post(note, SESSION)).status(), 202);
+}
+
+#[test]
+fn a_cancelled_call_without_a_head_ends_however_its_id_is_spelled() {
+    let (upstream, came, ended) = mute();
+    let gateway = Gateway::before(upstream.address, &format!("workers: 2\n{LIMITS}"));
+    let several = [&*cancel_of("\"nobody\""), &*cancel_of("\"ab\"")];
+    for (id, cancel) in [
+        ("7", cancel("7")),
+        (r#""a\u0062""#, cancel("\"ab\"")),
+        (r#""ab""#, cancel(r#""\u0061\u0062""#)),
+        (r#""\u0061b""#, batch(&several)),
+    ] {
+        let mut waiting = gateway.connect();
+        waiting.send(&call(id));
+        told(&came, "the call comes");
+        let answer = gateway.connect().ask(&cancel);
+        assert_eq!(answer.status(), 202, "{answer:?}");
+        assert_no_answer(&mut waiting);
+        told(&ended, "the server sees the end");
+    }
+    gateway.await_metric("ringgate_exchanges_total", "outcome=\"cancelled\"", 4.0);
+    gateway.assert_nothing_left();
+}
+
+#[test]
+fn a_batch_ends_when_each_of_its_calls_is_cancelled() {
+    let (upstream, came, ended) = mute();
+    let gateway = Gateway::before(upstream.address, "workers: 2\ntimeouts: {abandoned: 100ms}\n");
+    let mut waiting = gateway.connect();
+    waiting.send(&batch(&[&call_of("1"), &call_of("2"), &call_of("3")]));
+    told(&came, "the batch comes");
+    assert_eq!(gateway.connect().ask(&cancel("2")).status(), 202);
+    assert_eq!(gateway.connect().ask(&batch(&[&cancel_of("3"), &cancel_of("2")])).status(), 202);
+    // One is left, and it is bounded by nothing so soon.
+    gateway.await_metric("ringgate_exchanges_total", "kind=\"message\",outcome=\"answered\"", 2.0);
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    gateway.await_metric("ringgate_exchanges_total", "outcome=\"cancelled\"", 0.0);
+    assert_eq!(gateway.connect().ask(&cancel("1")).status(), 202);
+    assert_no_answer(&mut waiting);
+    drop(waiting);
+    told(&ended, "the server sees the end");
+    gateway.assert_nothing_left();
+}
+
+#[test]
+fn what_waits_for_a_place_and_is_given_up_is_not_sent_and_costs_nothing() {
+    let (upstream, came, ended) = mute();
+    let gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: up, url: 'http://{}/mcp', adaptive: {{min: 1, max: 1, start: 1, queue: 4, queue_time: 1m}}}}\nworkers: 1\n\
+         timeouts: {{abandoned: 100ms}}\n\
+         rate_limits:\n  limits:\n  - {{name: few, unit: calls, rate: 2/h, deny_as: error}}\n",
+        upstream.address
+    ));
+    let modern_body =
+        format!(r#"{{"jsonrpc":"2.0","id":"q","method":"tools/call","params":{{"name":"x",{META}}}}}"#);
+    let modern = post(&modern_body, &modern("tools/call", "x"));
+    let mut first = gateway.connect();
+    first.send(&call("1"));
+    told(&came, "the first call comes");
+    for (request, is_cancelled) in [(call("2"), true), (call("3"), false), (modern, false)] {
+        let mut waiting = gateway.connect();
+        waiting.send(&request);
+        gateway.await_metric("ringgate_adaptive_queued", "", 1.0);
+        if is_cancelled {
+            assert_eq!(gateway.connect().ask(&cancel("2")).status(), 202);
+            assert_no_answer(&mut waiting);
+        }
+        drop(waiting);
+        gateway.await_metric("ringgate_adaptive_queued", "", 0.0);
+    }
+    assert_eq!(gateway.connect().ask(&cancel("1")).status(), 202);
+    assert_no_answer(&mut first);
+    told(&ended, "the server sees the end");
+    // Of two calls one was made.
+    let mut second = gateway.connect();
+    second.send(&call("4"));
+    told(&came, "the second call comes");
+    assert_eq!(gateway.connect().ask(&call("5")).status(), 429);
+    drop((first, second));
     gateway.assert_nothing_left();
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::permit::{self, Ask};
 use super::refuser::Refuser;
-use super::{Refusal, json_limits, params};
+use super::{Refusal, params};
 use crate::base::Buf;
 use crate::config::snapshot::{Limits, Route};
 use crate::policy::adaptive::ToolKey;
@@ -12,7 +12,7 @@ use crate::proxy::reply::Reply;
 use crate::telemetry::{Cause, Kind};
 use crate::wire::http1::{HeaderId, Method, RequestHead};
 use crate::wire::json::Padded;
-use crate::wire::jsonrpc::{self, Envelope, Field, Message};
+use crate::wire::jsonrpc::{self, Envelope, Field, JsonLimits, Message};
 use crate::wire::mcp::{self, Era, HeaderFacts, McpFault, MethodId, Mirror, PostRules};
 
 /// A whole request, and where it goes.
@@ -77,6 +77,15 @@ pub fn read<'i>(
         Err(fault) => return Err(refuser.fault(&McpFault::from(fault))),
     }
     Ok(())
+}
+
+/// The bounds of JSON in a request.
+pub fn json_limits(limits: &Limits) -> JsonLimits {
+    JsonLimits {
+        depth_max: u32::try_from(limits.json_depth_max).unwrap_or(u32::MAX),
+        batch_max: u32::try_from(limits.batch_max).unwrap_or(u32::MAX),
+        ..JsonLimits::default()
+    }
 }
 
 /// What the request says, and that it may.

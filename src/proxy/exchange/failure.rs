@@ -30,6 +30,8 @@ pub enum Failure {
     Page(u16),
     /// The client is gone, and that cancels the exchange.
     ClientGone,
+    /// The client has cancelled the call, and the server did not answer it in `timeouts.abandoned`, or it was not sent yet.
+    Cancelled,
     /// The server is busy, and nothing was sent to it.
     Shed(Shed),
 }
@@ -44,7 +46,7 @@ impl Exchange<'_> {
     /// Tells the client that there is no answer, and why.
     pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
         match failure {
-            Failure::Shed(_) | Failure::ClientGone => {}
+            Failure::Shed(_) | Failure::ClientGone | Failure::Cancelled => {}
             Failure::Page(status) => self.note_answer(*status < 500),
             _ => self.note_answer(false),
         }
@@ -57,6 +59,7 @@ impl Exchange<'_> {
                 self.record.outcome = Outcome::ClientGone;
                 return Next::Drop;
             }
+            Failure::Cancelled => return self.end_cancelled(client).await,
             Failure::Dial(error) => dial_failure(error),
             Failure::Shed(_) => {
                 (Outcome::Refused, Cause::ServerBusy, 503, "the server is busy with other calls".into())
@@ -105,6 +108,21 @@ impl Exchange<'_> {
             _ => Reply { close, origin, ..Reply::status(cause, status, &message).with_id(id) }
                 .render(self.worker, false),
         };
+        let length = buf.len() as u64;
+        if !send(self.worker, client, buf, self.worker.net.now()).await {
+            return Next::Drop;
+        }
+        self.record.bytes_down = length;
+        client.finish_request(self.worker, self.forward.request_len);
+        if close { Next::Close } else { Next::Keep }
+    }
+
+    /// Ends a call that its client has cancelled: no answer is due to it (MCP 2025-11-25, cancellation), and HTTP wants one.
+    async fn end_cancelled(&mut self, client: &mut Client) -> Next {
+        let close = self.forward.close || self.worker.is_leaving();
+        self.record.outcome = Outcome::Cancelled;
+        self.record.status = 200;
+        let buf = head::no_events(self.worker, self.forward.origin.as_deref(), close);
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {
             return Next::Drop;

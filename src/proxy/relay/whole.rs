@@ -101,6 +101,7 @@ async fn gather(
             Ok(None) if body.finish().is_some() => return Ok(whole),
             Ok(None) => return Err(Failure::Malformed("the connection ended within the body")),
             Err(Outcome::ClientGone) => return Err(Failure::ClientGone),
+            Err(Outcome::Cancelled) => return Err(Failure::Cancelled),
             Err(Outcome::UpstreamTimeout) => return Err(Failure::Timeout),
             Err(_) => return Err(Failure::Malformed("the connection broke within the body")),
         }
