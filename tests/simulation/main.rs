@@ -5,8 +5,10 @@
 //! `RINGGATE_SEED_EFFORT=50` runs fifty times as many.
 #![allow(clippy::unwrap_used)]
 
+mod accounts;
 mod call;
 mod change;
+mod charges;
 mod client;
 mod identity;
 mod leaving;
