@@ -207,9 +207,10 @@ section! {
             ("streamable_http", TransportWord::StreamableHttp), ("sse", TransportWord::Sse),
         ]), default "streamable_http";
         /// With `transport: sse`: the paths that the server may name for messages. Others are refused, so
-        /// that a server cannot point clients at anything else behind the gateway. When not given:
-        /// `/message`, `/messages`, `/messages/`.
-        message_paths: Vec<At<String>> = list(URL_PATH, 1, 32), optional;
+        /// that a server cannot point clients at anything else behind the gateway. A segment that is `*` stands for an
+        /// id, such as that of the session in `/mcp/messages/*`: 1 to 256 letters, digits, `-`, `.`, `_`, `~`. When not
+        /// given: `/message`, `/messages`, `/messages/`.
+        message_paths: Vec<At<String>> = list(MESSAGE_PATH, 1, 32), optional;
         /// Headers added to every request to the server, in place of the client's own of that name. A value
         /// that is `env:NAME` or `file:NAME`, also after one word as in `Bearer env:TOKEN`, is read from there.
         headers: Vec<(At<String>, HeaderValue)> = MapOf { value: HEADER_VALUE, max: 32 }, default "{}";
@@ -294,11 +295,11 @@ section! {
         upstream_idle_max: usize = count(0, 100_000), default "256";
         /// Bytes of a response head (502 past it).
         response_head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "32KiB";
-        /// Bytes of one server-sent event, where the gateway must read events. Elsewhere they just pass.
+        /// Bytes of one server-sent event that must be read whole, because callers see only what they may use. The larger of
+        /// this and `list_bytes_max` counts. Elsewhere events of any length pass as they come.
         sse_event_bytes_max: usize = size(1 << 10, 64 << 20), default "1MiB";
         /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
-        /// (502 past it). An event stream is filtered event by event instead, of which one in the answer to a POST may be as
-        /// large.
+        /// (502 past it). An event stream is filtered event by event instead, of which each may be as large.
         list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
         /// Steps that the CEL expressions of one request may take together, rules and limits alike; a step is about a microsecond
         /// of a worker. An expression counts as many as its macros may have turns, sixteen times as many with `matches`, and
@@ -449,8 +450,11 @@ const SERVER_PATH: Text<String> = Text {
     pattern: Some("^/[^?#%\\s]*$"),
     parse: text::server_path,
 };
-const URL_PATH: Text<String> =
-    Text { wanted: "a path such as `/messages`", pattern: Some("^/[^?#%\\s]*$"), parse: text::url_path };
+const MESSAGE_PATH: Text<String> = Text {
+    wanted: "a path such as `/messages` or `/messages/*`",
+    pattern: Some("^/[^?#%\\s]*$"),
+    parse: text::message_path,
+};
 const ENDPOINT_URL: Text<EndpointUrl> = Text {
     wanted: "`http://host:port/path`, `https://host/path` or `unix:/socket:/path`",
     pattern: Some("^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+|unix:/[^:]+(:/|$))"),

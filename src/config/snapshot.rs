@@ -20,7 +20,7 @@ use crate::wire::http1::AllowList;
 
 pub use listener::{ListenAddress, Listener, ListenerTls, Network, ProxyProtocol, TlsIdentity};
 pub use origin::{HostPolicy, OriginPolicy};
-pub use route::{Route, RouteTable};
+pub use route::{MessagePath, Route, RouteTable};
 pub use scopes::AskedScopes;
 
 mod listener;
@@ -87,7 +87,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The server that answers at `path` (as received: no query, not decoded), by exact match.
-    pub fn route(&self, path: &[u8]) -> Option<Route<'_>> {
+    pub fn route<'a>(&'a self, path: &'a [u8]) -> Option<Route<'a>> {
         self.routes.find(&self.servers, path)
     }
 
@@ -202,7 +202,7 @@ pub struct Limits {
     pub upstream_idle_max: usize,
     /// Bytes of a response head.
     pub response_head_bytes_max: usize,
-    /// Bytes of one server-sent event, where events are read and not only passed on.
+    /// Bytes of one server-sent event that is filtered, if it is more than `list_bytes_max`.
     pub sse_event_bytes_max: usize,
     /// Bytes of an answer that is gathered to be filtered.
     pub list_bytes_max: usize,
@@ -378,7 +378,7 @@ pub enum Transport {
     /// HTTP+SSE of revision 2024-11-05.
     Sse {
         /// Paths that the server may name in its `endpoint` event.
-        message_paths: Box<[Box<str>]>,
+        message_paths: Box<[MessagePath]>,
     },
 }
 

@@ -318,7 +318,7 @@ fn json_limits(limits: &Limits) -> JsonLimits {
 }
 
 /// Path, host and origin.
-fn check_target<'l, 'b>(
+fn check_target<'l, 'b: 'l>(
     live: &'l Live,
     head: &RequestHead<'b>,
     refuser: &mut Refuser<'b>,

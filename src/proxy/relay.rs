@@ -215,16 +215,7 @@ fn take_head(
         let mut out = worker.scratch.borrow_mut();
         out.clear();
         head::write_response(&mut out, &head, &delivery);
-        let names_endpoint =
-            head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. });
-        // What is no event stream here, a coded one among them, could name any endpoint unread.
-        let is_stream = exchange.forward.kind == Kind::Stream && head.status == 200;
-        if is_stream && !head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. }) {
-            return Err("the stream of the HTTP+SSE transport is no event stream that can be read".into());
-        }
-        if names_endpoint && matches!(head.framing, ResponseFraming::Length(_)) {
-            return Err("an event stream of the HTTP+SSE transport with a Content-Length".into());
-        }
+        let names_endpoint = media::check_stream(exchange, &head)?;
         let facts = Facts {
             head_len: out.len(),
             status: head.status,
@@ -359,14 +350,11 @@ fn events_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Box<Events> {
     let endpoint = facts.names_endpoint.then(|| {
         let caller = exchange.forward.caller.as_ref().zip(exchange.forward.live.session_key.clone());
         let seal = caller.map(|(caller, key)| Seal { key, identity: caller.identity.clone() });
-        Endpoint::of(exchange.server(), seal)
+        Endpoint::of(exchange.server(), exchange.forward.endpoint, seal)
     });
     let limits = exchange.limits();
-    // The event of an answer may be as large as an answer of JSON; a stream without an end is one of many.
-    let event_bytes_max = match exchange.forward.endless {
-        true => limits.sse_event_bytes_max,
-        false => limits.sse_event_bytes_max.max(limits.list_bytes_max),
-    };
+    // What has to be filtered may be as large in an event as in an answer of JSON.
+    let event_bytes_max = limits.sse_event_bytes_max.max(limits.list_bytes_max);
     Box::new(Events::new(event_bytes_max, endpoint, keep))
 }
 
@@ -387,6 +375,12 @@ async fn pass_all(
     loop {
         let fast = buf.free() == 0;
         read_along(exchange, facts, &buf.filled()[lead..pass.len], pass.frames.as_deref());
+        if exchange.border.as_ref().is_some_and(|border| border.names_endpoint()) {
+            return Err(cut(
+                exchange,
+                "its stream names an endpoint for messages, as only `transport: sse` does",
+            ));
+        }
         if facts.event_stream && !pass.done {
             body.note(&buf.filled()[lead..pass.len], pass.frames.as_deref());
         }
