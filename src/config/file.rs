@@ -283,6 +283,9 @@ section! {
         uri_bytes_max: usize = size(64, (64 << 10) - 1), default "4KiB";
         /// Bytes of a request body (413 past it).
         body_bytes_max: usize = size(1 << 10, 1 << 30), default "4MiB";
+        /// Bytes of all bodies held at a time: requests on their way in, answers that are gathered to be filtered. What needs more
+        /// gets 503 and `Retry-After`. When not given: a quarter of the memory of the cgroup or host, at least `64MiB`.
+        bodies_bytes_max: usize = size(1 << 20, 1 << 40), optional;
         /// Nesting of a JSON body.
         json_depth_max: usize = count(8, 120), default "64";
         /// Messages of a JSON-RPC batch, which only revision 2025-03-26 has.

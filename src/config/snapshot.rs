@@ -190,6 +190,8 @@ pub struct Limits {
     pub uri_bytes_max: usize,
     /// Bytes of a request body.
     pub body_bytes_max: usize,
+    /// Bytes of all bodies that are held at a time, by all workers.
+    pub bodies_bytes_max: usize,
     /// Nesting of a JSON body.
     pub json_depth_max: usize,
     /// Messages of a JSON-RPC batch (revision 2025-03-26 only).

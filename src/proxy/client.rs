@@ -183,6 +183,15 @@ impl Client {
         self.read_bytes = if busy { len.clamp(READ_BYTES, READ_BYTES_BUSY_MAX) } else { READ_BYTES };
     }
 
+    /// Bytes that [`Client::read_more`] would take for the body of a message of `total` bytes, beyond what is here.
+    pub fn growth(&self, total: usize) -> usize {
+        if self.ahead.is_some() || self.reader.is_armed() {
+            return 0;
+        }
+        let capacity = self.inbox.capacity();
+        room(self.inbox.len(), capacity, total).saturating_sub(capacity.max(CLASSES[0]))
+    }
+
     fn make_room(&mut self, worker: &Worker, total: usize) {
         let room = room(self.inbox.len(), self.inbox.capacity(), total);
         if self.inbox.is_none() {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+mod bodies;
 pub mod caller;
 pub mod cancel;
 pub mod client;

@@ -26,6 +26,7 @@ use body::Body;
 use endpoint_event::{Endpoint, Seal};
 use events::Events;
 use filter::Filtering;
+use keep::keep_idle;
 use send::{end_of_stream, next_read, send_pass};
 
 mod along;
@@ -35,6 +36,7 @@ mod ending;
 mod endpoint_event;
 mod events;
 mod filter;
+mod keep;
 mod media;
 mod send;
 mod whole;
@@ -43,9 +45,6 @@ mod whole;
 const STREAM_READ_BYTES: usize = CLASSES[0];
 /// And this many when the bytes come faster than they are read.
 const BULK_READ_BYTES: usize = 80 << 10;
-
-/// How long an idle upstream connection is used less than the server promises to keep it.
-const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
 /// An answer that has begun.
 pub struct Answer {
@@ -372,6 +371,7 @@ async fn pass_all(
     let mut lead = facts.head_len;
     let mut now = exchange.answered_at;
     let mut deaf = false;
+    let mut holding = None;
     loop {
         let fast = buf.free() == 0;
         read_along(exchange, facts, &buf.filled()[lead..pass.len], pass.frames.as_deref());
@@ -422,6 +422,12 @@ async fn pass_all(
         }
         now = worker.net.now();
         pass = body.pass(buf, 0).map_err(|what| cut(exchange, what))?;
+        if let Some(held) = body.held_bytes()
+            && holding.get_or_insert_with(|| worker.holding()).set(held)
+            && !worker.may_hold(0)
+        {
+            return Err(cut(exchange, "there is no room for its event: limits.bodies_bytes_max"));
+        }
     }
 }
 
@@ -473,21 +479,6 @@ fn cut(exchange: &Exchange<'_>, what: &str) -> Outcome {
         tracing::warn!(server = %exchange.server().name, reason = what, kept_back, "the server's answer broke off");
     }
     Outcome::UpstreamCut
-}
-
-/// How long the connection may wait for another exchange; `None` if it cannot carry one.
-fn keep_idle(exchange: &Exchange<'_>, facts: &Facts, extra: bool) -> Option<Duration> {
-    // Bytes behind the end of the answer belong to nothing that was asked.
-    if extra || !facts.keep_alive || facts.framing == ResponseFraming::UntilClose {
-        return None;
-    }
-    idle_bound(exchange.timeouts().upstream_idle, facts.keep_alive_timeout)
-}
-
-/// How long a connection may be idle by our own bound and the server's `Keep-Alive` timeout; `None` for not at all.
-fn idle_bound(own: Duration, theirs: Option<Duration>) -> Option<Duration> {
-    let keep = theirs.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
-    (!keep.is_zero()).then_some(keep)
 }
 
 #[cfg(test)]

@@ -204,6 +204,7 @@ fn shared_state(
         orders: Mailbox::new(ORDERS),
         orders_bell,
         counting: Default::default(),
+        bodies: Default::default(),
     };
     Ok((Arc::new(shared), wires, orders_wire))
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod abandoned;
+mod bodies;
 mod browsers;
 mod endings;
 mod faults;

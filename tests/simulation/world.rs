@@ -67,6 +67,7 @@ impl World {
             orders: Mailbox::new(8),
             orders_bell,
             counting: Default::default(),
+            bodies: Default::default(),
         });
         let worker = Worker::new(0, sim.net(), shared.clone());
         let listener = Rc::new(sim.listen(&address(GATEWAY)).unwrap());

@@ -72,6 +72,12 @@ impl Events {
         self.work.is_some()
     }
 
+    /// Bytes that wait for the end of their event, or for work on an event.
+    pub fn held_bytes(&self) -> usize {
+        let work = self.work.as_ref().map_or(0, |work| work.all.capacity());
+        self.partial.capacity() + self.waiting.capacity() + work
+    }
+
     /// Whether an event was begun and not ended: at the end of the stream no client reads it.
     pub fn is_within_event(&self) -> bool {
         let begun = self.partial.trim_ascii();
