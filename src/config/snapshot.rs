@@ -198,6 +198,8 @@ pub struct Limits {
     pub batch_max: usize,
     /// Open client connections per worker.
     pub connections_max: usize,
+    /// Of these, from one source.
+    pub connections_per_source_max: usize,
     /// Open connections per endpoint and worker.
     pub upstream_connections_max: usize,
     /// Of these, how many may be kept idle.
@@ -225,6 +227,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the end of a request's head to the end of its body.
     pub body: Duration,
+    /// How long a fresh client connection may be silent.
+    pub first_request: Duration,
     /// How long a client connection may wait for its next request.
     pub keep_alive: Duration,
     /// Opening an upstream connection, TLS included.

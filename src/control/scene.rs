@@ -139,6 +139,7 @@ impl Scene {
                 orders: Mailbox::new(64),
                 orders_bell,
                 counting: Default::default(),
+                connections_room: usize::MAX,
                 bodies: Default::default(),
             };
             // As if the process had run for a while, so that things can be long ago.

@@ -154,6 +154,8 @@ pub struct Shared {
     pub orders_bell: Bell,
     /// What is counted beside the workers.
     pub counting: Counting,
+    /// Client connections of a worker that there are descriptors for.
+    pub connections_room: usize,
     /// Bytes of `limits.bodies_bytes_max` that the workers have taken.
     pub bodies: Budget,
 }

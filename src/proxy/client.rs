@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::sources::Place;
 use super::trust::Trust;
 use super::watch::Guard;
 use super::worker::Worker;
@@ -44,6 +45,8 @@ pub struct Client {
     pub hangup: Rc<dyn Hangup>,
     /// Who it is: the peer, or whom the PROXY header names.
     pub peer: Peer,
+    /// Its place among the connections of its source.
+    pub place: Option<Place>,
     /// What TLS has made sure of.
     pub trust: Trust,
     /// What errands have brought for the request in the inbox.
@@ -75,6 +78,7 @@ impl Client {
             watch,
             hangup: conn.hangup,
             peer,
+            place: None,
             trust: Trust::none(),
             brought: Default::default(),
             inbox: already_read,

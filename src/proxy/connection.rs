@@ -76,8 +76,8 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
             let (idle, patience) = match (client.is_fresh, worker.is_draining()) {
                 // What was read ahead is served, though the process drains, and so is a first request.
                 (false, true) if !client.has_read_ahead() => return None,
-                (true, true) => (Idle::First, timeouts.keep_alive.min(FIRST_REQUEST)),
-                (true, false) => (Idle::First, timeouts.keep_alive),
+                (true, true) => (Idle::First, timeouts.first_request.min(FIRST_REQUEST)),
+                (true, false) => (Idle::First, timeouts.first_request),
                 (false, _) => (Idle::Next, timeouts.keep_alive),
             };
             client.watch.until(worker.recently() + patience + TICK, Direction::Read);

@@ -23,6 +23,7 @@ mod refused;
 mod relay;
 mod renew;
 mod reply;
+mod sources;
 mod tap;
 pub mod throttle;
 mod trust;

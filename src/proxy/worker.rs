@@ -11,6 +11,7 @@ use super::drain::Drain;
 use super::errands::Errands;
 use super::purse::Purse;
 use super::refused::Restraints;
+use super::sources::Sources;
 use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
@@ -50,6 +51,8 @@ pub struct Worker {
     pub purse: Purse,
     /// Exchanges that wait for control.
     pub errands: Errands,
+    /// Where its connections come from.
+    pub sources: Rc<Sources>,
     /// Restraint of its log lines.
     pub restraints: Restraints,
     bodies: Bodies,
@@ -102,6 +105,7 @@ impl Worker {
             scratch: RefCell::new(Vec::with_capacity(4096)),
             purse,
             errands: Errands::default(),
+            sources: Rc::default(),
             restraints: Restraints::default(),
             bodies: Bodies::default(),
             live: RefCell::new(Rc::new(live)),

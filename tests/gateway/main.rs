@@ -26,6 +26,7 @@ mod refusals;
 mod scenes;
 mod smoke;
 mod sockets;
+mod sources;
 mod state;
 mod streams;
 mod temp_dir;

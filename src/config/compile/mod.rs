@@ -120,6 +120,10 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         json_depth_max: section.json_depth_max.value,
         batch_max: section.batch_max.value,
         connections_max: section.connections_max.value,
+        connections_per_source_max: match &section.connections_per_source_max {
+            Some(most) => most.value,
+            None => (section.connections_max.value / 4 * 3).max(1),
+        },
         upstream_connections_max: section.upstream_connections_max.value,
         upstream_idle_max: section.upstream_idle_max.value,
         response_head_bytes_max: section.response_head_bytes_max.value,
@@ -136,6 +140,7 @@ fn timeouts(section: &TimeoutsSection) -> Timeouts {
     Timeouts {
         head: section.head.value,
         body: section.body.value,
+        first_request: section.first_request.value.min(section.keep_alive.value),
         keep_alive: section.keep_alive.value,
         connect: section.connect.value,
         first_byte: section.first_byte.value,
