@@ -20,6 +20,7 @@ use crate::wire::http1::{
 };
 
 pub use border::Border;
+pub use look::Look;
 
 use along::{read_along, tap_of};
 use body::Body;
@@ -37,6 +38,7 @@ mod endpoint_event;
 mod events;
 mod filter;
 mod keep;
+mod look;
 mod media;
 mod send;
 mod whole;
@@ -306,7 +308,7 @@ pub async fn relay_response(
         }
     }
     exchange.record.outcome = match passed {
-        Ok(()) => Outcome::Answered,
+        Ok(()) => along::outcome_of(exchange, &answer.facts),
         Err(_) if worker.stage() == Stage::Stopping => Outcome::Stopped,
         Err(outcome) => outcome,
     };

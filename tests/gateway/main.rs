@@ -17,6 +17,7 @@ mod keeping;
 mod life;
 mod limits;
 mod older;
+mod outcomes;
 mod passing;
 mod probe;
 mod process;
