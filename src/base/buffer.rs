@@ -4,8 +4,10 @@
 //! put right before the body it belongs to and both leave in one send; and [`PAD`] zero bytes after
 //! its capacity, so that the JSON scanner may read whole vectors past the end of a body.
 
+use std::cell::Cell;
 use std::fmt;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// Readable zero bytes after the capacity of every [`Buf`].
 pub const PAD: usize = 64;
@@ -18,17 +20,38 @@ pub struct Buf {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Where its bytes are counted while it is in use.
+    counted: Option<Rc<Cell<usize>>>,
+}
+
+impl Drop for Buf {
+    fn drop(&mut self) {
+        self.uncount();
+    }
 }
 
 impl Buf {
     /// A buffer that can take at least `capacity` bytes after the headroom.
     pub fn with_capacity(capacity: usize) -> Self {
-        Self { bytes: vec![0; HEADROOM + capacity + PAD].into_boxed_slice(), start: HEADROOM, end: HEADROOM }
+        let bytes = vec![0; HEADROOM + capacity + PAD].into_boxed_slice();
+        Self { bytes, start: HEADROOM, end: HEADROOM, counted: None }
     }
 
     /// A buffer without memory: what is left behind while the kernel holds the real one.
     pub fn none() -> Self {
-        Self { bytes: Box::default(), start: 0, end: 0 }
+        Self { bytes: Box::default(), start: 0, end: 0, counted: None }
+    }
+
+    /// Counts its bytes as held, until it is given back or dropped.
+    fn count(&mut self, held: &Rc<Cell<usize>>) {
+        held.set(held.get() + self.bytes.len());
+        self.counted = Some(held.clone());
+    }
+
+    fn uncount(&mut self) {
+        if let Some(held) = self.counted.take() {
+            held.set(held.get() - self.bytes.len());
+        }
     }
 
     /// Whether this is [`Buf::none`].
@@ -154,9 +177,31 @@ impl fmt::Debug for Buf {
     }
 }
 
+/// Bytes that are held elsewhere than in buffers of a pool, and count as theirs do.
+pub struct Holding {
+    held: Rc<Cell<usize>>,
+    bytes: usize,
+}
+
+impl Holding {
+    /// Says that so many are held now, and tells whether that is more than before.
+    pub fn set(&mut self, bytes: usize) -> bool {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        self.held.set(self.held.get() - before + bytes);
+        bytes > before
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// Free buffers of a worker in a few sizes. Taking and giving back allocates nothing once warm.
 pub struct BufPool {
     classes: [Vec<Buf>; CLASSES.len()],
+    held: Rc<Cell<usize>>,
 }
 
 /// Capacities of the pooled sizes, in bytes.
@@ -175,21 +220,35 @@ impl Default for BufPool {
 impl BufPool {
     /// An empty pool.
     pub fn new() -> Self {
-        Self { classes: Default::default() }
+        Self { classes: Default::default(), held: Rc::default() }
     }
 
     /// An empty buffer with room for at least `capacity` bytes.
     pub fn take(&mut self, capacity: usize) -> Buf {
-        match CLASSES.iter().position(|&size| size >= capacity) {
+        let mut buf = match CLASSES.iter().position(|&size| size >= capacity) {
+            Some(0) => return self.classes[0].pop().unwrap_or_else(|| Buf::with_capacity(CLASSES[0])),
             Some(class) => self.classes[class].pop().unwrap_or_else(|| Buf::with_capacity(CLASSES[class])),
             None => Buf::with_capacity(capacity),
-        }
+        };
+        buf.count(&self.held);
+        buf
+    }
+
+    /// Bytes of the buffers that are in use, but for those of the smallest size: each connection has one of these.
+    pub fn held(&self) -> usize {
+        self.held.get()
+    }
+
+    /// Counts bytes that are held elsewhere: none at first.
+    pub fn holding(&self) -> Holding {
+        Holding { held: self.held.clone(), bytes: 0 }
     }
 
     /// Gives a buffer back. Odd sizes and buffers over the kept count are freed.
     pub fn give(&mut self, mut buf: Buf) {
         let class = CLASSES.iter().position(|&size| size == buf.capacity());
         if let Some(class) = class.filter(|&class| self.classes[class].len() < KEPT[class]) {
+            buf.uncount();
             buf.clear();
             self.classes[class].push(buf);
         }
@@ -220,6 +279,27 @@ mod tests {
         let (all, length) = buf.padded(0..100);
         assert_eq!(length, 100);
         assert_eq!(&all[100..100 + PAD], &[0; PAD]);
+    }
+
+    #[test]
+    fn what_is_in_use_is_counted_until_it_is_given_back_or_dropped() {
+        let mut pool = BufPool::new();
+        let small = pool.take(CLASSES[0]);
+        assert_eq!(pool.held(), 0, "every connection has one");
+        for capacity in [CLASSES[0] + 1, CLASSES[3], CLASSES[3] + 1] {
+            let (one, other) = (pool.take(capacity), pool.take(capacity));
+            let each = one.bytes.len();
+            assert_eq!(pool.held(), 2 * each);
+            pool.give(one);
+            assert_eq!(pool.held(), each);
+            drop(other);
+            assert_eq!(pool.held(), 0);
+        }
+        let mut holding = pool.holding();
+        assert_eq!((holding.set(10), holding.set(7), holding.set(9)), (true, false, true));
+        assert_eq!(pool.held(), 9);
+        drop((small, holding));
+        assert_eq!(pool.held(), 0);
     }
 
     #[test]

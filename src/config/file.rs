@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::finding::At;
-use super::rule::{Choice, Count, Flag, List, MapOf, NumberOr, Size, Sub, Text, Time, TimeOrOff};
+use super::rule::{Choice, Count, Flag, List, MapOf, NumberOr, Size, Sub, Text, Time};
 use super::section::section;
 use super::snapshot::{
     Driver, ListenAddress, LogFormat, LogLevel, Network, Placement, ProxyProtocol, Workers,
@@ -19,6 +19,7 @@ use super::url::{self, EndpointUrl, Origin};
 pub mod access;
 pub mod adaptive;
 pub mod authentication;
+pub mod bounds;
 pub mod credentials;
 pub mod drain;
 pub mod outbound;
@@ -27,6 +28,7 @@ pub mod rate_limits;
 use access::{AccessSection, TestSection};
 use adaptive::{AdaptiveSection, PrioritySection};
 use authentication::{AuthenticationSection, ChallengeScopesSection};
+pub use bounds::{LimitsSection, ServerTimeoutsSection, TimeoutsSection};
 use credentials::{AssertionSection, CredentialsSection, IdentitySection};
 use drain::DrainSection;
 use outbound::OutboundSection;
@@ -207,9 +209,10 @@ section! {
             ("streamable_http", TransportWord::StreamableHttp), ("sse", TransportWord::Sse),
         ]), default "streamable_http";
         /// With `transport: sse`: the paths that the server may name for messages. Others are refused, so
-        /// that a server cannot point clients at anything else behind the gateway. When not given:
-        /// `/message`, `/messages`, `/messages/`.
-        message_paths: Vec<At<String>> = list(URL_PATH, 1, 32), optional;
+        /// that a server cannot point clients at anything else behind the gateway. A segment that is `*` stands for an
+        /// id, such as that of the session in `/mcp/messages/*`: 1 to 256 letters, digits, `-`, `.`, `_`, `~`. When not
+        /// given: `/message`, `/messages`, `/messages/`.
+        message_paths: Vec<At<String>> = list(MESSAGE_PATH, 1, 32), optional;
         /// Headers added to every request to the server, in place of the client's own of that name. A value
         /// that is `env:NAME` or `file:NAME`, also after one word as in `Bearer env:TOKEN`, is read from there.
         headers: Vec<(At<String>, HeaderValue)> = MapOf { value: HEADER_VALUE, max: 32 }, default "{}";
@@ -271,105 +274,6 @@ section! {
     }
 }
 
-section! {
-    /// Bounds of sizes and counts. They are part of the defence: each guards the memory of a worker.
-    LimitsSection {
-        /// Bytes of a request head (431 past it).
-        head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "16KiB";
-        /// Header lines of a request (431 past it). 64 is the most there can be, for a server's answers too (502 past it).
-        headers_max: usize = count(8, 64), default "64";
-        /// Bytes of a request target (414 past it).
-        uri_bytes_max: usize = size(64, (64 << 10) - 1), default "4KiB";
-        /// Bytes of a request body (413 past it).
-        body_bytes_max: usize = size(1 << 10, 1 << 30), default "4MiB";
-        /// Nesting of a JSON body.
-        json_depth_max: usize = count(8, 120), default "64";
-        /// Messages of a JSON-RPC batch, which only revision 2025-03-26 has.
-        batch_max: usize = count(1, 10_000), default "50";
-        /// Open client connections of one worker. A new one past it is closed.
-        connections_max: usize = count(16, 1_000_000), default "20000";
-        /// Open connections of one worker to one endpoint. A request past it is answered with 503.
-        upstream_connections_max: usize = count(1, 100_000), default "4096";
-        /// How many of these are kept while idle.
-        upstream_idle_max: usize = count(0, 100_000), default "256";
-        /// Bytes of a response head (502 past it).
-        response_head_bytes_max: usize = size(1 << 10, (64 << 10) - 1), default "32KiB";
-        /// Bytes of one server-sent event, where the gateway must read events. Elsewhere they just pass.
-        sse_event_bytes_max: usize = size(1 << 10, 64 << 20), default "1MiB";
-        /// Bytes of an answer that must be gathered to be filtered: JSON, where callers see only what they may use
-        /// (502 past it). An event stream is filtered event by event instead, of which one in the answer to a POST may be as
-        /// large.
-        list_bytes_max: usize = size(1 << 10, 256 << 20), default "8MiB";
-        /// Steps that the CEL expressions of one request may take together, rules and limits alike; a step is about a microsecond
-        /// of a worker. An expression counts as many as its macros may have turns, sixteen times as many with `matches`, and
-        /// one for sixteen values that it compares. Past it a rule that denies matches, one that allows does not, and a
-        /// limit counts.
-        expression_steps_max: usize = count(1_000, 100_000_000), default "100000";
-        /// Items of the lists in one answer that must be filtered: tools, prompts, resources and resource templates
-        /// (502 past it).
-        list_items_max: usize = count(16, 10_000_000), default "50000";
-        /// Steps that filtering the lists of one answer may take (502 past it); a step is about two nanoseconds of a worker. Each item
-        /// takes some dozens, each pattern that it is compared with one or more, and an expression that names the item (`tool`,
-        /// `prompt`, `resource`) some 1,500; other expressions are run once. A worker serves its other connections between parts of this work.
-        list_steps_max: usize = count(10_000, 100_000_000_000), default "20000000";
-        /// Bytes of verified credentials that one worker remembers (16,384 of them at the most), with what they say and what was
-        /// exchanged for them. Past it the ones that were used longest ago are verified again when they are next shown.
-        credentials_bytes_max: usize = size(1 << 20, 1 << 30), default "64MiB";
-    }
-}
-
-section! {
-    /// Bounds of times. What takes longer is ended: the client gets 408 or 504, or its connection closes.
-    TimeoutsSection {
-        /// From the first byte of a request to the end of its head.
-        head: Duration = time(Ms(100), Minutes(10)), default "10s";
-        /// From the end of the head to the end of the body.
-        body: Duration = time(Ms(100), Minutes(60)), default "30s";
-        /// How long a client connection may wait for its next request.
-        keep_alive: Duration = time(Ms(100), Minutes(1440)), default "75s";
-        /// How long a peer may take no byte of what waits for it: a client of its answer, or a server of its request (then
-        /// 504). One that takes some now and then is slow, and is not cut by this.
-        write: Duration = time(Ms(100), Minutes(60)), default "30s";
-        /// Opening a connection to a server, TLS included.
-        connect: Duration = CONNECT, default "5s";
-        /// From the request sent to the first byte of the answer.
-        first_byte: Option<Duration> = FIRST_BYTE, default "60s";
-        /// Between two bytes of an answer, event streams included.
-        stream_idle: Option<Duration> = STREAM_IDLE, default "5m";
-        /// A whole exchange. Does not bound the event stream of a GET.
-        call: Option<Duration> = CALL, default "off";
-        /// How long a call of the older revisions may go on that its client cancelled, or left: closing is no cancel there,
-        /// and some servers never answer a cancelled call. Then it is ended, and its place at the server and what it holds
-        /// of limits are free.
-        abandoned: Option<Duration> = ABANDONED, default "10s";
-        /// How long an idle connection to a server is kept. Keep it below what the server itself allows; where the server says so
-        /// in `Keep-Alive: timeout=SECONDS`, a second less than that is kept to, and `timeout=1` means not at all.
-        upstream_idle: Duration = UPSTREAM_IDLE, default "55s";
-        /// How long a connection to a server is used at the most, so that a busy one follows a change of addresses.
-        upstream_max_age: Duration = time(Ms(1_000), Minutes(24 * 60)), default "10m";
-        /// When stopping: how long exchanges and streams may go on.
-        drain: Duration = time(Ms(0), Minutes(60)), default "30s";
-    }
-}
-
-section! {
-    /// Times that differ from `timeouts` for one server. What is not given is as there.
-    ServerTimeoutsSection {
-        /// As `timeouts.connect`.
-        connect: Duration = CONNECT, optional;
-        /// As `timeouts.first_byte`.
-        first_byte: Option<Duration> = FIRST_BYTE, optional;
-        /// As `timeouts.stream_idle`.
-        stream_idle: Option<Duration> = STREAM_IDLE, optional;
-        /// As `timeouts.call`.
-        call: Option<Duration> = CALL, optional;
-        /// As `timeouts.abandoned`.
-        abandoned: Option<Duration> = ABANDONED, optional;
-        /// As `timeouts.upstream_idle`.
-        upstream_idle: Duration = UPSTREAM_IDLE, optional;
-    }
-}
-
 /// `transport` as written: what else it needs stands in other options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportWord {
@@ -380,13 +284,6 @@ pub enum TransportWord {
 }
 
 // Rules that several options share, and those with a parser of their own.
-
-const CONNECT: Time = time(Ms(10), Minutes(5));
-const FIRST_BYTE: TimeOrOff = TimeOrOff(time(Ms(10), Minutes(1440)));
-const STREAM_IDLE: TimeOrOff = TimeOrOff(time(Ms(100), Minutes(1440)));
-const CALL: TimeOrOff = TimeOrOff(time(Ms(10), Minutes(1440)));
-const ABANDONED: TimeOrOff = TimeOrOff(time(Ms(100), Minutes(1440)));
-const UPSTREAM_IDLE: Time = time(Ms(100), Minutes(60));
 
 const ORIGIN_ONLY: Text<Origin> = Text {
     wanted: "`https://host` or `http://host:port`, without a path",
@@ -449,8 +346,11 @@ const SERVER_PATH: Text<String> = Text {
     pattern: Some("^/[^?#%\\s]*$"),
     parse: text::server_path,
 };
-const URL_PATH: Text<String> =
-    Text { wanted: "a path such as `/messages`", pattern: Some("^/[^?#%\\s]*$"), parse: text::url_path };
+const MESSAGE_PATH: Text<String> = Text {
+    wanted: "a path such as `/messages` or `/messages/*`",
+    pattern: Some("^/[^?#%\\s]*$"),
+    parse: text::message_path,
+};
 const ENDPOINT_URL: Text<EndpointUrl> = Text {
     wanted: "`http://host:port/path`, `https://host/path` or `unix:/socket:/path`",
     pattern: Some("^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+|unix:/[^:]+(:/|$))"),

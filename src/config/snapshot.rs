@@ -20,7 +20,7 @@ use crate::wire::http1::AllowList;
 
 pub use listener::{ListenAddress, Listener, ListenerTls, Network, ProxyProtocol, TlsIdentity};
 pub use origin::{HostPolicy, OriginPolicy};
-pub use route::{Route, RouteTable};
+pub use route::{MessagePath, Route, RouteTable};
 pub use scopes::AskedScopes;
 
 mod listener;
@@ -87,7 +87,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The server that answers at `path` (as received: no query, not decoded), by exact match.
-    pub fn route(&self, path: &[u8]) -> Option<Route<'_>> {
+    pub fn route<'a>(&'a self, path: &'a [u8]) -> Option<Route<'a>> {
         self.routes.find(&self.servers, path)
     }
 
@@ -190,19 +190,23 @@ pub struct Limits {
     pub uri_bytes_max: usize,
     /// Bytes of a request body.
     pub body_bytes_max: usize,
+    /// Bytes of all bodies that are held at a time, by all workers.
+    pub bodies_bytes_max: usize,
     /// Nesting of a JSON body.
     pub json_depth_max: usize,
     /// Messages of a JSON-RPC batch (revision 2025-03-26 only).
     pub batch_max: usize,
     /// Open client connections per worker.
     pub connections_max: usize,
+    /// Of these, from one source.
+    pub connections_per_source_max: usize,
     /// Open connections per endpoint and worker.
     pub upstream_connections_max: usize,
     /// Of these, how many may be kept idle.
     pub upstream_idle_max: usize,
     /// Bytes of a response head.
     pub response_head_bytes_max: usize,
-    /// Bytes of one server-sent event, where events are read and not only passed on.
+    /// Bytes of one server-sent event that is filtered, if it is more than `list_bytes_max`.
     pub sse_event_bytes_max: usize,
     /// Bytes of an answer that is gathered to be filtered.
     pub list_bytes_max: usize,
@@ -223,6 +227,8 @@ pub struct Timeouts {
     pub head: Duration,
     /// From the end of a request's head to the end of its body.
     pub body: Duration,
+    /// How long a fresh client connection may be silent.
+    pub first_request: Duration,
     /// How long a client connection may wait for its next request.
     pub keep_alive: Duration,
     /// Opening an upstream connection, TLS included.
@@ -378,7 +384,7 @@ pub enum Transport {
     /// HTTP+SSE of revision 2024-11-05.
     Sse {
         /// Paths that the server may name in its `endpoint` event.
-        message_paths: Box<[Box<str>]>,
+        message_paths: Box<[MessagePath]>,
     },
 }
 

@@ -188,6 +188,18 @@ pub fn server_path(text: &str) -> Result<String, Problem> {
     Ok(path)
 }
 
+/// A path for messages, of which whole segments may be `*`.
+pub fn message_path(text: &str) -> Result<String, Problem> {
+    let path = url_path(text)?;
+    if path.split('/').any(|segment| segment != "*" && segment.contains('*')) {
+        return Err(Problem::new(
+            format!("`{}` has a `*` within a segment", shorten(text)),
+            "let `*` be a whole segment, as in `/messages/*`",
+        ));
+    }
+    Ok(path)
+}
+
 /// An absolute path without query, escapes, empty or dot segments. A final slash is permitted.
 pub fn url_path(text: &str) -> Result<String, Problem> {
     let Some(rest) = text.strip_prefix('/') else {

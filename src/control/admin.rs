@@ -216,6 +216,7 @@ async fn metrics(control: &Rc<Control>) -> Answer {
     let body = prometheus::render(&Facts {
         stats: &stats,
         servers: &names,
+        bodies: (control.shared.bodies.taken(), deployment.snapshot.limits.bodies_bytes_max),
         worker_connections: &connections,
         workers_answered: answered,
         generation: deployment.snapshot.generation,

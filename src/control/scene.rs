@@ -139,6 +139,8 @@ impl Scene {
                 orders: Mailbox::new(64),
                 orders_bell,
                 counting: Default::default(),
+                connections_room: usize::MAX,
+                bodies: Default::default(),
             };
             // As if the process had run for a while, so that things can be long ago.
             let start = Instant::now().checked_sub(Duration::from_secs(100)).unwrap();

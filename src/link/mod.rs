@@ -19,7 +19,7 @@ use crate::policy::authn::KeySet;
 use crate::policy::rate_limit::{self, Alert, Leases, Limits};
 use crate::policy::session::SessionKey;
 use crate::shared::ledger::Book;
-use crate::shared::{Gauge, Mailbox, Slot, StageCell};
+use crate::shared::{Budget, Gauge, Mailbox, Slot, StageCell};
 use crate::telemetry::{HotKey, WorkerStats};
 
 pub use counting::{Count, Counting};
@@ -154,6 +154,10 @@ pub struct Shared {
     pub orders_bell: Bell,
     /// What is counted beside the workers.
     pub counting: Counting,
+    /// Client connections of a worker that there are descriptors for.
+    pub connections_room: usize,
+    /// Bytes of `limits.bodies_bytes_max` that the workers have taken.
+    pub bodies: Budget,
 }
 
 /// Tells the operator of budgets that run out: `count` gets the limit's name and the percentage, and `key` says whose budget

@@ -311,7 +311,7 @@ fn head_limits(limits: &Limits) -> HeadLimits {
 }
 
 /// Path, host and origin.
-fn check_target<'l, 'b>(
+fn check_target<'l, 'b: 'l>(
     live: &'l Live,
     head: &RequestHead<'b>,
     refuser: &mut Refuser<'b>,

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::sources::Place;
 use super::trust::Trust;
 use super::watch::Guard;
 use super::worker::Worker;
@@ -44,6 +45,8 @@ pub struct Client {
     pub hangup: Rc<dyn Hangup>,
     /// Who it is: the peer, or whom the PROXY header names.
     pub peer: Peer,
+    /// Its place among the connections of its source.
+    pub place: Option<Place>,
     /// What TLS has made sure of.
     pub trust: Trust,
     /// What errands have brought for the request in the inbox.
@@ -75,6 +78,7 @@ impl Client {
             watch,
             hangup: conn.hangup,
             peer,
+            place: None,
             trust: Trust::none(),
             brought: Default::default(),
             inbox: already_read,
@@ -181,6 +185,15 @@ impl Client {
         let busy = now.since(self.last_request) < BUSY;
         self.last_request = now;
         self.read_bytes = if busy { len.clamp(READ_BYTES, READ_BYTES_BUSY_MAX) } else { READ_BYTES };
+    }
+
+    /// Bytes that [`Client::read_more`] would take for the body of a message of `total` bytes, beyond what is here.
+    pub fn growth(&self, total: usize) -> usize {
+        if self.ahead.is_some() || self.reader.is_armed() {
+            return 0;
+        }
+        let capacity = self.inbox.capacity();
+        room(self.inbox.len(), capacity, total).saturating_sub(capacity.max(CLASSES[0]))
     }
 
     fn make_room(&mut self, worker: &Worker, total: usize) {

@@ -76,8 +76,8 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
             let (idle, patience) = match (client.is_fresh, worker.is_draining()) {
                 // What was read ahead is served, though the process drains, and so is a first request.
                 (false, true) if !client.has_read_ahead() => return None,
-                (true, true) => (Idle::First, timeouts.keep_alive.min(FIRST_REQUEST)),
-                (true, false) => (Idle::First, timeouts.keep_alive),
+                (true, true) => (Idle::First, timeouts.first_request.min(FIRST_REQUEST)),
+                (true, false) => (Idle::First, timeouts.first_request),
                 (false, _) => (Idle::Next, timeouts.keep_alive),
             };
             client.watch.until(worker.recently() + patience + TICK, Direction::Read);
@@ -107,6 +107,11 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
                 }
             }
         }
+        let growth = client.growth(total);
+        if growth > 0 && !worker.may_hold(growth) {
+            client.watch.rest();
+            return Some(Admission::Refuse(no_room(worker)));
+        }
         let more = client.read_more(worker, total).await;
         client.watch.set_idle(Idle::No);
         if !more {
@@ -121,16 +126,24 @@ fn deadline(timeouts: &Timeouts, in_body: bool) -> Duration {
 }
 
 fn timed_out(worker: &Worker) -> Refusal {
-    let reply = Reply::status(
-        Cause::TooSlow,
-        408,
-        "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body",
-    )
-    .closing();
+    let message =
+        "the request did not arrive in time: send it faster, or raise timeouts.head or timeouts.body";
+    unread(worker, &Reply::status(Cause::TooSlow, 408, message))
+}
+
+/// There is no room for more of the request.
+#[cold]
+fn no_room(worker: &Worker) -> Refusal {
+    let message = "the gateway holds as many bytes of bodies as it may: ask again";
+    unread(worker, &Reply::status(Cause::Overload, 503, message).with_headers("retry-after: 1\r\n"))
+}
+
+/// The refusal of a request that is not read to its end.
+fn unread(worker: &Worker, reply: &Reply<'_>) -> Refusal {
     Refusal {
-        buf: reply.render(worker, false),
-        cause: Some(Cause::TooSlow),
-        status: 408,
+        buf: reply.closing().render(worker, false),
+        cause: Some(reply.cause),
+        status: reply.status,
         close: true,
         request_len: usize::MAX,
         unread: None,

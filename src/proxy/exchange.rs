@@ -11,7 +11,7 @@ use super::client::Client;
 use super::connection::Next;
 use super::head;
 use super::purse;
-use super::relay::{self, Answer, Border};
+use super::relay::{self, Answer, Border, Look};
 use super::renew::renew;
 use super::tap::Tap;
 use super::throttle::Pass;
@@ -55,6 +55,8 @@ pub struct Exchange<'w> {
     pub renewal: Renewal,
     /// Knows where a stream without an end of its own may end.
     pub border: Option<Box<Border>>,
+    /// What was seen of the answer.
+    pub look: Look,
     /// The client of a legacy call left, and the call has its last moment.
     pub abandoned: bool,
 }
@@ -135,6 +137,7 @@ impl<'w> Exchange<'w> {
             tap: None,
             renewal,
             border: None,
+            look: Look::default(),
             abandoned: false,
         }
     }
@@ -162,9 +165,10 @@ impl<'w> Exchange<'w> {
         }
         // Units come back for the server's own failures. A client that leaves before the last byte has had the rest.
         let whole = match self.record.outcome {
-            Outcome::Answered => self.record.status < 400,
+            Outcome::Answered | Outcome::ToolFailed => self.record.status < 400,
             Outcome::ClientGone | Outcome::Cancelled | Outcome::Expired | Outcome::Stopped => true,
             Outcome::Refused
+            | Outcome::Unreadable
             | Outcome::Unreachable
             | Outcome::UpstreamFailed
             | Outcome::UpstreamCut

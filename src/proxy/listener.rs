@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::client::Client;
 use super::connection::serve_connection;
+use super::reply::Reply;
+use super::sources::Place;
 use super::trust::Trust;
 use super::worker::{Live, Worker};
 use crate::base::{Buf, restraint};
@@ -13,6 +15,7 @@ use crate::config::snapshot::{Listener, Placement, ProxyProtocol};
 use crate::io::{Accepted, Conn, Direction, Listen, Peer, Socket, tls, uring};
 use crate::link::Message;
 use crate::shared::{Stage, least};
+use crate::telemetry::Cause;
 use crate::telemetry::stats::HANDSHAKE_CAUSES;
 use crate::wire::http1::Parsed;
 use crate::wire::proxy_protocol::{self, V2_BYTES_MAX};
@@ -78,11 +81,15 @@ fn place(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
 
 /// Serves a connection whose place is counted. Ends with that place free again.
 pub fn start(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
-    let limit = worker.live().deployment.snapshot.limits.connections_max;
+    let limit = worker.live().deployment.snapshot.limits.connections_max.min(worker.shared.connections_room);
     if worker.handle().connections.count() > limit {
         worker.stats.borrow_mut().connections_refused += 1;
         if let Some(kept_back) = worker.restraints.may_speak("connections_max", None, worker.recently()) {
-            tracing::warn!(limit, kept_back, "a connection was refused: limits.connections_max");
+            tracing::warn!(
+                limit,
+                kept_back,
+                "a connection was refused: limits.connections_max, or fewer for want of descriptors"
+            );
         }
         refuse(&accepted);
         worker.handle().connections.down();
@@ -144,9 +151,9 @@ async fn open_client(worker: &Rc<Worker>, conn: Conn, listener: usize) -> Option
     watch.until(worker.net.now() + live.deployment.snapshot.timeouts.head, Direction::Both);
     let source = conn.peer;
     match open(worker, &live, conn, listener).await {
-        Ok((conn, peer, already_read, trust)) => {
+        Ok(Opened { conn, peer, already_read, trust, place }) => {
             let mut client = Box::new(Client::new(worker, conn, peer, already_read));
-            client.trust = trust;
+            (client.trust, client.place) = (trust, place);
             Some(client)
         }
         Err(Opening::Gone) => None,
@@ -170,6 +177,16 @@ enum Opening {
     Failed(Handshake, String),
 }
 
+/// A connection that requests can be read from.
+struct Opened {
+    conn: Conn,
+    peer: Peer,
+    /// What came behind the PROXY header.
+    already_read: Buf,
+    trust: Trust,
+    place: Option<Place>,
+}
+
 /// Index of [`HANDSHAKE_CAUSES`].
 #[derive(Clone, Copy)]
 enum Handshake {
@@ -178,14 +195,10 @@ enum Handshake {
     Tls,
     Certificate,
     Timeout,
+    SourceFull,
 }
 
-async fn open(
-    worker: &Worker,
-    live: &Live,
-    mut conn: Conn,
-    listener: usize,
-) -> Result<(Conn, Peer, Buf, Trust), Opening> {
+async fn open(worker: &Worker, live: &Live, mut conn: Conn, listener: usize) -> Result<Opened, Opening> {
     let deployment = &live.deployment;
     let mut peer = conn.peer;
     let mut already_read = Buf::none();
@@ -196,8 +209,17 @@ async fn open(
         }
         (peer, already_read) = read_preface(worker, &mut conn, set_up.proxy_protocol).await?;
     }
-    match deployment.listener_tls.get(listener) {
-        Some(Some(server)) => {
+    let server = deployment.listener_tls.get(listener).and_then(Option::as_ref);
+    let most = deployment.snapshot.limits.connections_per_source_max;
+    let Ok(place) = worker.sources.enter(peer, most) else {
+        if server.is_none() {
+            tell_full(worker, &mut conn).await;
+        }
+        let reason = format!("{peer} has {most} connections: limits.connections_per_source_max");
+        return Err(Opening::Failed(Handshake::SourceFull, reason));
+    };
+    match server {
+        Some(server) => {
             let accepted = tls::accept(server, conn, already_read).await;
             let (conn, info) =
                 accepted.map_err(|error| Opening::Failed(Handshake::Tls, error.to_string()))?;
@@ -205,13 +227,21 @@ async fn open(
                 Opening::Failed(Handshake::Certificate, "the client's certificate cannot be read".to_owned())
             };
             let trust = Trust::new(live, listener, info.client_chain_der).ok_or_else(unreadable)?;
-            Ok((conn, peer, Buf::none(), trust))
+            Ok(Opened { conn, peer, already_read: Buf::none(), trust, place })
         }
-        _ => {
+        None => {
             let trust = Trust::new(live, listener, Vec::new()).unwrap_or_else(Trust::none);
-            Ok((conn, peer, already_read, trust))
+            Ok(Opened { conn, peer, already_read, trust, place })
         }
     }
+}
+
+/// Tells a client that its source has as many connections as it may.
+async fn tell_full(worker: &Worker, conn: &mut Conn) {
+    let message = "there are as many connections from this address as may be: use fewer, or try again";
+    let reply = Reply::status(Cause::Overload, 503, message).with_headers("retry-after: 1\r\n");
+    let (_, buf) = conn.writer.send(reply.closing().render(worker, false)).await;
+    worker.give_buf(buf);
 }
 
 fn is_trusted(listener: &Listener, peer: Peer) -> bool {

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admit;
+mod bodies;
 pub mod caller;
 pub mod cancel;
 pub mod client;
@@ -22,6 +23,7 @@ mod refused;
 mod relay;
 mod renew;
 mod reply;
+mod sources;
 mod tap;
 pub mod throttle;
 mod trust;

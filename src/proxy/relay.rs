@@ -19,12 +19,14 @@ use crate::wire::http1::{
 };
 
 pub use border::Border;
+pub use look::Look;
 
 use along::{read_along, tap_of};
 use body::Body;
 use endpoint_event::{Endpoint, Seal};
 use events::Events;
 use filter::Filtering;
+use keep::keep_idle;
 use send::{end_of_stream, next_read, send_pass};
 
 mod along;
@@ -34,6 +36,8 @@ mod ending;
 mod endpoint_event;
 mod events;
 mod filter;
+mod keep;
+mod look;
 mod media;
 mod send;
 mod whole;
@@ -42,9 +46,6 @@ mod whole;
 const STREAM_READ_BYTES: usize = CLASSES[0];
 /// And this many when the bytes come faster than they are read.
 const BULK_READ_BYTES: usize = 80 << 10;
-
-/// How long an idle upstream connection is used less than the server promises to keep it.
-const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
 /// An answer that has begun.
 pub struct Answer {
@@ -215,16 +216,7 @@ fn take_head(
         let mut out = worker.scratch.borrow_mut();
         out.clear();
         head::write_response(&mut out, &head, &delivery);
-        let names_endpoint =
-            head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. });
-        // What is no event stream here, a coded one among them, could name any endpoint unread.
-        let is_stream = exchange.forward.kind == Kind::Stream && head.status == 200;
-        if is_stream && !head.event_stream && matches!(exchange.server().transport, Transport::Sse { .. }) {
-            return Err("the stream of the HTTP+SSE transport is no event stream that can be read".into());
-        }
-        if names_endpoint && matches!(head.framing, ResponseFraming::Length(_)) {
-            return Err("an event stream of the HTTP+SSE transport with a Content-Length".into());
-        }
+        let names_endpoint = media::check_stream(exchange, &head)?;
         let facts = Facts {
             head_len: out.len(),
             status: head.status,
@@ -311,7 +303,7 @@ pub async fn relay_response(
         }
     }
     exchange.record.outcome = match passed {
-        Ok(()) => Outcome::Answered,
+        Ok(()) => along::outcome_of(exchange, &answer.facts),
         Err(_) if worker.stage() == Stage::Stopping => Outcome::Stopped,
         Err(outcome) => outcome,
     };
@@ -354,14 +346,11 @@ fn events_of(exchange: &mut Exchange<'_>, facts: &Facts) -> Box<Events> {
     let endpoint = facts.names_endpoint.then(|| {
         let caller = exchange.forward.caller.as_ref().zip(exchange.forward.live.session_key.clone());
         let seal = caller.map(|(caller, key)| Seal { key, identity: caller.identity.clone() });
-        Endpoint::of(exchange.server(), seal)
+        Endpoint::of(exchange.server(), exchange.forward.endpoint, seal)
     });
     let limits = exchange.limits();
-    // The event of an answer may be as large as an answer of JSON; a stream without an end is one of many.
-    let event_bytes_max = match exchange.forward.endless {
-        true => limits.sse_event_bytes_max,
-        false => limits.sse_event_bytes_max.max(limits.list_bytes_max),
-    };
+    // What has to be filtered may be as large in an event as in an answer of JSON.
+    let event_bytes_max = limits.sse_event_bytes_max.max(limits.list_bytes_max);
     Box::new(Events::new(event_bytes_max, endpoint, keep))
 }
 
@@ -379,9 +368,16 @@ async fn pass_all(
     let mut lead = facts.head_len;
     let mut now = exchange.answered_at;
     let mut deaf = false;
+    let mut holding = None;
     loop {
         let fast = buf.free() == 0;
         read_along(exchange, facts, &buf.filled()[lead..pass.len], pass.frames.as_deref());
+        if exchange.border.as_ref().is_some_and(|border| border.names_endpoint()) {
+            return Err(cut(
+                exchange,
+                "its stream names an endpoint for messages, as only `transport: sse` does",
+            ));
+        }
         if facts.event_stream && !pass.done {
             body.note(&buf.filled()[lead..pass.len], pass.frames.as_deref());
         }
@@ -423,6 +419,12 @@ async fn pass_all(
         }
         now = worker.net.now();
         pass = body.pass(buf, 0).map_err(|what| cut(exchange, what))?;
+        if let Some(held) = body.held_bytes()
+            && holding.get_or_insert_with(|| worker.holding()).set(held)
+            && !worker.may_hold(0)
+        {
+            return Err(cut(exchange, "there is no room for its event: limits.bodies_bytes_max"));
+        }
     }
 }
 
@@ -474,21 +476,6 @@ fn cut(exchange: &Exchange<'_>, what: &str) -> Outcome {
         tracing::warn!(server = %exchange.server().name, reason = what, kept_back, "the server's answer broke off");
     }
     Outcome::UpstreamCut
-}
-
-/// How long the connection may wait for another exchange; `None` if it cannot carry one.
-fn keep_idle(exchange: &Exchange<'_>, facts: &Facts, extra: bool) -> Option<Duration> {
-    // Bytes behind the end of the answer belong to nothing that was asked.
-    if extra || !facts.keep_alive || facts.framing == ResponseFraming::UntilClose {
-        return None;
-    }
-    idle_bound(exchange.timeouts().upstream_idle, facts.keep_alive_timeout)
-}
-
-/// How long a connection may be idle by our own bound and the server's `Keep-Alive` timeout; `None` for not at all.
-fn idle_bound(own: Duration, theirs: Option<Duration>) -> Option<Duration> {
-    let keep = theirs.map_or(own, |theirs| own.min(theirs.saturating_sub(KEEP_ALIVE_MARGIN)));
-    (!keep.is_zero()).then_some(keep)
 }
 
 #[cfg(test)]

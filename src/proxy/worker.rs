@@ -5,14 +5,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bodies::Bodies;
 use super::caller::Callers;
 use super::drain::Drain;
 use super::errands::Errands;
 use super::purse::Purse;
 use super::refused::Restraints;
+use super::sources::Sources;
 use super::throttle::Throttle;
 use super::upstream::Pool;
 use super::watch::Watches;
+use crate::base::buffer::Holding;
 use crate::base::{Buf, BufPool, Ticks};
 use crate::config::snapshot::{EndpointId, Listener, Server, ServerId};
 use crate::io::Net;
@@ -48,8 +51,11 @@ pub struct Worker {
     pub purse: Purse,
     /// Exchanges that wait for control.
     pub errands: Errands,
+    /// Where its connections come from.
+    pub sources: Rc<Sources>,
     /// Restraint of its log lines.
     pub restraints: Restraints,
+    bodies: Bodies,
     live: RefCell<Rc<Live>>,
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
@@ -99,7 +105,9 @@ impl Worker {
             scratch: RefCell::new(Vec::with_capacity(4096)),
             purse,
             errands: Errands::default(),
+            sources: Rc::default(),
             restraints: Restraints::default(),
+            bodies: Bodies::default(),
             live: RefCell::new(Rc::new(live)),
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
@@ -128,6 +136,21 @@ impl Worker {
     /// Gives a buffer back.
     pub fn give_buf(&self, buf: Buf) {
         self.bufs.borrow_mut().give(buf);
+    }
+
+    /// Bytes of buffers in use that count against `limits.bodies_bytes_max`.
+    pub fn held_bytes(&self) -> usize {
+        self.bufs.borrow().held()
+    }
+
+    /// Counts what is held in other memory than these buffers.
+    pub fn holding(&self) -> Holding {
+        self.bufs.borrow().holding()
+    }
+
+    /// Whether so many bytes more of a body may be held.
+    pub fn may_hold(&self, more: usize) -> bool {
+        self.bodies.may_hold(self, more)
     }
 
     /// Where the process is in its life, as of the last tick.
@@ -208,6 +231,7 @@ impl Worker {
         }
         self.purse.tick(super::purse::now(self, now));
         self.watches.sweep(now);
+        self.bodies.settle(self);
         self.take_news();
         let live = self.live();
         for pool in &live.pools {

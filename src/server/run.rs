@@ -48,7 +48,7 @@ pub fn serve(
     let start = Instant::now();
     let driver = usable_driver(snapshot.driver)?;
     let cpus = choose_cpus(&snapshot.workers)?;
-    check_descriptors(snapshot.limits.connections_max, cpus.len());
+    let connections_room = room_for_connections(snapshot.limits.connections_max, cpus.len());
     let sockets = bind_all(&snapshot.listeners, cpus.len())?;
     let admin = snapshot.admin.address.map(|address| {
         bind_tcp(address, false)
@@ -57,7 +57,7 @@ pub fn serve(
     let admin = admin.transpose()?;
     let deployment = Arc::new(deploy(snapshot, None)?);
     let state = state::open(&deployment.snapshot)?;
-    let (shared, wires, orders) = shared_state(deployment.clone(), cpus.len(), &state)?;
+    let (shared, wires, orders) = shared_state(deployment.clone(), cpus.len(), connections_room, &state)?;
     let keeping = keep_usage(&state, &shared, start)?;
     let reload = signal_wire(&[SIGHUP])?;
     let stop = signal_wire(&[SIGTERM, SIGINT])?;
@@ -95,16 +95,19 @@ pub fn serve(
     Ok(ending)
 }
 
-/// Says if there are too few descriptors for the connections that may come.
-fn check_descriptors(connections_max: usize, workers: usize) {
+/// Client connections of a worker that there are descriptors for; says if these are fewer than may come. A quarter of all is
+/// kept for connections to servers and the rest, so that neither calls nor the admin address wait for a client to leave.
+fn room_for_connections(connections_max: usize, workers: usize) -> usize {
+    let Some(descriptors) = process::raise_descriptors() else { return usize::MAX };
     let wanted = connections_max.saturating_mul(workers).saturating_add(DESCRIPTORS_BESIDE) as u64;
-    if let Some(descriptors) = process::raise_descriptors().filter(|descriptors| *descriptors < wanted) {
+    if descriptors < wanted {
         tracing::warn!(
             descriptors,
             wanted,
             "fewer descriptors than limits.connections_max may take: raise LimitNOFILE (ulimit -n), or lower the limit"
         );
     }
+    usize::try_from(descriptors / 4 * 3).unwrap_or(usize::MAX) / workers.max(1)
 }
 
 /// Descriptors beside those of client connections: rings, listeners, admin, idle connections to servers.
@@ -174,6 +177,7 @@ fn choose_cpus(workers: &Workers) -> Result<Vec<Option<core_affinity::CoreId>>, 
 fn shared_state(
     deployment: Arc<Deployment>,
     workers: usize,
+    connections_room: usize,
     state: &State,
 ) -> Result<(Arc<Shared>, Vec<BellWire>, BellWire), Failure> {
     let mut handles = Vec::with_capacity(workers);
@@ -204,6 +208,8 @@ fn shared_state(
         orders: Mailbox::new(ORDERS),
         orders_bell,
         counting: Default::default(),
+        connections_room,
+        bodies: Default::default(),
     };
     Ok((Arc::new(shared), wires, orders_wire))
 }

@@ -18,6 +18,8 @@ pub struct Facts<'a> {
     pub stats: &'a WorkerStats,
     /// The names of the servers, by index.
     pub servers: &'a [&'a str],
+    /// Bytes of bodies that the workers have room for just now, and may have.
+    pub bodies: (usize, usize),
     /// Open client connections, by worker.
     pub worker_connections: &'a [usize],
     /// How many workers sent their counters in time.
@@ -125,6 +127,10 @@ fn process(page: &mut Page, facts: &Facts<'_>) {
         "Seconds since the process started.",
         facts.uptime.as_secs(),
     );
+    let help = "Bytes taken for bodies that are held, in steps of up to 1 MiB.";
+    page.single("ringgate_bodies_bytes", "gauge", help, facts.bodies.0 as u64);
+    let help = "Bytes that bodies may take: limits.bodies_bytes_max.";
+    page.single("ringgate_bodies_bytes_max", "gauge", help, facts.bodies.1 as u64);
     page.single("ringgate_draining", "gauge", "1 while the process drains.", u64::from(facts.draining));
     page.single(
         "ringgate_config_generation",
@@ -368,6 +374,7 @@ mod tests {
         let page = render(&Facts {
             stats: &WorkerStats::new(0),
             servers: &["here"],
+            bodies: (1 << 20, 64 << 20),
             worker_connections: &[0],
             workers_answered: 0,
             generation: 1,
@@ -408,6 +415,7 @@ mod tests {
         let page = render(&Facts {
             stats: &stats,
             servers: &["every\"thing"],
+            bodies: (1 << 20, 64 << 20),
             worker_connections: &[2, 3],
             workers_answered: 2,
             generation: 4,

@@ -29,11 +29,15 @@ pub enum Outcome {
     Stopped,
     /// A stream without an end of its own was ended with the credential that had opened it.
     Expired,
+    /// The answer was passed on, and is the result of a tool that failed: `isError` (MCP 2025-11-25, tools).
+    ToolFailed,
+    /// The answer was passed on, says that it is JSON, and cannot be.
+    Unreadable,
 }
 
 impl Outcome {
     /// All of them, in order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Answered,
         Self::Refused,
         Self::Unreachable,
@@ -44,6 +48,8 @@ impl Outcome {
         Self::Cancelled,
         Self::Stopped,
         Self::Expired,
+        Self::ToolFailed,
+        Self::Unreadable,
     ];
 
     /// The name in metrics and logs.
@@ -59,6 +65,8 @@ impl Outcome {
             Self::Cancelled => "cancelled",
             Self::Stopped => "stopped",
             Self::Expired => "expired",
+            Self::ToolFailed => "tool_failed",
+            Self::Unreadable => "unreadable",
         }
     }
 }

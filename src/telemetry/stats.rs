@@ -90,8 +90,8 @@ impl TokenStats {
 }
 
 /// Causes of connections that end before their first request.
-pub const HANDSHAKE_CAUSES: [&str; 5] =
-    ["untrusted_source", "proxy_header", "tls", "client_certificate", "timeout"];
+pub const HANDSHAKE_CAUSES: [&str; 6] =
+    ["untrusted_source", "proxy_header", "tls", "client_certificate", "timeout", "source_full"];
 
 /// What one worker counted for one server.
 #[derive(Clone, Debug)]

@@ -6,4 +6,5 @@ pub mod json;
 pub mod jsonrpc;
 pub mod mcp;
 pub mod proxy_protocol;
+pub mod reference;
 pub mod sse;

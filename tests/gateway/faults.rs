@@ -465,7 +465,8 @@ fn a_client_that_does_not_take_its_answer_is_left() {
 #[test]
 fn more_connections_than_allowed_are_told_so() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::before(upstream.address, "workers: 1\nlimits:\n  connections_max: 16\n");
+    let limits = "workers: 1\nlimits: {connections_max: 16, connections_per_source_max: 16}\n";
+    let gateway = Gateway::before(upstream.address, limits);
     let held: Vec<_> = (0..16).map(|_| gateway.connect()).collect();
     gateway.await_metric("ringgate_worker_connections", "", 16.0);
     let mut one_more = gateway.connect();

@@ -155,7 +155,10 @@ fn batch_max() {
 #[test]
 fn connections_max() {
     let upstream = Upstream::echo();
-    let gateway = Gateway::before(upstream.address, "workers: 1\nlimits:\n  connections_max: 16");
+    let gateway = Gateway::before(
+        upstream.address,
+        "workers: 1\nlimits:\n  connections_max: 16\n  connections_per_source_max: 16",
+    );
     let refused = |gateway: &Gateway| {
         let mut client = gateway.connect();
         let answer = client.message().expect("an answer before the end");

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod abandoned;
+mod bodies;
 mod browsers;
 mod endings;
 mod faults;
@@ -16,6 +17,7 @@ mod keeping;
 mod life;
 mod limits;
 mod older;
+mod outcomes;
 mod passing;
 mod probe;
 mod process;
@@ -25,6 +27,7 @@ mod refusals;
 mod scenes;
 mod smoke;
 mod sockets;
+mod sources;
 mod state;
 mod streams;
 mod temp_dir;

@@ -67,6 +67,8 @@ impl World {
             orders: Mailbox::new(8),
             orders_bell,
             counting: Default::default(),
+            connections_room: usize::MAX,
+            bodies: Default::default(),
         });
         let worker = Worker::new(0, sim.net(), shared.clone());
         let listener = Rc::new(sim.listen(&address(GATEWAY)).unwrap());

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::snapshot::{Driver, ProxyProtocol, Roots, Transport, Workers, restart_needed};
+use crate::config::snapshot::{
+    Driver, MessagePath, ProxyProtocol, Roots, Transport, Workers, restart_needed,
+};
 use crate::config::world::fake::Fake;
 
 mod access;
@@ -117,7 +119,7 @@ fn servers_are_compiled_to_what_is_sent() {
     assert_eq!(b.endpoints[0].address, Address::Tcp { host: "::1".into(), port: 9 });
     assert_eq!(&*c.endpoints[0].target, "/sse");
     let Transport::Sse { message_paths } = &c.transport else { panic!("sse") };
-    assert_eq!(&**message_paths, &["/message".into(), "/messages".into(), "/messages/".into()]);
+    assert_eq!(&**message_paths, &["/message", "/messages", "/messages/"].map(MessagePath::new));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod credentials;
 mod grant;
 mod listeners;
 mod material;
+mod memory;
 mod origins;
 mod outbound;
 mod passing;
@@ -36,6 +37,8 @@ pub struct Context<'a> {
 
 /// Compiles `file`. The snapshot is whole only if there are no findings.
 pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &mut Findings) -> Snapshot {
+    // Not among the files that are watched: what is read for it is the system's.
+    let bodies_bytes_max = memory::bodies_bytes_max(&file.limits.value, context.world, findings);
     let recording = Recording::of(context.world);
     let context = &Context { world: &recording, directory: context.directory };
     let listeners = listeners::compile(file, context, findings);
@@ -58,7 +61,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         public_url: file.public_url.as_ref().map(|url| url.value.serialize().into()),
         core_files: file.core_files.value,
         log: Log { format: file.log.value.format.value, level: file.log.value.level.value },
-        limits: limits(&file.limits.value, findings),
+        limits: Limits { bodies_bytes_max, ..limits(&file.limits.value, findings) },
         timeouts,
         drain: Drain { announce: file.drain.value.announce.value },
         origins,
@@ -113,9 +116,14 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         headers_max: section.headers_max.value,
         uri_bytes_max: section.uri_bytes_max.value,
         body_bytes_max: section.body_bytes_max.value,
+        bodies_bytes_max: usize::MAX,
         json_depth_max: section.json_depth_max.value,
         batch_max: section.batch_max.value,
         connections_max: section.connections_max.value,
+        connections_per_source_max: match &section.connections_per_source_max {
+            Some(most) => most.value,
+            None => (section.connections_max.value / 4 * 3).max(1),
+        },
         upstream_connections_max: section.upstream_connections_max.value,
         upstream_idle_max: section.upstream_idle_max.value,
         response_head_bytes_max: section.response_head_bytes_max.value,
@@ -132,6 +140,7 @@ fn timeouts(section: &TimeoutsSection) -> Timeouts {
     Timeouts {
         head: section.head.value,
         body: section.body.value,
+        first_request: section.first_request.value.min(section.keep_alive.value),
         keep_alive: section.keep_alive.value,
         connect: section.connect.value,
         first_byte: section.first_byte.value,

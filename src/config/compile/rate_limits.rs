@@ -126,22 +126,18 @@ fn limit(at: &At<RateLimitSection>, servers: &[Server], findings: &mut Findings)
         windows.iter_mut().chain(others).for_each(|window| window.alerts = marks);
     }
     let when = section.when.as_ref().and_then(|when| expression(&when.value, &when.place, findings));
+    let key = key::parts(&section.key, findings);
     Some(Limit {
-        name: section.name.as_ref()?.value.as_str().into(),
-        unit,
-        key: key::parts(&section.key, findings),
-        windows,
         overrides,
         mode: section.mode.value,
         charge: section.charge.value,
         deny_as: section.deny_as.value,
-        advice: None,
         servers: indices(&section.servers, servers, findings),
         methods: patterns(&section.methods),
         tools: patterns(&section.tools),
-        except: Box::default(),
         who: Who { agents: patterns(&section.agents), roles: patterns(&section.roles), ..Who::default() },
         when,
+        ..Limit::new(&section.name.as_ref()?.value, unit, key.into(), windows.into())
     })
 }
 

@@ -8,7 +8,7 @@ use crate::base::Secret;
 use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
 use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::snapshot::{
-    Endpoint, EndpointId, Roots, Server, ServerId, Timeouts, Transport, UpstreamTls,
+    Endpoint, EndpointId, MessagePath, Roots, Server, ServerId, Timeouts, Transport, UpstreamTls,
 };
 use crate::config::text::HeaderValue;
 use crate::config::units::shorten;
@@ -135,11 +135,11 @@ fn transport(section: &ServerSection, findings: &mut Findings) -> Transport {
             findings.add(&paths.place, "has no effect without `transport: sse`", "add that, or remove this");
             Transport::StreamableHttp
         }
-        (TransportWord::Sse, None) => {
-            Transport::Sse { message_paths: ["/message", "/messages", "/messages/"].map(Into::into).into() }
-        }
+        (TransportWord::Sse, None) => Transport::Sse {
+            message_paths: ["/message", "/messages", "/messages/"].map(MessagePath::new).into(),
+        },
         (TransportWord::Sse, Some(paths)) => Transport::Sse {
-            message_paths: paths.value.iter().map(|path| path.value.as_str().into()).collect(),
+            message_paths: paths.value.iter().map(|path| MessagePath::new(&path.value)).collect(),
         },
     }
 }

@@ -37,7 +37,7 @@ impl RouteTable {
     }
 
     /// See [`super::Snapshot::route`].
-    pub(super) fn find<'a>(&self, servers: &'a [Server], path: &[u8]) -> Option<Route<'a>> {
+    pub(super) fn find<'a>(&self, servers: &'a [Server], path: &'a [u8]) -> Option<Route<'a>> {
         if let Some(server) = self.exact(servers, path) {
             return Some(Route { server, rest: None });
         }
@@ -45,8 +45,8 @@ impl RouteTable {
         let server = self.exact(servers, &path[..cut])?;
         let Transport::Sse { message_paths } = &server.transport else { return None };
         let rest = &path[cut + SUB_ROUTE.len() - 1..];
-        let rest = message_paths.iter().find(|allowed| allowed.as_bytes() == rest)?;
-        Some(Route { server, rest: Some(rest) })
+        message_paths.iter().find(|allowed| allowed.matches(rest))?;
+        Some(Route { server, rest: Some(std::str::from_utf8(rest).ok()?) })
     }
 
     fn exact<'a>(&self, servers: &'a [Server], path: &[u8]) -> Option<&'a Server> {
@@ -61,6 +61,43 @@ impl RouteTable {
         }
         None
     }
+}
+
+/// A path for messages that a server of the HTTP+SSE transport may name. A segment that is `*` stands for one of the server's
+/// choice, which is an id: 1 to [`SEGMENT_BYTES_MAX`] letters, digits, `-`, `_`, `~` and dots, and not dots alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessagePath(Box<str>);
+
+/// Bytes of a segment that stands for `*`.
+const SEGMENT_BYTES_MAX: usize = 256;
+
+impl MessagePath {
+    /// The path as the configuration has it.
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.into())
+    }
+
+    /// Whether this is one of the paths.
+    pub fn matches(&self, path: &[u8]) -> bool {
+        if !self.0.contains('*') {
+            return self.0.as_bytes() == path;
+        }
+        let mut segments = path.split(|&byte| byte == b'/');
+        let fits = self.0.split('/').all(|wanted| {
+            segments.next().is_some_and(|segment| match wanted {
+                "*" => is_id(segment),
+                _ => wanted.as_bytes() == segment,
+            })
+        });
+        fits && segments.next().is_none()
+    }
+}
+
+/// The unreserved characters of RFC 3986 section 2.3 are the same wherever they are decoded.
+fn is_id(segment: &[u8]) -> bool {
+    let fits = (1..=SEGMENT_BYTES_MAX).contains(&segment.len());
+    fits && segment.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_~.".contains(byte))
+        && segment.iter().any(|&byte| byte != b'.')
 }
 
 /// Stands between a server's path and the path of its upstream's message endpoint. Checked to be in
@@ -115,7 +152,7 @@ mod tests {
     #[test]
     fn messages_of_an_sse_server_have_routes_below_its_own() {
         use crate::config::{Findings, check, compile::Context, world::System};
-        let text = "servers:\n- {name: n, transport: sse, url: 'http://n'}\n- {name: m, transport: sse, url: 'http://m', message_paths: [/a/b]}\n";
+        let text = "servers:\n- {name: n, transport: sse, url: 'http://n'}\n- {name: m, transport: sse, url: 'http://m', message_paths: [/a/b, /in/*/post, '/o/*']}\n";
         let context = Context { world: &System, directory: std::path::Path::new("") };
         let snapshot = check::check(text, 1, &context, Findings::default()).unwrap();
         for (path, expected) in [
@@ -124,6 +161,15 @@ mod tests {
             ("/n/mcp/~/message", Some(("n", Some("/message")))),
             ("/m/mcp/~/a/b", Some(("m", Some("/a/b")))),
             ("/m/mcp/~/messages", None),
+            ("/m/mcp/~/in/7f-A_~.9/post", Some(("m", Some("/in/7f-A_~.9/post")))),
+            ("/m/mcp/~/o/x", Some(("m", Some("/o/x")))),
+            ("/m/mcp/~/o/", None),
+            ("/m/mcp/~/o/..", None),
+            ("/m/mcp/~/o/x/y", None),
+            ("/m/mcp/~/o/a%2fb", None),
+            ("/m/mcp/~/o/a;b", None),
+            ("/m/mcp/~/in/1", None),
+            ("/m/mcp/~/in/*/post", None),
             ("/n/mcp/~/", None),
             ("/n/mcp/~", None),
             ("/n/mcp/~/admin", None),
@@ -134,6 +180,16 @@ mod tests {
         ] {
             let route = snapshot.route(path.as_bytes()).map(|route| (&*route.server.name, route.rest));
             assert_eq!(route, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_a_bound() {
+        let path = super::MessagePath::new("/o/*");
+        for (length, fits) in
+            [(1, true), (super::SEGMENT_BYTES_MAX, true), (super::SEGMENT_BYTES_MAX + 1, false)]
+        {
+            assert_eq!(path.matches(format!("/o/{}", "a".repeat(length)).as_bytes()), fits, "{length}");
         }
     }
 

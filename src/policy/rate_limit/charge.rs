@@ -1,10 +1,12 @@
 //! Taking what a message uses: all of it, or nothing.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::facts::{Asked, Facts, Now};
+use super::fill::Fill;
 use super::index::{rest_fits, uses};
-use super::key::{NOT_CONCERNED, Values};
+use super::key::{KeyPart, NOT_CONCERNED, Values};
 use super::leases::{Leases, Taken};
 use super::limit::{Limit, Mode, Unit, Window};
 use super::ticket::{Item, NO_PRICE, State, Ticket, Wants};
@@ -58,6 +60,11 @@ impl Why {
     }
 }
 
+/// So many callers would have to work together to use up all keys by choosing them,
+const SHARES: usize = 64;
+/// unless there are so few that each gets this many.
+const SHARE_MIN: usize = 256;
+
 /// What a caller is told to wait when there is no room for its key.
 const NO_ROOM_WAIT: Duration = Duration::from_secs(1);
 
@@ -79,7 +86,9 @@ impl Limits {
         let wall = leases.advance(now);
         let asked = Asked::new(self, facts, wall);
         let ends = facts.is_end();
-        let mut charging = Charging { leases, ledger, now, ticket, denial: None, reported: None, ends };
+        let share = self.keys_share();
+        let mut charging =
+            Charging { leases, ledger, now, ticket, denial: None, reported: None, ends, share };
         let before = charging.ticket.len();
         for &at in candidates {
             let Some(limit) = self.limits.get(usize::from(at)) else { continue };
@@ -104,9 +113,16 @@ impl Limits {
     /// Takes everything of a ticket back: the exchange was not sent.
     pub fn refund<L: Ledger + ?Sized>(&self, leases: &mut Leases, ledger: &L, ticket: &mut Ticket, now: Now) {
         leases.advance(now);
-        Charging { leases, ledger, now, ticket, denial: None, reported: None, ends: false }
+        let share = self.keys_share();
+        Charging { leases, ledger, now, ticket, denial: None, reported: None, ends: false, share }
             .give_back(self, 0);
         (ticket.price, ticket.wants) = (NO_PRICE, Wants::default());
+    }
+
+    /// Keys of one limit that one caller may choose and have in use.
+    pub(super) fn keys_share(&self) -> NonZeroU64 {
+        let share = (self.keys_max / SHARES).max(SHARE_MIN);
+        u64::try_from(share).ok().and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN)
     }
 }
 
@@ -127,6 +143,8 @@ struct Charging<'a, L: ?Sized> {
     reported: Option<u16>,
     /// The message ends a session.
     ends: bool,
+    /// Keys that one caller may choose and have in use.
+    share: NonZeroU64,
 }
 
 impl<L: Ledger + ?Sized> Charging<'_, L> {
@@ -144,7 +162,11 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
             if limit.unit == Unit::Requests && !asked.facts.is_first && self.ticket.has(at, key) {
                 continue;
             }
-            let (taken, index, state) = self.one(limit.unit, key, window);
+            let (taken, index, state) =
+                match limit.keys_are_chosen && !self.may_use(key, limit.unit, window, asked) {
+                    true => (Taken::NoRoom, 0, State::Later),
+                    false => self.one(limit.unit, key, window),
+                };
             let item = Item { key, drawn: self.now.ticks, limit: at, plan, window: number, index, state };
             match taken {
                 Taken::Unit => {
@@ -160,6 +182,20 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
                 Taken::NoRoom => self.refuse(limit, item, NO_ROOM_WAIT, Why::NoRoom),
             }
         }
+    }
+
+    /// Whether the caller may use this key, of which it can choose as many as it likes: if it is in use, or if the caller has
+    /// not taken its share. The share comes back within the time that a key is in use.
+    fn may_use(&mut self, key: BucketKey, unit: Unit, window: &Window, asked: &Asked<'_, '_>) -> bool {
+        let now = self.now.ticks;
+        if unit == Unit::InFlight || self.leases.has(self.ledger, key, &window.fill, now) {
+            return true;
+        }
+        // No window has this identity but by chance, once in 2^128.
+        let identity = !window.identity;
+        let own = Values::of(&[KeyPart::Caller], self.leases.secret(), asked).bucket(identity);
+        let fill = Fill::Steady { count: self.share, per: window.fill.span(), burst: self.share };
+        matches!(self.leases.take(self.ledger, own, &fill, now).0, Taken::Unit)
     }
 
     #[inline]

@@ -33,6 +33,9 @@ pub enum Fill {
     },
 }
 
+/// Longer than the longest period.
+const SPAN_MAX: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+
 /// A period of the calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
@@ -52,6 +55,18 @@ impl Fill {
         match self {
             Self::Steady { burst, .. } => burst.get(),
             Self::Calendar { count, .. } | Self::Held { count } => count.get(),
+        }
+    }
+
+    /// How long a bucket is in use at the most, once nothing more is taken of it.
+    pub fn span(&self) -> Duration {
+        match *self {
+            Self::Steady { count, per, burst } => {
+                let nanos = per.as_nanos().saturating_mul(burst.get().into()) / u128::from(count.get());
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)).min(SPAN_MAX)
+            }
+            Self::Calendar { period, .. } => period.usual(),
+            Self::Held { .. } => Duration::ZERO,
         }
     }
 

@@ -64,6 +64,20 @@ impl KeyPart {
         }
     }
 
+    /// Whether a caller can make as many values of it as it likes.
+    pub fn is_chosen(&self) -> bool {
+        match self {
+            Self::Tool | Self::Method | Self::Header(_) | Self::Arguments | Self::Cel(_) => true,
+            Self::Agent
+            | Self::User
+            | Self::Tenant
+            | Self::Caller
+            | Self::Server
+            | Self::Source { .. }
+            | Self::Claim(_) => false,
+        }
+    }
+
     /// The leading bits of an address that count.
     fn network(address: IpAddr, v4_bits: u8, v6_bits: u8) -> u128 {
         let cut = |bits: u128, width: u32, kept: u8| {

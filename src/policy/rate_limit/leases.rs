@@ -230,6 +230,20 @@ impl Leases {
         ledger.charge(key, &fill.refill(self.wall), units, now)
     }
 
+    /// Whether a bucket takes room already, here or in the ledger.
+    pub(super) fn has<L: Ledger + ?Sized>(
+        &mut self,
+        ledger: &L,
+        key: BucketKey,
+        fill: &Fill,
+        now: Ticks,
+    ) -> bool {
+        // A full bucket vanishes.
+        let level = || ledger.level(key, &fill.refill(self.wall), now).available;
+        let full = i64::try_from(fill.capacity()).unwrap_or(i64::MAX);
+        self.table.peek(key.0).is_some() || level() < full
+    }
+
     /// What a bucket holds as this core sees it: with what the core itself holds of it.
     pub(super) fn available<L: Ledger + ?Sized>(
         &mut self,

@@ -87,6 +87,8 @@ pub struct Limit {
     pub unit: Unit,
     /// What has a bucket of its own; empty: one bucket for all.
     pub key: Box<[KeyPart]>,
+    /// A caller can make as many keys as it likes: [`super::Limits::new`] sets it.
+    pub keys_are_chosen: bool,
     /// How much, unless an override says otherwise. Empty: without end, so that only overrides limit.
     pub windows: Box<[Window]>,
     /// What differs for some callers: the first that fits.
@@ -121,6 +123,7 @@ impl Limit {
             name: name.into(),
             unit,
             key: key.into(),
+            keys_are_chosen: false,
             windows: windows.into(),
             overrides: Box::default(),
             mode: Mode::Enforce,

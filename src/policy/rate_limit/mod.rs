@@ -186,6 +186,7 @@ impl Limit {
 /// Gives each window what tells its buckets from those of all others: the limit's name and unit, whose plan it is of,
 /// and how long it is, so that a change of the numbers leaves the buckets as they are.
 fn identify(limit: &mut Limit) {
+    limit.keys_are_chosen = limit.key.iter().any(KeyPart::is_chosen);
     let Limit { name, unit, windows, overrides, .. } = limit;
     let plans = std::iter::once(windows).chain(overrides.iter_mut().map(|other| &mut other.windows));
     for (plan, windows) in plans.enumerate() {

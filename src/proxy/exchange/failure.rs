@@ -34,6 +34,8 @@ pub enum Failure {
     Cancelled,
     /// The server is busy, and nothing was sent to it.
     Shed(Shed),
+    /// There is no room to gather the answer: `limits.bodies_bytes_max`.
+    NoRoom,
 }
 
 impl From<&'static str> for Failure {
@@ -46,7 +48,7 @@ impl Exchange<'_> {
     /// Tells the client that there is no answer, and why.
     pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
         match failure {
-            Failure::Shed(_) | Failure::ClientGone | Failure::Cancelled => {}
+            Failure::Shed(_) | Failure::ClientGone | Failure::Cancelled | Failure::NoRoom => {}
             Failure::Page(status) => self.note_answer(*status < 500),
             _ => self.note_answer(false),
         }
@@ -64,6 +66,12 @@ impl Exchange<'_> {
             Failure::Shed(_) => {
                 (Outcome::Refused, Cause::ServerBusy, 503, "the server is busy with other calls".into())
             }
+            Failure::NoRoom => (
+                Outcome::Refused,
+                Cause::Overload,
+                503,
+                "the gateway holds as many bytes of bodies as it may: ask again".into(),
+            ),
             Failure::Closed => (
                 Outcome::UpstreamFailed,
                 Cause::Closed,
@@ -105,8 +113,11 @@ impl Exchange<'_> {
                 self.record.status = status;
                 buf
             }
-            _ => Reply { close, origin, ..Reply::status(cause, status, &message).with_id(id) }
-                .render(self.worker, false),
+            _ => {
+                let reply = Reply::status(cause, status, &message).with_id(id);
+                let headers = if status == 503 { "retry-after: 1\r\n" } else { "" };
+                Reply { close, origin, headers, ..reply }.render(self.worker, false)
+            }
         };
         let length = buf.len() as u64;
         if !send(self.worker, client, buf, self.worker.net.now()).await {

@@ -4,6 +4,7 @@ use super::Facts;
 use super::filter::Filtering;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::tap::Tap;
+use crate::telemetry::{Kind, Outcome};
 use crate::wire::http1::{ResponseFraming, Version};
 
 /// Reads along with the answer, where a limit must know what it says. `first` are the bytes of the body that are here.
@@ -40,6 +41,10 @@ pub fn read_along(exchange: &mut Exchange<'_>, facts: &Facts, bytes: &[u8], fram
     if waits && (!facts.event_stream || says_something(bytes) || frames.is_some_and(says_something)) {
         exchange.note_answer(facts.status < 500);
     }
+    if exchange.forward.kind == Kind::Request && facts.status == 200 && !facts.coded {
+        exchange.look.see(bytes);
+        exchange.look.see(frames.unwrap_or_default());
+    }
     if let Some(tap) = &mut exchange.tap {
         tap.feed(bytes);
         tap.feed(frames.unwrap_or_default());
@@ -48,6 +53,16 @@ pub fn read_along(exchange: &mut Exchange<'_>, facts: &Facts, bytes: &[u8], fram
         border.feed(bytes);
         border.feed(frames.unwrap_or_default());
     }
+}
+
+/// How an exchange ended whose answer was passed on to its end.
+pub fn outcome_of(exchange: &Exchange<'_>, facts: &Facts) -> Outcome {
+    // Framing of chunks would be seen beside the body.
+    let is_json = !facts.event_stream && matches!(facts.framing, ResponseFraming::Length(_));
+    if exchange.forward.kind != Kind::Request || facts.status != 200 || facts.coded {
+        return Outcome::Answered;
+    }
+    exchange.look.outcome(is_json)
 }
 
 /// Whether a part of an event stream holds data, and not only comments, ids and empty events.

@@ -267,6 +267,11 @@ impl Body {
         Ok(Pass { len, frames: (!frames.is_empty()).then_some(frames), done, extra, again })
     }
 
+    /// Bytes of events that are held.
+    pub fn held_bytes(&self) -> Option<usize> {
+        self.events.as_ref().map(|events| events.held_bytes())
+    }
+
     /// Whether events are read, and one was begun and not ended.
     pub fn is_within_event(&self) -> bool {
         self.events.as_ref().is_some_and(|events| events.is_within_event())

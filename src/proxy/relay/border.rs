@@ -2,7 +2,7 @@
 //! framing can be closed.
 
 use crate::wire::http1::chunked::{Decoder, LAST_CHUNK, Step};
-use crate::wire::sse::Scanner;
+use crate::wire::sse::{EndpointWatch, Scanner};
 
 /// The end of a chunk's data, and the last chunk.
 const DATA_END_AND_LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
@@ -13,13 +13,42 @@ pub struct Border {
     events: Scanner,
     /// It could not be read.
     blind: bool,
+    /// The body has a length, so nothing can end it before that.
+    has_length: bool,
+    /// Looks for endpoints, where the server may name none.
+    watch: Option<EndpointWatch>,
+    /// It has named one.
+    names_endpoint: bool,
+}
+
+/// The framing of a stream as its client gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// In chunks.
+    Chunked,
+    /// Until the connection ends.
+    UntilClose,
+    /// By a length that was announced.
+    Length,
 }
 
 impl Border {
-    /// At the start of the body, with or without chunked coding.
-    pub fn new(chunked: bool) -> Self {
-        let chunks = chunked.then(Decoder::new);
-        Self { chunks, events: Scanner::new(usize::MAX), blind: false }
+    /// At the start of the body of a server that may name endpoints, or may not.
+    pub fn new(framing: Framing, may_name_endpoint: bool) -> Self {
+        Self {
+            chunks: (framing == Framing::Chunked).then(Decoder::new),
+            events: Scanner::new(usize::MAX),
+            blind: false,
+            has_length: framing == Framing::Length,
+            watch: (!may_name_endpoint).then(EndpointWatch::new),
+            names_endpoint: false,
+        }
+    }
+
+    /// Whether the stream names an endpoint for messages, which only servers of the HTTP+SSE transport do: its clients would
+    /// take any path of the gateway for one.
+    pub fn names_endpoint(&self) -> bool {
+        self.names_endpoint
     }
 
     /// The next bytes of the body, as they are sent.
@@ -43,12 +72,13 @@ impl Border {
     }
 
     fn payload(&mut self, bytes: &[u8]) {
+        self.names_endpoint |= self.watch.as_mut().is_some_and(|watch| watch.read(bytes));
         self.blind |= self.events.scan(bytes).is_err();
     }
 
     /// What ends the body here; `None` within an event, or within a chunk.
     pub fn end(&self) -> Option<&'static [u8]> {
-        if self.blind || !self.events.is_between_events() {
+        if self.blind || self.has_length || !self.events.is_between_events() {
             return None;
         }
         match &self.chunks {
@@ -66,7 +96,8 @@ mod tests {
 
     /// What ends the body after these bytes, fed whole and byte by byte.
     fn end_of(chunked: bool, bytes: &[u8]) -> Option<&'static [u8]> {
-        let (mut whole, mut pieces) = (Border::new(chunked), Border::new(chunked));
+        let framing = if chunked { Framing::Chunked } else { Framing::UntilClose };
+        let [mut whole, mut pieces] = [(); 2].map(|()| Border::new(framing, false));
         whole.feed(bytes);
         bytes.chunks(1).for_each(|byte| pieces.feed(byte));
         assert_eq!(whole.end(), pieces.end());

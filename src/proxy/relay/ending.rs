@@ -3,7 +3,7 @@
 //! resumes. It is cut only where an event was begun and the server does not go on with it.
 
 use super::body::Body;
-use super::border::Border;
+use super::border::{Border, Framing};
 use super::filter::Filtering;
 use super::{Facts, send_pass};
 use crate::base::Buf;
@@ -19,11 +19,19 @@ use crate::wire::http1::chunked::{LAST_CHUNK, write_chunk};
 use crate::wire::http1::{ResponseFraming, Version};
 use crate::wire::jsonrpc;
 
-/// What knows where this answer may end, if that can be known.
+/// What knows where this answer may end, and whether it names an endpoint that it may not name, if that can be known.
 pub fn border_of(exchange: &Exchange<'_>, facts: &Facts) -> Option<Box<Border>> {
-    let framed_by_length = matches!(facts.framing, ResponseFraming::Length(_) | ResponseFraming::None);
-    let known = exchange.forward.endless && facts.event_stream && !facts.coded && !framed_by_length;
-    known.then(|| Box::new(Border::new(exchange.forward.version == Version::Http11)))
+    if !exchange.forward.endless || !facts.event_stream || facts.coded {
+        return None;
+    }
+    let is_read = facts.names_endpoint || facts.filtering == Filtering::Events;
+    let framing = match facts.framing {
+        ResponseFraming::None => return None,
+        ResponseFraming::Length(_) if !is_read => Framing::Length,
+        _ if exchange.forward.version == Version::Http11 => Framing::Chunked,
+        _ => Framing::UntilClose,
+    };
+    Some(Box::new(Border::new(framing, facts.names_endpoint)))
 }
 
 /// Sets the bound of a wait for the server's next bytes.

@@ -1,8 +1,9 @@
 //! The HTTP+SSE transport (MCP 2024-11-05): the stream's `endpoint` event names the URI for the client's
 //! messages. Behind a gateway that must be a URI of the gateway's own.
 
-use crate::config::snapshot::{Server, Transport};
+use crate::config::snapshot::{MessagePath, Server, Transport};
 use crate::policy::session::SessionKey;
+use crate::wire::reference::resolve_path;
 use crate::wire::sse::{Event, write_endpoint};
 
 /// Stands between the server's path and the path of its message endpoint; the route table reads it back.
@@ -20,20 +21,24 @@ pub struct Seal {
 pub struct Endpoint {
     seal: Option<Seal>,
     path: Box<str>,
-    message_paths: Box<[Box<str>]>,
+    /// The path of the stream at the server.
+    base: Box<str>,
+    message_paths: Box<[MessagePath]>,
     authorities: Box<[Box<str>]>,
 }
 
 impl Endpoint {
-    /// For a stream of `server`. With a `seal`, only its caller can send messages to it.
-    pub fn of(server: &Server, seal: Option<Seal>) -> Self {
+    /// For a stream of the endpoint at this index of `server`. With a `seal`, only its caller can send messages to it.
+    pub fn of(server: &Server, endpoint: usize, seal: Option<Seal>) -> Self {
         let message_paths = match &server.transport {
             Transport::Sse { message_paths } => message_paths.clone(),
             Transport::StreamableHttp => Box::default(),
         };
+        let target = server.endpoints.get(endpoint).map_or("/", |endpoint| &endpoint.target);
         Self {
             seal,
             path: server.path.clone(),
+            base: target.split('?').next().unwrap_or(target).into(),
             message_paths,
             authorities: server.endpoints.iter().map(|endpoint| endpoint.authority.clone()).collect(),
         }
@@ -56,30 +61,31 @@ impl Endpoint {
             ours.extend_from_slice(query.as_bytes());
         }
         if let Some(Seal { key, identity }) = &self.seal {
-            key.seal_target(identity, &self.path, path, query, &mut ours);
+            key.seal_target(identity, &self.path, &path, query, &mut ours);
         }
         write_endpoint(out, event, &ours).map_err(|_| "the endpoint event's URI holds a line break")
     }
 
-    /// Path and query of a URI on the server itself (MCP.md 1.6: require the same origin).
-    fn own_target<'u>(&self, uri: &'u str) -> Option<(&'u str, Option<&'u str>)> {
-        let target = match uri.split_once("://") {
+    /// Path and query of a URI on the server itself (MCP.md 1.6: require the same origin), as seen from its stream.
+    fn own_target<'u>(&self, uri: &'u str) -> Option<(String, Option<&'u str>)> {
+        let rest = match uri.find([':', '/', '?', '#']) {
             _ if uri.starts_with("//") => return None,
-            None => uri,
-            // A URI within the query of a relative one.
-            Some((start, _)) if start.contains(['/', '?']) => uri,
-            Some(("http" | "https", rest)) => {
-                let start = rest.find('/')?;
+            Some(at) if uri[at..].starts_with(':') => {
+                let (scheme, rest) = uri.split_at(at);
+                let rest = rest.strip_prefix("://")?;
+                let known = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+                let start = rest.find(['/', '?', '#']).filter(|&at| known && rest[at..].starts_with('/'))?;
                 let same = self.authorities.iter().any(|own| own.eq_ignore_ascii_case(&rest[..start]));
                 same.then_some(&rest[start..])?
             }
-            Some(_) => return None,
+            _ => uri,
         };
-        let (path, query) =
-            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+        let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
         let clean =
             query.is_none_or(|query| query.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
-        (clean && self.message_paths.iter().any(|allowed| **allowed == *path)).then_some((path, query))
+        let path = resolve_path(&self.base, path);
+        let allowed = clean && self.message_paths.iter().any(|allowed| allowed.matches(path.as_bytes()));
+        allowed.then_some((path, query))
     }
 }
 
@@ -94,7 +100,8 @@ mod tests {
         Endpoint {
             seal: None,
             path: "/old/mcp".into(),
-            message_paths: ["/message".into(), "/messages/".into()].into(),
+            base: "/old/sse".into(),
+            message_paths: ["/message", "/messages/", "/old/in/*/post", "/*/x"].map(MessagePath::new).into(),
             authorities: ["up:3001".into()].into(),
         }
     }
@@ -140,6 +147,30 @@ mod tests {
     }
 
     #[test]
+    fn long_events_pass_as_they_come_unless_they_name_an_endpoint() {
+        let long = "x".repeat(100_000);
+        let stream =
+            format!("event: message\ndata: {{\"image\":\"{long}\"}}\n\nevent: endpoint\ndata: /message\n\n");
+        for cut in [1, 20_000, 100_000, 100_040] {
+            let mut events = events();
+            let mut out = Vec::new();
+            for part in stream.as_bytes().chunks(cut) {
+                out.extend(events.push(part).unwrap());
+                assert!(events.partial.len() <= super::super::events::ENDPOINT_BYTES_MAX, "nothing is held");
+            }
+            assert!(!events.is_within_event());
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.starts_with(&stream[..100_000]) && text.ends_with("data: /old/mcp/~/message\n\n"));
+        }
+        for cut in [1, 20_000, 200_000] {
+            let stream = format!("data: /message\n: {long}\nevent: endpoint\n\n");
+            let mut events = events();
+            let failed = stream.as_bytes().chunks(cut).any(|part| events.push(part).is_err());
+            assert!(failed, "cut to {cut}");
+        }
+    }
+
+    #[test]
     fn only_the_servers_own_message_paths_pass() {
         for (uri, passes) in [
             ("/messages/?session_id=1", true),
@@ -152,6 +183,24 @@ mod tests {
             ("/admin?back=http://up:3001/message", false),
             ("//evil/message?back=http://up:3001/message", false),
             ("/message/../admin", false),
+            ("/a/../message", true),
+            ("in/7f-A_~.9/post", true),
+            ("in/7f-A_~.9/post?x=1", true),
+            ("./in/1/post", true),
+            ("../message", true),
+            ("message", false),
+            ("in//post", false),
+            ("in/../post", false),
+            ("in/a/b/post", false),
+            ("in/a%2Fb/post", false),
+            ("in/a:b/post", false),
+            ("in/a/post/", false),
+            ("HTTP://up:3001/old/in/1/post", true),
+            ("http://up:3001?/message", false),
+            ("http:/message", false),
+            ("mailto:message", false),
+            ("?x=1", false),
+            ("", false),
             ("ftp://up:3001/message", false),
             ("/message?a=#b", false),
         ] {

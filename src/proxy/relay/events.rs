@@ -7,14 +7,14 @@ use crate::policy::listing::{self, Filtering, Keep, Kind, Steps};
 use crate::wire::json::{DEPTH_CAP, Padded};
 use crate::wire::jsonrpc::{Envelope, JsonLimits, Message, extract_envelope, for_each_envelope};
 use crate::wire::mcp::{MethodId, find_method};
-use crate::wire::sse::{Event, Scanner, without_bom, write_with_data};
+use crate::wire::sse::{EndpointWatch, Event, Scanner, without_bom, write_with_data};
 
 /// Reads the events of one stream.
 pub struct Events {
     scanner: Scanner,
     event_bytes_max: usize,
     /// An event whose end is to come.
-    partial: Vec<u8>,
+    pub(super) partial: Vec<u8>,
     /// No event has ended yet: readers skip a byte order mark here, and only here.
     at_start: bool,
     endpoint: Option<Endpoint>,
@@ -23,15 +23,33 @@ pub struct Events {
     work: Option<Box<Work>>,
     /// What has come behind it.
     waiting: Vec<u8>,
+    /// Looks for an endpoint in an event that passes as it comes, being too long to be an `endpoint` event.
+    long: Option<EndpointWatch>,
 }
 
+/// Bytes of an `endpoint` event: it holds a URI.
+pub(super) const ENDPOINT_BYTES_MAX: usize = 16 << 10;
+
+const TOO_LARGE: &str =
+    "an event must be read, and is larger than limits.sse_event_bytes_max and limits.list_bytes_max";
+const LONG_ENDPOINT: &str = "a long event names an endpoint for messages";
+
 impl Events {
-    /// For a stream whose `endpoint` events are rewritten, or whose messages are filtered, or both. An event may
-    /// have at most so many bytes.
+    /// For a stream whose `endpoint` events are rewritten, or whose messages are filtered, or both. An event that may have
+    /// to be filtered may have at most so many bytes.
     pub fn new(event_bytes_max: usize, endpoint: Option<Endpoint>, keep: Option<Box<dyn Keep>>) -> Self {
-        let scanner = Scanner::new(event_bytes_max);
-        let (partial, waiting) = (Vec::new(), Vec::new());
-        Self { scanner, event_bytes_max, partial, at_start: true, endpoint, keep, work: None, waiting }
+        let event_bytes_max = if keep.is_some() { event_bytes_max } else { usize::MAX };
+        Self {
+            scanner: Scanner::new(event_bytes_max),
+            event_bytes_max,
+            partial: Vec::new(),
+            at_start: true,
+            endpoint,
+            keep,
+            work: None,
+            waiting: Vec::new(),
+            long: None,
+        }
     }
 
     /// Takes bytes of the stream and gives what may be passed on. What comes while it [is busy](Self::is_busy) waits.
@@ -54,10 +72,16 @@ impl Events {
         self.work.is_some()
     }
 
+    /// Bytes that wait for the end of their event, or for work on an event.
+    pub fn held_bytes(&self) -> usize {
+        let work = self.work.as_ref().map_or(0, |work| work.all.capacity());
+        self.partial.capacity() + self.waiting.capacity() + work
+    }
+
     /// Whether an event was begun and not ended: at the end of the stream no client reads it.
     pub fn is_within_event(&self) -> bool {
         let begun = self.partial.trim_ascii();
-        !begun.is_empty() && !begun.starts_with(b":")
+        self.long.is_some() || !begun.is_empty() && !begun.starts_with(b":")
     }
 
     /// Goes on for about a millisecond, and gives what may be passed on now.
@@ -78,11 +102,15 @@ impl Events {
 
     fn take(&mut self, out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), &'static str> {
         let mut rest = bytes;
-        while let Some(end) =
-            self.scanner.next_end(rest).map_err(|_| "an event is larger than limits.sse_event_bytes_max")?
-        {
-            self.partial.extend_from_slice(&rest[..end]);
-            rest = &rest[end..];
+        while let Some(end) = self.scanner.next_end(rest).map_err(|_| TOO_LARGE)? {
+            let (here, behind) = rest.split_at(end);
+            rest = behind;
+            if self.long.is_some() {
+                self.pass_long(out, here)?;
+                self.long = None;
+                continue;
+            }
+            self.partial.extend_from_slice(here);
             let event = std::mem::take(&mut self.partial);
             self.pass(out, event)?;
             if self.is_busy() {
@@ -90,12 +118,31 @@ impl Events {
                 return Ok(());
             }
         }
+        if self.long.is_some() {
+            return self.pass_long(out, rest);
+        }
         self.partial.extend_from_slice(rest);
         if is_comments(&self.partial) {
             // They keep connections alive, so they wait for no event (WHATWG HTML section 9.2.6), and are part of none.
             out.append(&mut self.partial);
             (self.scanner, self.at_start) = (Scanner::new(self.event_bytes_max), false);
+        } else if self.keep.is_none() && self.partial.len() > ENDPOINT_BYTES_MAX {
+            let begun = std::mem::take(&mut self.partial);
+            (self.long, self.at_start) = (Some(EndpointWatch::new()), false);
+            return self.pass_long(out, &begun);
         }
+        Ok(())
+    }
+
+    /// Passes a part of a long event.
+    ///
+    /// # Errors
+    /// It is an `endpoint` event after all. No reader takes it for one yet, as its line is not sent to its end.
+    fn pass_long(&mut self, out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), &'static str> {
+        if self.long.as_mut().is_some_and(|watch| watch.read(bytes)) {
+            return Err(LONG_ENDPOINT);
+        }
+        out.extend_from_slice(bytes);
         Ok(())
     }
 
@@ -104,6 +151,7 @@ impl Events {
         let start = if at_start { bytes.len() - without_bom(&bytes).len() } else { 0 };
         let event = Event::parse(&bytes[start..]);
         match (&self.endpoint, &self.keep) {
+            (Some(_), _) if event.is_endpoint() && bytes.len() > ENDPOINT_BYTES_MAX => Err(LONG_ENDPOINT),
             (Some(endpoint), _) if event.is_endpoint() => endpoint.rewrite(out, &event),
             (_, Some(keep)) if event.data_lines > 0 => {
                 out.extend_from_slice(&bytes[..start]);

@@ -2,7 +2,9 @@
 //! leads elsewhere, asks for a credential, or can be taken for a page.
 
 use crate::base::restraint::cut;
+use crate::config::snapshot::Transport;
 use crate::proxy::exchange::{Exchange, Failure, TOKEN_REFUSED};
+use crate::telemetry::Kind;
 use crate::wire::http1::{HeaderId, ResponseFraming, ResponseHead, media_type};
 
 /// Why an answer does not reach the client.
@@ -65,6 +67,28 @@ pub fn judge(head: &ResponseHead<'_>, awaits_message: bool) -> Result<bool, Unfi
         _ if head.status >= 400 => Err(Unfit::Page),
         _ => Err(Unfit::Media),
     }
+}
+
+/// Whether the answer is an event stream of the HTTP+SSE transport, whose `endpoint` event is rewritten.
+///
+/// # Errors
+/// It is a stream that cannot be read: to a client of that transport it could name any endpoint.
+pub fn check_stream(exchange: &Exchange<'_>, head: &ResponseHead<'_>) -> Result<bool, &'static str> {
+    let is_older = matches!(exchange.server().transport, Transport::Sse { .. });
+    if exchange.forward.kind == Kind::Stream && !head.event_stream {
+        let media = head.get(HeaderId::ContentType).map_or(&b""[..], media_type);
+        if media.eq_ignore_ascii_case(b"text/event-stream") {
+            return Err("its event stream is coded, and cannot be read");
+        }
+        if is_older && head.status == 200 {
+            return Err("the stream of the HTTP+SSE transport is no event stream");
+        }
+    }
+    let names_endpoint = is_older && head.event_stream;
+    if names_endpoint && matches!(head.framing, ResponseFraming::Length(_)) {
+        return Err("an event stream of the HTTP+SSE transport with a Content-Length");
+    }
+    Ok(names_endpoint)
 }
 
 /// Characters that are logged of what a server says.

@@ -50,7 +50,10 @@ pub fn next_read(worker: &Worker, mut buf: Buf, fast: bool, body: &Body) -> Buf 
     if buf.is_empty() {
         worker.give_buf(buf);
         let wanted = if fast { BULK_READ_BYTES } else { STREAM_READ_BYTES };
-        return worker.take_buf(body.bytes_left().map_or(wanted, |left| left.clamp(1, BULK_READ_BYTES)));
+        let wanted = body.bytes_left().map_or(wanted, |left| left.clamp(1, BULK_READ_BYTES));
+        // What passes is slower in small steps, and needs no place that others wait for.
+        let may = wanted <= STREAM_READ_BYTES || worker.may_hold(wanted);
+        return worker.take_buf(if may { wanted } else { STREAM_READ_BYTES });
     }
     // A part of a chunk's size line is held back until it is whole: a few bytes.
     buf.compact();

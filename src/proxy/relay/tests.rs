@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::body::Body;
 use super::events::Events;
-use super::idle_bound;
+use super::keep::idle_bound;
 use crate::base::Buf;
 use crate::policy::listing::{Bounds, Keep, Kind, Steps};
 use crate::wire::http1::chunked::{Decoder, Step, write_chunk};

@@ -36,6 +36,8 @@ pub async fn relay_whole(
     *conn = None;
     let keep = exchange.forward.filter.as_deref();
     let filtered = match (gathered, keep) {
+        // What is shown of it takes as much again.
+        (Ok(body), _) if !worker.may_hold(body.len()) => Err(Failure::NoRoom),
         (Ok(body), Some(keep)) => {
             filtered(worker, &head, &body, keep, strict).await.map_err(Failure::Malformed)
         }
@@ -133,7 +135,11 @@ fn append(worker: &Worker, whole: &mut Buf, bytes: &[u8], limit: usize) -> Resul
         return Err(Failure::Malformed(TOO_LARGE));
     }
     if whole.free() < bytes.len() {
-        let mut larger = worker.take_buf(wanted.max(whole.capacity() * 2));
+        let capacity = wanted.max(whole.capacity() * 2);
+        if !worker.may_hold(capacity) {
+            return Err(Failure::NoRoom);
+        }
+        let mut larger = worker.take_buf(capacity);
         let fits = larger.append(whole.filled());
         debug_assert!(fits, "the buffer was asked for by more than this length");
         worker.give_buf(std::mem::replace(whole, larger));

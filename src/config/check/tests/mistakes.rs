@@ -203,6 +203,10 @@ fn each_mistake_is_found_where_it_stands() {
         (server_with("path: /a/~/b"), "servers[0].path: has a segment `~`"),
         (server_with("path: /.well-known/x"), "servers[0].path: is below `/.well-known/`"),
         (
+            server_with("transport: sse\n  message_paths: ['/m/a*']"),
+            "servers[0].message_paths[0]: `/m/a*` has a `*` within a segment",
+        ),
+        (
             server_with("message_paths: [/m]"),
             "servers[0].message_paths: has no effect without `transport: sse`",
         ),

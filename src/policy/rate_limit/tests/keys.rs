@@ -161,3 +161,47 @@ fn without_room_for_a_key_nothing_passes_that_must_be_counted() {
         assert!(gate.passes("t"));
     }
 }
+
+#[test]
+fn one_caller_takes_no_more_than_its_share_of_keys_that_it_chooses() {
+    let key = || [KeyPart::Caller, KeyPart::Arguments].into();
+    for (limit, mode) in [
+        (calls("x", 5, 60, 5), Mode::Enforce),
+        (calls("x", 5, 60, 5), Mode::Report),
+        (quota("x", Unit::Calls, 100, Period::Hour, 0), Mode::Enforce),
+        (quota("x", Unit::Tokens, 100, Period::Hour, 0), Mode::Enforce),
+    ] {
+        let mut gate = Gate::new(vec![Limit { key: key(), mode, ..limit }]);
+        gate.limits.keys_max = 1_000;
+        let share = usize::try_from(gate.limits.keys_share().get()).unwrap();
+        let arguments: Vec<String> = (0..=share).map(|number| format!("{{\"n\":{number}}}")).collect();
+        for text in &arguments[..share] {
+            gate.arguments = text.clone().leak();
+            assert!(gate.passes("t"), "{text}");
+        }
+        gate.arguments = arguments[share].clone().leak();
+        match (gate.call("t").0, mode) {
+            (Verdict::Deny(denial), Mode::Enforce) => assert_eq!(denial.why, Why::NoRoom),
+            (Verdict::Allow { reported: Some(0) }, Mode::Report) => {}
+            other => panic!("{other:?}"),
+        }
+        gate.arguments = arguments[0].clone().leak();
+        assert!(gate.passes("t"), "a key that is in use goes on");
+        gate.principal = agent("b");
+        assert!(gate.passes("t"), "another caller has its own share");
+        gate.principal = agent("a");
+        gate.pass(second(7_200));
+        gate.arguments = arguments[share].clone().leak();
+        assert!(gate.passes("t"), "what is full again takes no room");
+    }
+}
+
+#[test]
+fn keys_that_nobody_chooses_have_no_share() {
+    let mut gate = Gate::new(vec![Limit { key: [KeyPart::Agent].into(), ..calls("x", 5, 60, 5) }]);
+    gate.limits.keys_max = 1_000;
+    for number in 0..600 {
+        gate.principal = agent(&format!("agent {number}"));
+        assert!(gate.passes("t"), "{number}");
+    }
+}

@@ -132,6 +132,8 @@ fn shared(case: &Case<'_>) -> Arc<Shared> {
         orders: Mailbox::new(8),
         orders_bell,
         counting: Default::default(),
+        connections_room: usize::MAX,
+        bodies: Default::default(),
     })
 }
 
