@@ -1,7 +1,6 @@
 //! Who pays for a call that does not come to its end, where only success is charged: the server for its own failures, and
 //! the caller for all others.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use ringgate::io::sim::Faults;
