@@ -12,7 +12,7 @@ impl Budget {
     pub fn take(&self, bytes: usize, max: usize) -> bool {
         let more = |taken: usize| taken.checked_add(bytes).filter(|&taken| taken <= max);
         // Nothing else is published with it: the order of other memory does not matter.
-        self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Gives back what was taken.

@@ -172,7 +172,7 @@ fn cancel(plan: &Plan) -> Vec<u8> {
     let one = |id: &str| {
         format!(r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":"{id}"}}}}"#)
     };
-    let body = match plan.odd && plan.id % 2 == 0 {
+    let body = match plan.odd && plan.id.is_multiple_of(2) {
         true => format!("[{},{}]", one("nobody"), one(&id)),
         false => one(&id),
     };
