@@ -37,6 +37,7 @@ mod endpoint_event;
 mod events;
 mod filter;
 mod keep;
+mod last;
 mod look;
 mod media;
 mod send;

@@ -4,6 +4,7 @@
 //! say nothing but sizes and data. All else is taken apart and framed anew.
 
 use super::events::Events;
+use super::last::Last;
 use crate::base::Buf;
 use crate::wire::http1::chunked::{Decoder, LAST_CHUNK, Step, Verbatim, write_chunk};
 use crate::wire::http1::{ResponseFraming, Version};
@@ -18,28 +19,8 @@ pub struct Body {
     ended: Option<bool>,
 }
 
-/// What it takes to end an event stream with an event of the gateway's own.
-#[derive(Clone, Copy)]
-struct Last {
-    /// The last bytes that were sent, framing included; the youngest is the lowest.
-    tail: u64,
-    /// Something was sent.
-    begun: bool,
-    /// Events have ids, so a client with a session resumes the stream.
-    has_ids: bool,
-    /// Something was sent that may be the answer.
-    answered: bool,
-    /// Bytes of `id`.
-    id_len: u8,
-    /// The raw id of the request.
-    id: [u8; ID_BYTES_MAX],
-}
-
 /// What is wrong with a stream whose last event has no end: no client reads it.
 pub const WITHIN_EVENT: &str = "the stream ended within an event, or is no stream of events";
-
-/// Longer ids are not kept: SDKs count, or take UUIDs.
-const ID_BYTES_MAX: usize = 46;
 
 enum Input {
     Empty,
@@ -76,20 +57,7 @@ impl Body {
             ResponseFraming::Chunked => Input::Chunked(Decoder::new()),
             ResponseFraming::UntilClose => Input::UntilClose,
         };
-        Self {
-            input,
-            chunked_out,
-            events: None,
-            ended: None,
-            last: Last {
-                tail: 0,
-                begun: false,
-                has_ids: false,
-                answered: false,
-                id_len: 0,
-                id: [0; ID_BYTES_MAX],
-            },
-        }
+        Self { input, chunked_out, events: None, ended: None, last: Last::new(chunked_out) }
     }
 
     /// Reads the body as events on the way. What comes of them has a length of its own, so the body is framed anew.
@@ -104,49 +72,29 @@ impl Body {
 
     /// Keeps the raw id of the request.
     pub fn keep_id(&mut self, id: Option<&[u8]>) {
-        if let Some((place, id)) = id.and_then(|id| Some((self.last.id.get_mut(..id.len())?, id))) {
-            place.copy_from_slice(id);
-            self.last.id_len = u8::try_from(id.len()).unwrap_or(0);
-        }
+        self.last.keep_id(id);
     }
 
     /// The raw id of the request, if it was kept.
     pub fn id(&self) -> Option<&[u8]> {
-        self.last.id.get(..usize::from(self.last.id_len)).filter(|id| !id.is_empty())
+        self.last.id()
     }
 
     /// Notes what is sent of an event stream: bytes as they are, then bytes framed anew.
     pub fn note(&mut self, bytes: &[u8], frames: Option<&[u8]>) {
-        for bytes in [bytes, frames.unwrap_or_default()] {
-            if bytes.is_empty() {
-                continue;
-            }
-            let has = |part: &[u8]| memchr::memmem::find(bytes, part).is_some();
-            self.last.has_ids |= bytes.starts_with(b"id:") || has(b"\nid:") || has(b"\rid:");
-            // A request has one answer; what only looks like one is cut as before.
-            self.last.answered |= has(b"\"result\"") || has(b"\"error\"");
-            self.last.begun = true;
-            let start = bytes.len().saturating_sub(8);
-            self.last.tail =
-                bytes[start..].iter().fold(self.last.tail, |tail, &byte| tail << 8 | u64::from(byte));
-        }
+        self.last.note(bytes);
+        self.last.note(frames.unwrap_or_default());
     }
 
     /// Whether the stream stands between two events and two chunks, so that another event may follow, and its client will not
     /// resume it.
     pub fn may_end(&self, modern: bool) -> bool {
-        if self.last.answered || (self.last.has_ids && !modern) {
-            return false;
-        }
         let between = match &self.input {
             Input::Verbatim(verbatim) => verbatim.is_between_chunks(),
             Input::Chunked(_) | Input::UntilClose | Input::Counted(_) => true,
             Input::Empty | Input::Length(_) => false,
         };
-        let tail = self.last.tail.to_be_bytes();
-        let tail = if self.chunked_out { tail.strip_suffix(b"\r\n") } else { Some(&tail[..]) };
-        let ends = |tail: &[u8]| [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| tail.ends_with(end));
-        between && (!self.last.begun || tail.is_some_and(ends))
+        between && self.last.may_end(modern)
     }
 
     /// Bytes still to come, if that is known.
