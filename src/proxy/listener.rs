@@ -91,7 +91,7 @@ pub fn start(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
                 "a connection was refused: limits.connections_max, or fewer for want of descriptors"
             );
         }
-        refuse(&accepted);
+        refuse(worker, &accepted, listener);
         worker.handle().connections.down();
         return;
     }
@@ -119,21 +119,26 @@ async fn adopt(worker: &Rc<Worker>, accepted: Accepted, listener: usize) -> Opti
     }
 }
 
-/// Says why, if that takes no waiting, and closes.
-fn refuse(accepted: &Accepted) {
-    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
-    use std::io::Write;
-    // A fresh socket's send buffer is empty, so this does not block; a client that is gone is no loss.
+/// Says why, if that takes no waiting, and closes. In TLS it would.
+fn refuse(worker: &Worker, accepted: &Accepted, listener: usize) {
+    // As `Reply` renders it, for all such clients: there is no room, so no memory is taken.
+    const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 117\r\n\
+        retry-after: 1\r\nconnection: close\r\n\r\n\
+        {\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":503,\"message\":\"the gateway has as many connections as it may: try again\"}}";
+    if matches!(worker.live().deployment.listener_tls.get(listener), Some(Some(_))) {
+        return;
+    }
     let _ = match &accepted.socket {
-        Socket::Tcp(stream) => {
-            let _ = stream.set_nonblocking(true);
-            (&*stream).write(FULL)
-        }
-        Socket::Unix(stream) => {
-            let _ = stream.set_nonblocking(true);
-            (&*stream).write(FULL)
-        }
+        Socket::Tcp(stream) => stream.set_nonblocking(true).and_then(|()| tell(stream, stream, FULL)),
+        Socket::Unix(stream) => stream.set_nonblocking(true).and_then(|()| tell(stream, stream, FULL)),
     };
+}
+
+/// Sends the answer to what has come of a request: bytes that nobody has read would turn the end into a reset. A fresh
+/// socket's send buffer is empty, so nothing waits; a client that is gone is no loss.
+fn tell(mut from: impl io::Read, mut to: impl io::Write, answer: &[u8]) -> io::Result<()> {
+    let _ = from.read(&mut [0; 4096]);
+    to.write(answer).map(drop)
 }
 
 /// Serves a connection that came in at the listener with this index.

@@ -164,6 +164,8 @@ fn connections_max() {
         let answer = client.message().expect("an answer before the end");
         assert_eq!((answer.status(), answer.header("connection")), (503, Some("close")), "{answer:?}");
         assert_eq!(answer.header("retry-after"), Some("1"));
+        let message = answer.json();
+        assert!(message["id"].is_null() && message["error"]["code"] == 503, "{message}");
         assert!(client.is_at_end());
     };
     let mut clients: Vec<Client> = (0..16).map(|_| gateway.connect()).collect();
