@@ -9,6 +9,9 @@ use crate::base::Ticks;
 /// Streams end no further apart than this, so that a few do not take long.
 const STEP: Duration = Duration::from_millis(100);
 
+/// At the deadline of the drain, what still runs has this long to tell its clients so. Control waits for a second.
+pub const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// The drain as one worker sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain {

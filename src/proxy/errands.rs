@@ -61,6 +61,16 @@ impl Errands {
         }
     }
 
+    /// No answer will come: the process stops.
+    pub fn give_up(&self) {
+        for parked in self.parked.borrow_mut().values_mut() {
+            parked.answer = Some(Answer::Failed);
+            if let Some(waker) = parked.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
     /// Exchanges that are parked now.
     pub fn parked(&self) -> usize {
         self.parked.borrow().len()

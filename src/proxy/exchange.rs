@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::admit::Forward;
-use super::cancel::{self, Calls};
+use super::cancel;
 use super::client::Client;
 use super::connection::Next;
 use super::head;
@@ -24,6 +24,7 @@ use crate::io::Direction;
 use crate::io::conn::ReadResult;
 use crate::policy::adaptive::{Outcome as Sampled, Sample};
 use crate::policy::rate_limit;
+use crate::shared::Stage;
 use crate::telemetry::{ExchangeRecord, Outcome};
 
 mod entering;
@@ -156,9 +157,11 @@ impl<'w> Exchange<'w> {
         let Some(ticket) = self.forward.ticket.take() else { return };
         let live = &self.forward.live;
         let Some(limits) = &live.deployment.snapshot.rate_limits else { return };
-        let given_up =
-            matches!(self.record.outcome, Outcome::ClientGone | Outcome::Cancelled | Outcome::Stopped);
-        if self.record.outcome == Outcome::Refused || (given_up && self.record.attempts == 0) {
+        let given_up = matches!(
+            self.record.outcome,
+            Outcome::Refused | Outcome::ClientGone | Outcome::Cancelled | Outcome::Stopped
+        );
+        if given_up && self.record.attempts == 0 {
             // It got no place at the server, or was given up before it had one: it was not sent.
             self.worker.purse.refund(limits, ticket, purse::now(self.worker, self.record.ended));
             return;
@@ -247,8 +250,9 @@ impl<'w> Exchange<'w> {
     pub fn why_asked(&self) -> Outcome {
         match () {
             () if self.abandoned => Outcome::ClientGone,
+            () if self.worker.stage() == Stage::Stopping => Outcome::Stopped,
             () if self.is_expired() => Outcome::Expired,
-            () if self.worker.is_draining() => Outcome::Stopped,
+            () if self.forward.endless && self.worker.is_draining() => Outcome::Stopped,
             () => Outcome::UpstreamTimeout,
         }
     }
@@ -287,6 +291,9 @@ async fn obtain_answer(
     entering::enter(exchange, client).await?;
     let mut fresh = false;
     loop {
+        if exchange.worker.stage() == Stage::Stopping {
+            return Err(Failure::Stopped);
+        }
         let conn = slot.insert(checkout(exchange, client, fresh).await?);
         // A pooled connection was had at once; the clock is read again only after a dial.
         let at_once = conn.reused && exchange.renewal == Renewal::Open;
@@ -332,15 +339,8 @@ async fn checkout(
         if let Some(conn) = idle {
             return Ok(conn);
         }
-        client.watch.set_unsent(cancel::calls_of(exchange, client));
         // Boxed: a dial is rare, and its state (TLS) would make every connection's task several KiB larger.
-        let dialled = Box::pin(pool.dial(exchange.worker, exchange.timeouts(), exchange.limits())).await;
-        let is_cancelled = client.watch.is_cancelled();
-        client.watch.set_calls(Calls::default());
-        if is_cancelled {
-            return Err(Failure::Cancelled);
-        }
-        let error = match dialled {
+        let error = match Box::pin(entering::dial(exchange, client, &pool)).await? {
             Ok(conn) => return Ok(conn),
             Err(error) => error,
         };

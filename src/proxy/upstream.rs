@@ -166,6 +166,7 @@ impl Pool {
         };
         self.passed_over_until.set(Ticks(0));
         let watch = worker.watches.watch(conn.hangup.clone());
+        watch.set_to_server();
         let mut reader = conn.reader;
         reader.arm(worker.take_buf(CLASSES[0]));
         Ok(UpstreamConn {

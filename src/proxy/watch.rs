@@ -78,8 +78,10 @@ pub struct Watch {
     taken: Cell<Option<i64>>,
     /// The legacy calls that wait for an answer, see [`super::cancel`].
     calls: RefCell<Calls>,
-    /// They were not sent yet: a cancel wakes whoever waits.
+    /// They were not sent yet: a cancel wakes whoever waits, and so does the end of the process.
     unsent: Cell<bool>,
+    /// It leads to a server.
+    to_server: Cell<bool>,
     cancelled: Cell<bool>,
     /// Since when the peer has taken no byte, as far as is known.
     stalled_since: Cell<Ticks>,
@@ -179,10 +181,31 @@ impl Watch {
             return;
         }
         self.cancelled.set(true);
-        if !self.unsent.get() {
-            self.ends.set(ends);
-        } else if let Some(task) = self.task.take() {
+        match self.unsent.get() {
+            true => self.wake(),
+            false => self.ends.set(ends),
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(task) = self.task.take() {
             task.wake();
+        }
+    }
+
+    /// Says that the connection leads to a server.
+    pub fn set_to_server(&self) {
+        self.to_server.set(true);
+    }
+
+    /// The drain is over. What waits for a server is cut from it, and can tell its client so; what waits to be sent is woken.
+    fn stop(&self) {
+        if self.to_server.get() {
+            self.fire();
+        } else if self.unsent.get() {
+            self.wake();
+        } else if self.idle.get() != Idle::No {
+            self.cut(Direction::Read);
         }
     }
 
@@ -225,9 +248,7 @@ impl Watch {
         self.asked.set(Asked::Now);
         self.ends.set(Ticks::NEVER);
         self.until(now + GRACE, Direction::Both);
-        if let Some(task) = self.task.take() {
-            task.wake();
-        }
+        self.wake();
     }
 
     /// What is due when the deadline has passed.
@@ -303,6 +324,7 @@ impl Watches {
             taken: Cell::default(),
             calls: RefCell::default(),
             unsent: Cell::new(false),
+            to_server: Cell::new(false),
             cancelled: Cell::new(false),
             stalled_since: Cell::default(),
             taken_by: Cell::new(Ticks::NEVER),
@@ -360,6 +382,11 @@ impl Watches {
                 }
             });
         }
+    }
+
+    /// Cuts what leads to servers, and what is idle: whoever waits for an answer has a last word for its client.
+    pub fn stop(&self) {
+        self.each(Watch::stop);
     }
 
     /// Cuts every connection.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::bodies::Bodies;
 use super::caller::Callers;
-use super::drain::Drain;
+use super::drain::{Drain, LAST_WORDS};
 use super::errands::Errands;
 use super::purse::Purse;
 use super::refused::Restraints;
@@ -60,6 +60,8 @@ pub struct Worker {
     bufs: RefCell<BufPool>,
     stage: Cell<Stage>,
     drain: Cell<Option<Drain>>,
+    /// Once the process stops: whatever is left is cut here.
+    cut_at: Cell<Ticks>,
     last_tick: Cell<Ticks>,
     wall: Cell<u64>,
     date: Cell<[u8; date::LINE_BYTES]>,
@@ -112,6 +114,7 @@ impl Worker {
             bufs: RefCell::new(BufPool::new()),
             stage: Cell::new(Stage::Running),
             drain: Cell::new(None),
+            cut_at: Cell::new(Ticks::NEVER),
             last_tick: Cell::new(now),
             wall: Cell::new(wall),
             date: Cell::new(date::line(wall)),
@@ -184,6 +187,12 @@ impl Worker {
         self.stage.get() >= Stage::Draining
     }
 
+    /// Whether the process stops, and every client was told of it, or had time for that.
+    pub fn has_stopped(&self, now: Ticks) -> bool {
+        self.stage.get() == Stage::Stopping
+            && (self.handle().connections.count() == 0 || self.cut_at.get() + TICK <= now)
+    }
+
     /// The drain, once it has begun.
     pub(super) fn drain(&self) -> Option<Drain> {
         self.drain.get()
@@ -231,6 +240,9 @@ impl Worker {
         }
         self.purse.tick(super::purse::now(self, now));
         self.watches.sweep(now);
+        if self.cut_at.get() <= now {
+            self.watches.cut_all();
+        }
         self.bodies.settle(self);
         self.take_news();
         let live = self.live();
@@ -298,7 +310,11 @@ impl Worker {
                     self.watches.cut_idle(self.net.now());
                     self.watches.drain_endless(&drain);
                 }
-                Stage::Stopping => self.watches.cut_all(),
+                Stage::Stopping => {
+                    self.cut_at.set(self.net.now() + LAST_WORDS);
+                    self.watches.stop();
+                    self.errands.give_up();
+                }
             }
         }
     }

@@ -344,8 +344,8 @@ async fn tick_until_drained(worker: &Rc<Worker>, listeners: &[Rc<dyn Listen>]) {
                 worker.net.spawn(Box::pin(async move { closing::close(&*net, &*listen).await }));
             }
         }
-        // Control moves on once every connection has ended, or their time is over.
-        if worker.stage() == Stage::Stopping {
+        // Control moves on once every connection has ended, or their time is over. Then there is time for last words.
+        if worker.has_stopped(worker.net.now()) {
             return;
         }
     }

@@ -174,7 +174,7 @@ fn a_client_of_http_1_0_is_told_of_a_break_and_not_of_an_end() {
 fn the_drain_deadline_resets_what_has_no_other_end() {
     let (tell, begun) = channel();
     let upstream = Upstream::new(move |_, client| {
-        client.send(&[SSE.as_bytes(), &chunk(EVENT)].concat());
+        client.send(&[SSE.as_bytes(), &chunk("data: 1\n")].concat());
         tell.send(()).unwrap();
         client.is_at_end();
         false
@@ -187,6 +187,73 @@ fn the_drain_deadline_resets_what_has_no_other_end() {
         assert_eq!(answer.join().unwrap().1, Some(ErrorKind::ConnectionReset));
     });
     assert_eq!(gateway.wait(), Some(0));
+}
+
+#[test]
+fn whoever_waits_at_the_drain_deadline_is_told() {
+    const NOTE: &str = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n";
+    let (tell, came) = channel();
+    let upstream = Upstream::new(move |request, client| {
+        if !request.text().contains("\"id\":9") {
+            client.send(&[SSE.as_bytes(), &chunk(NOTE)].concat());
+        }
+        tell.send(()).unwrap();
+        client.is_at_end();
+        false
+    });
+    let mut gateway = Gateway::with(&format!(
+        "servers:\n  - {{name: up, url: 'http://{0}/mcp'}}\n  - {{name: busy, url: 'http://{0}/mcp', \
+         adaptive: {{min: 1, max: 1, start: 1, queue: 4, queue_time: 1m}}}}\nworkers: 1\ntimeouts: {{drain: 500ms}}\n",
+        upstream.address
+    ));
+    let begin = |request: &[u8], is_sent: bool| {
+        let mut client = gateway.connect();
+        client.send(request);
+        match is_sent {
+            true => told(&came, "the call comes"),
+            false => gateway.await_metric("ringgate_adaptive_queued", "", 1.0),
+        }
+        client
+    };
+    let mut streams = [legacy_call(7), modern_call(7)].map(|call| begin(&call, true));
+    let list = post_to("/up/mcp", &legacy_body(7, "tools/list", ""), "");
+    let mut headless = [legacy_call(9), modern_call(9)].map(|call| begin(&call, true));
+    let mut listing = begin(&list, true);
+    let call = legacy_body(9, "tools/call", "\"name\":\"x\"");
+    let mut busy = begin(&post_to("/busy/mcp", &call, ""), true);
+    let mut queued = begin(&post_to("/busy/mcp", &call, ""), false);
+    gateway.signal("TERM");
+    const WHY: &str = "the gateway stops, and the server has not answered yet";
+    for (client, is_call) in streams.iter_mut().map(|client| (client, true)).chain([(&mut listing, false)]) {
+        assert_eq!(client.head().unwrap().status(), 200);
+        assert_eq!(client.chunk().unwrap(), NOTE.as_bytes());
+        let event = String::from_utf8(client.chunk().expect("a last event")).unwrap();
+        let data = event.strip_prefix("event: message\ndata: ").unwrap().strip_suffix("\n\n").unwrap();
+        let message: serde_json::Value = serde_json::from_str(data).unwrap();
+        assert_eq!(message["id"], 7, "{data}");
+        match is_call {
+            true => assert_eq!(message["result"]["content"][0]["text"], format!("The call failed: {WHY}.")),
+            false => assert_eq!(
+                (&message["error"]["code"], &message["error"]["message"]),
+                (&503.into(), &WHY.into())
+            ),
+        }
+        assert_eq!(client.chunk().unwrap(), b"", "the body ends in order");
+        assert!(client.is_at_end());
+    }
+    const UNSENT: &str = "the gateway stops, and nothing was sent to the server: try again";
+    let waiting = headless.iter_mut().chain([&mut busy]).map(|client| (client, WHY, None));
+    for (client, why, retry) in waiting.chain([(&mut queued, UNSENT, Some("1"))]) {
+        let answer = client.message().expect("an answer before the end");
+        assert_eq!((answer.status(), answer.header("connection")), (503, Some("close")));
+        assert_eq!(answer.header("retry-after"), retry, "nobody knows whether what was sent is done");
+        let message = answer.json();
+        assert_eq!((&message["id"], &message["error"]["message"]), (&9.into(), &why.into()));
+        assert!(client.is_at_end());
+    }
+    drop((streams, headless, listing, busy, queued));
+    assert_eq!(gateway.wait(), Some(0));
+    wait_until("the log says so", || gateway.log().contains("drain deadline"));
 }
 
 #[test]

@@ -1,15 +1,18 @@
-//! A place at the server, where places are counted.
+//! What comes before a request is sent, and may take long: a place at the server, where places are counted, and a connection.
+//! Until then nothing has happened, so a call that is given up meanwhile is not sent at all, and costs nothing.
 
 use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 
 use super::{Exchange, Failure};
 use crate::io::conn::ReadResult;
-use crate::policy::adaptive::{Class, Shed};
+use crate::policy::adaptive::Class;
 use crate::proxy::cancel::{self, Calls};
 use crate::proxy::client::Client;
-use crate::proxy::throttle::{Entry, Pass, Ticket};
+use crate::proxy::throttle::Entry;
+use crate::proxy::upstream::{DialError, Pool, UpstreamConn};
+use crate::shared::Stage;
 use crate::telemetry::Kind;
 
 /// Takes a place at the server. Streams without an end of their own need none.
@@ -29,28 +32,47 @@ pub async fn enter(exchange: &mut Exchange<'_>, client: &mut Client) -> Result<(
     let pass = match throttle.try_enter(class, forward.tool, forward.started) {
         Entry::Go(pass) => pass,
         Entry::Shed(shed) => return Err(Failure::Shed(shed)),
-        Entry::Wait(ticket) => Box::pin(wait(exchange, client, ticket)).await?,
+        Entry::Wait(ticket) => {
+            let end = Box::pin(async {
+                // Of whatever revision the call is: nobody would see the answer.
+                unless_given_up(exchange, client, pin!(ticket.wait()), |client| client.gone).await
+            });
+            end.await?.map_err(Failure::Shed)?
+        }
     };
     exchange.pass = Some(pass);
     Ok(())
 }
 
-/// What ends a wait.
-enum Event {
-    Over(Result<Pass, Shed>),
-    Client(ReadResult),
-    Cancelled,
+/// Opens a connection.
+pub async fn dial(
+    exchange: &Exchange<'_>,
+    client: &mut Client,
+    pool: &Pool,
+) -> Result<Result<UpstreamConn, DialError>, Failure> {
+    let dial = pool.dial(exchange.worker, exchange.timeouts(), exchange.limits());
+    unless_given_up(exchange, client, pin!(dial), |client| exchange.is_cancelled_by(client)).await
 }
 
-/// Waits for a place. Nothing was sent yet, so a call whose client leaves, or cancels it, is not sent at all, of whatever
-/// revision it is: nobody would see the answer.
-async fn wait(exchange: &Exchange<'_>, client: &mut Client, ticket: Ticket) -> Result<Pass, Failure> {
+/// What ends a wait.
+enum Event<T> {
+    Over(T),
+    Client(ReadResult),
+    GivenUp(Failure),
+}
+
+/// What comes of `work`, unless the client leaves first, as `is_left` sees it, or cancels, or the process stops.
+async fn unless_given_up<T>(
+    exchange: &Exchange<'_>,
+    client: &mut Client,
+    mut work: Pin<&mut impl Future<Output = T>>,
+    is_left: impl Fn(&Client) -> bool,
+) -> Result<T, Failure> {
     client.watch.set_unsent(cancel::calls_of(exchange, client));
     client.watch_for_end(exchange.worker);
-    let mut waiting = pin!(ticket.wait());
     let end = loop {
         let event = poll_fn(|cx| {
-            if let Poll::Ready(end) = waiting.as_mut().poll(cx) {
+            if let Poll::Ready(end) = work.as_mut().poll(cx) {
                 return Poll::Ready(Event::Over(end));
             }
             if client.reader.is_armed()
@@ -58,17 +80,24 @@ async fn wait(exchange: &Exchange<'_>, client: &mut Client, ticket: Ticket) -> R
             {
                 return Poll::Ready(Event::Client(read));
             }
-            client.watch.poll_cancelled(cx).map(|()| Event::Cancelled)
+            poll_given_up(exchange, client, cx).map(Event::GivenUp)
         });
         match event.await {
-            Event::Over(end) => break end.map_err(Failure::Shed),
-            Event::Cancelled => break Err(Failure::Cancelled),
+            Event::Over(end) => break Ok(end),
+            Event::GivenUp(failure) => break Err(failure),
             Event::Client(read) => client.note_read(exchange.worker, read),
         }
-        if client.gone {
+        if is_left(client) {
             break Err(Failure::ClientGone);
         }
     };
     client.watch.set_calls(Calls::default());
     end
+}
+
+fn poll_given_up(exchange: &Exchange<'_>, client: &Client, cx: &Context<'_>) -> Poll<Failure> {
+    if exchange.worker.stage() == Stage::Stopping {
+        return Poll::Ready(Failure::Stopped);
+    }
+    client.watch.poll_cancelled(cx).map(|()| Failure::Cancelled)
 }

@@ -32,6 +32,8 @@ pub enum Failure {
     ClientGone,
     /// The client has cancelled the call, and the server did not answer it in `timeouts.abandoned`, or it was not sent yet.
     Cancelled,
+    /// The process stops.
+    Stopped,
     /// The server is busy, and nothing was sent to it.
     Shed(Shed),
     /// There is no room to gather the answer: `limits.bodies_bytes_max`.
@@ -47,8 +49,19 @@ impl From<&'static str> for Failure {
 impl Exchange<'_> {
     /// Tells the client that there is no answer, and why.
     pub async fn fail(&mut self, client: &mut Client, failure: &Failure) -> Next {
+        // Whatever the server has failed at: it was cut.
+        let is_cut = self.worker.stage() == Stage::Stopping
+            && !matches!(
+                failure,
+                Failure::Shed(_) | Failure::ClientGone | Failure::Cancelled | Failure::Page(_)
+            );
+        let failure = if is_cut { &Failure::Stopped } else { failure };
         match failure {
-            Failure::Shed(_) | Failure::ClientGone | Failure::Cancelled | Failure::NoRoom => {}
+            Failure::Shed(_)
+            | Failure::ClientGone
+            | Failure::Cancelled
+            | Failure::NoRoom
+            | Failure::Stopped => {}
             Failure::Page(status) => self.note_answer(*status < 500),
             _ => self.note_answer(false),
         }
@@ -66,6 +79,7 @@ impl Exchange<'_> {
             Failure::Shed(_) => {
                 (Outcome::Refused, Cause::ServerBusy, 503, "the server is busy with other calls".into())
             }
+            Failure::Stopped => (Outcome::Stopped, Cause::Overload, 503, self.why_stopped().into()),
             Failure::NoRoom => (
                 Outcome::Refused,
                 Cause::Overload,
@@ -115,7 +129,9 @@ impl Exchange<'_> {
             }
             _ => {
                 let reply = Reply::status(cause, status, &message).with_id(id);
-                let headers = if status == 503 { "retry-after: 1\r\n" } else { "" };
+                // Of what was sent, nobody knows whether the server has done it.
+                let may_retry = status == 503 && !(is_cut && self.record.attempts > 0);
+                let headers = if may_retry { "retry-after: 1\r\n" } else { "" };
                 Reply { close, origin, headers, ..reply }.render(self.worker, false)
             }
         };
@@ -126,6 +142,14 @@ impl Exchange<'_> {
         self.record.bytes_down = length;
         client.finish_request(self.worker, self.forward.request_len);
         if close { Next::Close } else { Next::Keep }
+    }
+
+    /// What the client of a call is told that the end of the process has ended.
+    fn why_stopped(&self) -> &'static str {
+        match self.record.attempts {
+            0 => "the gateway stops, and nothing was sent to the server: try again",
+            _ => "the gateway stops, and the server has not answered yet",
+        }
     }
 
     /// Ends a call that its client has cancelled: no answer is due to it (MCP 2025-11-25, cancellation), and HTTP wants one.

@@ -13,7 +13,6 @@ use crate::proxy::client::Client;
 use crate::proxy::connection::Next;
 use crate::proxy::exchange::Exchange;
 use crate::proxy::upstream::UpstreamConn;
-use crate::shared::Stage;
 use crate::telemetry::Outcome;
 use crate::wire::http1::chunked::{LAST_CHUNK, write_chunk};
 use crate::wire::http1::{ResponseFraming, Version};
@@ -68,7 +67,7 @@ fn may_end(exchange: &Exchange<'_>) -> bool {
 /// What ends the answer, which stops because of this, in order; `None` if it is to break off.
 pub fn end_of(exchange: &Exchange<'_>, client: &Client, outcome: Outcome) -> Option<&'static [u8]> {
     let asked = matches!(outcome, Outcome::Expired | Outcome::Stopped | Outcome::UpstreamTimeout);
-    if !asked || client.gone || exchange.worker.stage() == Stage::Stopping {
+    if !asked || client.gone {
         return None;
     }
     exchange.border.as_ref()?.end()
@@ -88,7 +87,7 @@ pub fn last_event(
     let is_framed = !matches!(facts.framing, ResponseFraming::Length(_) | ResponseFraming::None)
         || facts.filtering == Filtering::Events;
     let may = facts.event_stream && !facts.coded && is_framed && !forward.endless && !client.gone;
-    if !may || exchange.worker.stage() == Stage::Stopping || !body.may_end(forward.modern) {
+    if !may || !body.may_end(forward.modern) {
         return None;
     }
     let chunked = forward.version == Version::Http11;
@@ -97,7 +96,7 @@ pub fn last_event(
         Outcome::Cancelled => return Some(if chunked { LAST_CHUNK.to_vec() } else { Vec::new() }),
         Outcome::UpstreamCut => (502, "the server broke off before its answer was whole"),
         Outcome::UpstreamTimeout => (504, "the server did not answer in time"),
-        Outcome::Stopped => (503, "the gateway stops, and the answer did not come in time"),
+        Outcome::Stopped => (503, "the gateway stops, and the server has not answered yet"),
         Outcome::Expired => (401, "the credential of the call has ended"),
         _ => return None,
     };
