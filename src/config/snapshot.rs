@@ -79,6 +79,8 @@ pub struct Snapshot {
     pub files: Box<[PathBuf]>,
     /// Those of them that say whom to trust, and what: taken over by themselves where a reload is refused.
     pub trust: Box<[TrustFile]>,
+    /// Files with secrets that every user of the host may read.
+    pub open_secrets: Box<[PathBuf]>,
     /// The MCP servers, by [`ServerId`].
     pub servers: Box<[Server]>,
     /// Path to server; see [`Snapshot::route`].

@@ -110,11 +110,15 @@ fn identity(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Option<TlsIdentity> {
+    let key_reference = key.as_ref();
     let mut read = |reference: &Option<At<_>>, check| {
         reference.as_ref().and_then(|reference| material::checked(reference, check, context, findings))
     };
     let certificate = read(certificate, material::certificates);
     let key = read(key, material::private_key);
+    if let Some(key) = key_reference {
+        material::note_secret(&key.value, context);
+    }
     let leaf = material::der_of_first(certificate.as_deref()?)?;
     let (names, ends) = (dns_names(&leaf), end(&leaf));
     Some(TlsIdentity { certificate: certificate?, key: Secret::new(key?), names, ends })
