@@ -115,7 +115,7 @@ pub struct EndpointId(pub u16);
 pub enum Workers {
     /// One for each CPU this process may use.
     Auto,
-    /// This many, pinned to the first CPUs this process may use.
+    /// This many, pinned to the first CPUs this process may use that no other gateway has.
     Count(NonZeroU16),
     /// One pinned to each of these CPUs; sorted, none twice.
     Cpus(Box<[u16]>),

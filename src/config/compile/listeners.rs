@@ -44,6 +44,10 @@ fn listener(section: &ListenerSection, context: &Context<'_>, findings: &mut Fin
     }
     let address = match &section.address.as_ref()?.value {
         ListenAddress::Unix { path, .. } => {
+            if section.shared.value {
+                let fix = "remove it; a socket file has one listener";
+                findings.add(&section.shared.place, "has no effect on a Unix socket", fix);
+            }
             ListenAddress::Unix { path: path.clone(), mode: section.mode.as_ref().map(|mode| mode.value) }
         }
         ListenAddress::Tcp(address) => {
@@ -59,6 +63,7 @@ fn listener(section: &ListenerSection, context: &Context<'_>, findings: &mut Fin
     };
     let networks = section.trusted_sources.iter().flat_map(|list| &list.value);
     Some(Listener {
+        shared: section.shared.value,
         address,
         tls,
         proxy_protocol: section.proxy_protocol.value,
