@@ -13,8 +13,12 @@ use super::yaml::{self, Entry, Node, Value};
 
 pub mod expectations;
 mod overlay;
+mod report;
 mod warnings;
 
+use report::Report;
+
+pub use report::Format;
 pub use warnings::warnings;
 
 /// Reads, checks and compiles the configuration in `path`.
@@ -190,63 +194,70 @@ fn flag_of(path: &str, servers: &[(String, String)]) -> String {
 }
 
 /// `ringgate check FILE`: writes the findings, or the [`warnings`] and one line about what will be served. Also runs the
-/// `tests` of the file, which nothing else does. `set_up` tells what else is wrong with what the file refers to. Returns the exit code: 0 if the file is good, whatever there is to warn
-/// of, 1 if it is not.
+/// `tests` of the file, which nothing else does. `set_up` tells what else is wrong with what the file refers to. Returns the
+/// exit code: 0 if the file is good, whatever there is to warn of, 1 if it is not.
 ///
 /// # Errors
 /// Those of writing to `out`.
 pub fn run(
     path: &Path,
+    format: Format,
     out: &mut dyn Write,
     set_up: impl Fn(&Snapshot) -> Vec<String>,
     wall: u64,
 ) -> io::Result<u8> {
-    run_in(path, out, &System, &set_up, wall)
+    run_in(path, format, out, &System, &set_up, wall)
 }
 
 fn run_in(
     path: &Path,
+    format: Format,
     out: &mut dyn Write,
     world: &dyn World,
     set_up: &dyn Fn(&Snapshot) -> Vec<String>,
     wall: u64,
 ) -> io::Result<u8> {
+    let report = examine(path, world, set_up, wall);
+    report.write(&path.display().to_string(), format, out)?;
+    Ok(u8::from(!report.is_good()))
+}
+
+fn examine(path: &Path, world: &dyn World, set_up: &dyn Fn(&Snapshot) -> Vec<String>, wall: u64) -> Report {
+    let none = || Report {
+        findings: Findings::of(path.display().to_string()),
+        faults: Vec::new(),
+        warnings: Vec::new(),
+        summary: String::new(),
+    };
     let (snapshot, file) = match load_from(path, 1, world, &Flags::default()) {
         Ok(checked) => checked,
         Err(findings) => {
             let count = findings.len();
-            write!(out, "{findings}")?;
-            writeln!(out, "{}: {count} {}", path.display(), if count == 1 { "mistake" } else { "mistakes" })?;
-            return Ok(1);
+            let summary = format!("{count} {}", if count == 1 { "mistake" } else { "mistakes" });
+            return Report { findings, summary, ..none() };
         }
     };
     let faults = set_up(&snapshot);
     if !faults.is_empty() {
-        for fault in &faults {
-            writeln!(out, "{}: {fault}", path.display())?;
-        }
-        return Ok(1);
+        let summary = "what it refers to is not good".to_owned();
+        return Report { faults, summary, ..none() };
     }
     let mut failed = Findings::of(path.display().to_string());
     expectations::run(&file, &snapshot, &mut failed);
     let tests = file.tests.value.len();
     if !failed.is_empty() {
         failed.sort();
-        write!(out, "{failed}")?;
         let noun = if tests == 1 { "test" } else { "tests" };
-        writeln!(out, "{}: {} of {tests} {noun} failed", path.display(), places(&failed))?;
-        return Ok(1);
-    }
-    for warning in warnings(&snapshot, wall) {
-        writeln!(out, "{}: warning: {warning}", path.display())?;
+        let summary = format!("{} of {tests} {noun} failed", places(&failed));
+        return Report { findings: failed, summary, ..none() };
     }
     let passed = match tests {
         0 => String::new(),
         1 => " 1 test passed.".to_owned(),
         count => format!(" {count} tests passed."),
     };
-    writeln!(out, "{}: good.{passed} {}", path.display(), summary(&snapshot))?;
-    Ok(0)
+    let summary = format!("good.{passed} {}", summary(&snapshot));
+    Report { warnings: warnings(&snapshot, wall), summary, ..none() }
 }
 
 /// How many tests the findings are about.

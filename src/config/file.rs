@@ -62,7 +62,8 @@ section! {
         /// `[::1]` and the host of `public_url`, which stops DNS rebinding; otherwise every host.
         hosts: Vec<At<String>> = list(HOST, 1, 256), optional;
         /// How many worker threads serve traffic, and on which CPUs: `auto` (one for each CPU this
-        /// process may use), a number, or a CPU list such as `"0-3,6"` (a single CPU: `"3-3"`).
+        /// process may use), a number (of CPUs that no other gateway of the host has, while there are any), or a CPU
+        /// list such as `"0-3,6"` (a single CPU: `"3-3"`).
         workers: Workers = WORKERS, default "auto";
         /// Which worker serves a new connection: `kernel` lets the kernel spread connections by hash;
         /// `balanced` gives each to the worker with the fewest, for few and long-lived connections.
@@ -116,6 +117,9 @@ section! {
         address: ListenAddress = LISTEN_ADDRESS, required;
         /// Permission bits of a Unix socket, such as `"0660"` (in quotes). When not given, the umask decides.
         mode: u32 = MODE, optional;
+        /// Whether another gateway may listen at the same TCP address, such as the next one during an upgrade: the kernel then
+        /// spreads connections over both. Each must say so. Else a second one refuses to start.
+        shared: bool = Flag, default "false";
         /// Speak TLS here.
         tls: ListenerTlsSection = sub::<ListenerTlsSection>(), optional;
         /// Whether connections begin with a PROXY protocol header, which then names the client. Only for

@@ -19,7 +19,7 @@ pub mod rule;
 pub mod schema;
 pub mod section;
 pub mod snapshot;
-mod text;
+pub mod text;
 mod units;
 pub mod url;
 pub mod world;

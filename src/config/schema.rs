@@ -13,8 +13,14 @@ pub fn json_schema() -> Json {
     let Json::Object(section) = of_section(&File::nested()) else { return Json::Null };
     let mut schema = Map::new();
     schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+    // A name, by which other schemas can refer to this one; nothing need be there.
+    schema.insert("$id".to_owned(), json!("urn:ringgate:configuration"));
     schema.insert("title".to_owned(), json!("ringgate configuration"));
     schema.extend(section);
+    // Where a server is stands in one of two options, which no rule of a single option can say.
+    if let Some(server) = schema.get_mut("properties").and_then(|all| all.pointer_mut("/servers/items")) {
+        server["oneOf"] = json!([{"required": ["url"]}, {"required": ["endpoints"]}]);
+    }
     Json::Object(schema)
 }
 

@@ -79,6 +79,8 @@ pub struct Snapshot {
     pub files: Box<[PathBuf]>,
     /// Those of them that say whom to trust, and what: taken over by themselves where a reload is refused.
     pub trust: Box<[TrustFile]>,
+    /// Files with secrets that every user of the host may read.
+    pub open_secrets: Box<[PathBuf]>,
     /// The MCP servers, by [`ServerId`].
     pub servers: Box<[Server]>,
     /// Path to server; see [`Snapshot::route`].
@@ -113,7 +115,7 @@ pub struct EndpointId(pub u16);
 pub enum Workers {
     /// One for each CPU this process may use.
     Auto,
-    /// This many, pinned to the first CPUs this process may use.
+    /// This many, pinned to the first CPUs this process may use that no other gateway has.
     Count(NonZeroU16),
     /// One pinned to each of these CPUs; sorted, none twice.
     Cpus(Box<[u16]>),

@@ -23,6 +23,12 @@ pub trait World {
     }
     /// Notes that the file says whom to trust.
     fn note_trust(&self, _path: &Path, _kind: TrustKind) {}
+    /// Notes that the file holds a secret.
+    fn note_secret(&self, _path: &Path) {}
+    /// Whether every user of the host may read the file.
+    fn is_open(&self, _path: &Path) -> bool {
+        false
+    }
 }
 
 /// What a file says of whom to trust. Taking over such a file can take trust away, so it waits for no other.
@@ -82,6 +88,11 @@ impl World for System {
     fn read_list(&self, path: &Path) -> io::Result<Vec<u8>> {
         read(path, LIST_BYTES_MAX)
     }
+
+    fn is_open(&self, path: &Path) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
+    }
 }
 
 fn read(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
@@ -98,12 +109,18 @@ pub struct Recording<'w> {
     world: &'w dyn World,
     files: RefCell<BTreeSet<PathBuf>>,
     trust: RefCell<BTreeSet<TrustFile>>,
+    secrets: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl<'w> Recording<'w> {
     /// Nothing was asked of `world` yet.
     pub fn of(world: &'w dyn World) -> Self {
-        Self { world, files: RefCell::default(), trust: RefCell::default() }
+        Self { world, files: RefCell::default(), trust: RefCell::default(), secrets: RefCell::default() }
+    }
+
+    /// The files that hold secrets and that every user of the host may read, in order.
+    pub fn open_secrets(&self) -> Box<[PathBuf]> {
+        self.secrets.borrow().iter().filter(|path| self.world.is_open(path)).cloned().collect()
     }
 
     /// The files that say whom to trust, in order, each once for each kind.
@@ -130,6 +147,10 @@ impl World for Recording<'_> {
     fn read_list(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.files.borrow_mut().insert(path.to_owned());
         self.world.read_list(path)
+    }
+
+    fn note_secret(&self, path: &Path) {
+        self.secrets.borrow_mut().insert(path.to_owned());
     }
 
     fn note_trust(&self, path: &Path, kind: TrustKind) {

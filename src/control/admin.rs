@@ -187,7 +187,7 @@ async fn answer(control: &Rc<Control>, asked: &Asked) -> Answer {
             }
         },
         "/metrics" => metrics(control).await,
-        "/limits" => Answer::json(200, limits::page(control).await),
+        "/limits" => Answer::json(200, limits::page(control, &*asked.query == "all=1").await),
         "/explain" => match explain::page(control, &asked.query) {
             Ok(page) => Answer::json(200, page),
             Err(refusal) => Answer::json(400, refusal),

@@ -13,7 +13,7 @@ use super::counters::Kind;
 use super::fetch::{Fault, Fetcher};
 use super::life::Control;
 use crate::base::{Secret, Ticks};
-use crate::config::snapshot::Roots;
+use crate::config::snapshot::{Roots, Snapshot};
 use crate::link::{Answer, Deployment};
 use crate::policy::authn::{Issuer, KeySet, KeySource};
 use crate::telemetry::prometheus::IssuerKeys;
@@ -201,6 +201,20 @@ async fn refresh(control: &Control, kept: &Kept) -> bool {
             false
         }
     }
+}
+
+/// Fetches the keys of an issuer once, and waits for them: to try whether they can be had.
+///
+/// # Errors
+/// Why they cannot.
+pub fn fetch_once(snapshot: &Snapshot, issuer: &Issuer) -> Result<KeySet, Fault> {
+    let mut outbound = snapshot.outbound.clone();
+    if let Some(pem) = &issuer.keys_ca {
+        outbound.roots = Roots::Pem(pem.clone());
+    }
+    let fetcher = Fetcher::new(outbound);
+    fetch(&fetcher, &issuer.name, &issuer.source, issuer.keys_bearer.as_ref(), KeySet::parse)
+        .map(|fetched| fetched.keys)
 }
 
 /// Names the keys of an issuer that are not used, unless that is known.

@@ -10,11 +10,11 @@ use crate::base::ledger::{Ledger, Level};
 use crate::policy::rate_limit::{self, Limit, Limits, Mode, Now, Unit, Window};
 use crate::telemetry::HotKey;
 
-/// Keys of one limit that are shown.
+/// Keys of one limit that are shown, unless all that are known are asked for.
 const SHOWN: usize = 20;
 
 /// The page. Bounded: workers know a bounded number of keys, and values in them are short.
-pub async fn page(control: &Control) -> String {
+pub async fn page(control: &Control, whole: bool) -> String {
     let (stats, answered) = report::collect(control).await;
     let keys = report::hot_keys(control).await;
     let shared = &control.shared;
@@ -25,15 +25,19 @@ pub async fn page(control: &Control) -> String {
     let counts =
         stats.limits.iter().map(|(name, refused, reported)| (&**name, (*refused, *reported))).collect();
     let limits = match &deployment.snapshot.rate_limits {
-        Some(limits) => all(limits, keys, &counts, &clerk, now),
+        Some(limits) => all(limits, keys, &counts, &clerk, now, if whole { usize::MAX } else { SHOWN }),
         None => Vec::new(),
     };
-    let page = json!({
+    let mut page = json!({
         "limits": limits,
         "turned_away": shared.book.turned_away(),
         "workers": shared.workers.len(),
         "workers_answered": answered,
     });
+    if whole {
+        // Looks at the whole ledger, so only where it is asked for.
+        page["keys_live"] = json!(shared.book.live(now.ticks));
+    }
     format!("{page:#}\n")
 }
 
@@ -43,6 +47,7 @@ fn all<L: Ledger>(
     counts: &BTreeMap<&str, (u64, u64)>,
     ledger: &L,
     now: Now,
+    shown: usize,
 ) -> Vec<Json> {
     let mut by_limit: BTreeMap<Box<str>, Vec<HotKey>> = BTreeMap::new();
     for key in keys {
@@ -52,7 +57,7 @@ fn all<L: Ledger>(
         let (refused, reported) = counts.get(&*limit.name).copied().unwrap_or_default();
         let mut keys = by_limit.remove(&limit.name).unwrap_or_default();
         keys.sort_by_key(|key| std::cmp::Reverse((key.refused, key.reported, key.seen)));
-        let rows = keys.iter().filter_map(|key| row(limit, key, ledger, now)).take(SHOWN);
+        let rows = keys.iter().filter_map(|key| row(limit, key, ledger, now)).take(shown);
         json!({
             "name": limit.name,
             "unit": limit.unit.label(),
@@ -144,7 +149,7 @@ mod tests {
         let gone = HotKey { window: 1, ..key(&limits, 9, 1_000, 0) };
         let keys = vec![key(&limits, 1, 0, 64), key(&limits, 2, 7, 0), key(&limits, 3, 0, 128), gone];
         let counts = BTreeMap::from([("calls", (8, 2))]);
-        let page = all(&limits, keys, &counts, &ledger, now);
+        let page = all(&limits, keys, &counts, &ledger, now, SHOWN);
         let shown = page[0]["hottest"].as_array().unwrap();
         let agents: Vec<_> = shown.iter().map(|row| row["key"]["agent"].as_str().unwrap()).collect();
         assert_eq!(agents, ["a2", "a3", "a1"], "a window that is gone is not shown");
@@ -158,7 +163,7 @@ mod tests {
     fn no_more_than_a_page_of_keys_is_shown() {
         let (limits, ledger) = (limits(), PlainLedger::default());
         let keys = (0..100).map(|bucket| key(&limits, bucket, 1, 0)).collect();
-        let page = all(&limits, keys, &BTreeMap::new(), &ledger, Now::default());
+        let page = all(&limits, keys, &BTreeMap::new(), &ledger, Now::default(), SHOWN);
         assert_eq!(page[0]["hottest"].as_array().unwrap().len(), SHOWN);
     }
 }

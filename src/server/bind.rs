@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::claims::{self, Claim};
 use crate::config::snapshot::{ListenAddress, Listener};
 use crate::io::process;
 
@@ -28,19 +29,22 @@ pub enum Bound {
     Unix(UnixListener),
 }
 
-/// The sockets of all listeners, for each worker.
+/// The sockets of all listeners, for each worker, and the claims on their addresses.
 ///
 /// # Errors
 /// With the address and what to do about it.
-pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Vec<Vec<Bound>>, String> {
+pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<(Vec<Vec<Bound>>, Vec<Claim>), String> {
     let mut sockets: Vec<Vec<Bound>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut claims = Vec::new();
     for listener in listeners {
         match &listener.address {
             ListenAddress::Tcp(address) => {
                 let mut address = *address;
-                claim(address).map_err(|error| explain(&address.to_string(), &error))?;
+                if !listener.shared {
+                    claims.extend(claim(address).map_err(|error| explain(&address.to_string(), &error))?);
+                }
                 for worker in &mut sockets {
-                    let bound = bind_tcp(address, workers > 1)
+                    let bound = bind_tcp(address, workers > 1 || listener.shared)
                         .map_err(|error| explain(&address.to_string(), &error))?;
                     // Port 0 is chosen by the first, and shared by the others.
                     address = bound.local_addr().map_err(|error| explain(&address.to_string(), &error))?;
@@ -57,13 +61,13 @@ pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<Vec<Vec<Bound>
             }
         }
     }
-    Ok(sockets)
+    Ok((sockets, claims))
 }
 
 /// Fails if anybody listens at `address` for longer than a process that was killed takes to let go of it: what a ring had
 /// under way is ended after its process. The sockets of several workers share their port, and so would
 /// those of a second gateway: each would get a part of the connections, and nobody would know why.
-fn claim(address: SocketAddr) -> io::Result<()> {
+fn claim(address: SocketAddr) -> io::Result<Option<Claim>> {
     let mut tries = LETTING_GO_TRIES;
     loop {
         match try_claim(address) {
@@ -76,13 +80,16 @@ fn claim(address: SocketAddr) -> io::Result<()> {
     }
 }
 
-fn try_claim(address: SocketAddr) -> io::Result<()> {
+fn try_claim(address: SocketAddr) -> io::Result<Option<Claim>> {
+    // Two gateways that start at the same moment would both find nobody there. Port 0 is another port for each.
+    let claimed = if address.port() == 0 { None } else { Some(claims::claim_address(address)?) };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    socket.bind(&address.into())
+    socket.bind(&address.into())?;
+    Ok(claimed)
 }
 
 /// A TCP listening socket. `shared`: several workers bind the same port.
@@ -134,7 +141,9 @@ fn bind_unix(path: &Path, mode: Option<u32>) -> io::Result<UnixListener> {
 
 fn explain(address: &str, error: &io::Error) -> String {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => ": another process listens there; stop it or choose another address",
+        io::ErrorKind::AddrInUse => {
+            ": another process listens there; stop it or choose another address (two gateways may share one with `shared: true` at both listeners)"
+        }
         io::ErrorKind::AddrNotAvailable => ": this host does not have that address",
         io::ErrorKind::PermissionDenied => {
             ": ports below 1024 need CAP_NET_BIND_SERVICE, sockets a writable directory"

@@ -6,12 +6,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::{NonEmptyStringValueParser, PathBufValueParser};
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::ArgMatches;
+
+use words::command;
 
 use super::key::Order;
 use super::{explain, limits};
-use crate::config::check::Flags;
+use crate::config::check::{Flags, Format};
 use crate::config::question::Words;
 
 /// What the operator wants.
@@ -28,6 +29,8 @@ pub enum Command {
     Check {
         /// The file.
         file: PathBuf,
+        /// How the findings are printed.
+        format: Format,
     },
     /// Say how a request would be judged, and why.
     Explain(Box<explain::Options>),
@@ -39,7 +42,10 @@ pub enum Command {
         markdown: bool,
     },
     /// Say what this host offers, what it costs, and how to improve it.
-    Doctor,
+    Doctor {
+        /// A configuration whose servers, issuers and certificates are tried too.
+        config: Option<PathBuf>,
+    },
     /// Make an API key.
     NewKey(Order),
 }
@@ -78,15 +84,25 @@ where
     let matches = command().try_get_matches_from(words).map_err(|error| exit(&error))?;
     Ok(match matches.subcommand() {
         Some(("demo", matches)) => Command::Demo { listen: text(matches, "listen") },
-        Some(("check", matches)) => Command::Check { file: path(matches, "file") },
+        Some(("check", matches)) => Command::Check {
+            file: path(matches, "file"),
+            format: match matches.get_one::<String>("format").map(String::as_str) {
+                Some("json") => Format::Json,
+                Some("github") => Format::Github,
+                _ => Format::Text,
+            },
+        },
         Some(("explain", matches)) => Command::Explain(Box::new(question(matches))),
         Some(("limits", matches)) => Command::Limits(limits::Options {
             admin: text(matches, "admin"),
             config: matches.get_one::<PathBuf>("config").cloned(),
             json: matches.get_flag("json"),
+            all: matches.get_flag("all"),
         }),
         Some(("schema", matches)) => Command::Schema { markdown: matches.get_flag("markdown") },
-        Some(("doctor", _)) => Command::Doctor,
+        Some(("doctor", matches)) => {
+            Command::Doctor { config: matches.get_one::<PathBuf>("config").cloned() }
+        }
         Some(("key", matches)) => {
             Command::NewKey(matches.subcommand().map(|(_, new)| order(new)).unwrap_or_default())
         }
@@ -107,7 +123,17 @@ fn source(matches: &ArgMatches) -> Source {
 }
 
 fn order(matches: &ArgMatches) -> Order {
-    Order { id: text(matches, "id"), agent: text(matches, "agent"), expires: text(matches, "expires") }
+    let all = |name| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
+    Order {
+        id: text(matches, "id"),
+        agent: text(matches, "agent"),
+        tenant: text(matches, "tenant"),
+        expires: text(matches, "expires"),
+        roles: all("role"),
+        scopes: all("scope"),
+        servers: all("server"),
+        json: matches.get_flag("json"),
+    }
 }
 
 fn question(matches: &ArgMatches) -> explain::Options {
@@ -143,224 +169,9 @@ fn path(matches: &ArgMatches, name: &str) -> PathBuf {
 /// The file that is read when none is named.
 const CONFIG_DEFAULT: &str = "ringgate.yaml";
 
-fn command() -> clap::Command {
-    clap::Command::new("ringgate")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("An MCP gateway: one fast, trustworthy entry point between AI agents and MCP servers")
-        .after_help(AFTER_HELP)
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .term_width(0) // The texts are wrapped where they are written.
-        .subcommands([serve(), demo(), check(), explain(), limits(), key(), schema(), doctor()])
-}
-
-const AFTER_HELP: &str = "\
-First steps:
-  1. ringgate demo
-     Starts a small MCP server and the gateway in front of it, and prints a line to try.
-  2. ringgate serve --server weather=http://127.0.0.1:3001/mcp
-     Your own server, at http://127.0.0.1:8080/weather/mcp. Repeat --server for more.
-  3. Write ringgate.yaml (docs/configuration.md), then: ringgate check ringgate.yaml && ringgate serve
-  4. ringgate doctor
-     Before you measure or go live: what this host costs you, and how to fix it.
-
-`ringgate COMMAND --help` says more about each.";
-
-fn serve() -> clap::Command {
-    clap::Command::new("serve")
-        .about("Run the gateway, from a file or from flags alone")
-        .after_help(
-            "Examples:\n  \
-             ringgate serve                                    reads ringgate.yaml\n  \
-             ringgate serve --config /etc/ringgate.yaml\n  \
-             ringgate serve --server git=http://127.0.0.1:3001/mcp --server files=unix:/run/files.sock\n  \
-             ringgate serve --server git=http://127.0.0.1:3001/mcp --listen 0.0.0.0:8080 --workers 0-3\n\n\
-             Signals: SIGHUP reads the file again, all or nothing. SIGTERM or SIGINT drains: no new\n\
-             connections, running exchanges may end; a second one ends at once.",
-        )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .short('c')
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .conflicts_with("server")
-                .help("The configuration file [default: ringgate.yaml]"),
-        )
-        .arg(
-            Arg::new("server")
-                .long("server")
-                .value_name("NAME=URL")
-                .action(ArgAction::Append)
-                .value_parser(name_and_url)
-                .help("Serve the MCP server at URL under /NAME/mcp, without a file; repeatable"),
-        )
-        .arg(listen().help("Where to listen, also with a file: ADDRESS:PORT or unix:/path [default: 127.0.0.1:8080]"))
-        .arg(
-            Arg::new("workers")
-                .long("workers")
-                .value_name("N|auto|LIST")
-                .value_parser(NonEmptyStringValueParser::new())
-                .help("Worker threads, also with a file: a number, auto, or a CPU list such as 0-3,6 [default: auto]"),
-        )
-        .arg(
-            Arg::new("admin")
-                .long("admin")
-                .value_name("ADDRESS|off")
-                .value_parser(NonEmptyStringValueParser::new())
-                .help("Where /healthz, /readyz and /metrics are, also with a file [default: 127.0.0.1:8079]"),
-        )
-}
-
-fn listen() -> Arg {
-    Arg::new("listen").long("listen").value_name("ADDRESS").value_parser(NonEmptyStringValueParser::new())
-}
-
-fn name_and_url(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, url)) if !name.is_empty() && !url.is_empty() && !name.contains("://") => {
-            Ok((name.to_owned(), url.to_owned()))
-        }
-        _ => Err("write a name and a URL, as in weather=http://127.0.0.1:3001/mcp".to_owned()),
-    }
-}
-
-fn demo() -> clap::Command {
-    clap::Command::new("demo")
-        .about("Run the gateway in front of a small built-in MCP server, to try it")
-        .after_help("Needs nothing else: no file, no network. Prints the URL for your MCP client and a curl line. Ctrl-C ends it.")
-        .arg(listen().help("Where to listen [default: 127.0.0.1:8080]"))
-}
-
-fn check() -> clap::Command {
-    clap::Command::new("check")
-        .about("Check a configuration file: every mistake at once, with line, cause and cure")
-        .after_help(
-            "Reads the certificates, keys and variables that the file refers to, and starts nothing.\n\
-             Exit code: 0 if the file is good, 1 if it is not.\n\n\
-             Example:\n  ringgate check ringgate.yaml && kill -HUP \"$(pidof ringgate)\"",
-        )
-        .arg(
-            Arg::new("file")
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .help("The configuration file [default: ringgate.yaml]"),
-        )
-}
-
-fn explain() -> clap::Command {
-    let word = |name: &'static str, value: &'static str, help: &'static str| {
-        Arg::new(name).long(name).value_name(value).value_parser(NonEmptyStringValueParser::new()).help(help)
-    };
-    clap::Command::new("explain")
-        .about("Say how a request would be judged by the rules of a configuration, and why")
-        .after_help(
-            "Nothing is sent. Exit code: 0 if the request is allowed, 3 if it is denied, 1 if the file is not good.\n\n\
-             Examples:\n  \
-             ringgate explain --server crm --tool delete_customer --as role=support\n  \
-             ringgate explain --server files --resource file:///etc/passwd --as agent=indexer --source 10.1.2.3 --all\n  \
-             ringgate explain --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
-        )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .short('c')
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .help("The configuration file [default: ringgate.yaml]"),
-        )
-        .arg(word("server", "NAME", "The server; not needed if there is only one"))
-        .arg(word("method", "METHOD", "The method [default: the one that uses the thing, such as tools/call]"))
-        .arg(word("tool", "NAME", "The tool that is called").conflicts_with_all(["prompt", "resource"]))
-        .arg(word("prompt", "NAME", "The prompt that is fetched").conflicts_with("resource"))
-        .arg(word("resource", "URI", "The resource that is read"))
-        .arg(
-            word("as", "WHO=VALUE", "Who asks: agent=, user=, tenant=, role=, scope=, proof=, issuer=, claim:PATH=; repeatable")
-                .action(ArgAction::Append),
-        )
-        .arg(word("arguments", "JSON", "The arguments of the call"))
-        .arg(word("source", "ADDRESS", "The client's address [default: none, as over a Unix socket]"))
-        .arg(word("at", "TIME", "When, as in 2026-01-05T09:00:00Z [default: now]"))
-        .arg(word("header", "NAME: VALUE", "A header line; repeatable").action(ArgAction::Append))
-        .arg(word("admin", "ADDRESS", "Ask the gateway whose admin listener this is what is left of the limits"))
-        .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).help("Tell of every rule why it does or does not match"))
-}
-
-fn limits() -> clap::Command {
-    clap::Command::new("limits")
-        .about("Say what the limits of a running gateway do: who is refused, and what is left")
-        .after_help(
-            "Asks the admin listener. Of each limit the keys that were refused the most are shown, then those in use,\n\
-             as the workers noticed them in the last quarter of an hour. `passed~` is an estimate.\n\n\
-             Examples:\n  \
-             ringgate limits\n  \
-             ringgate limits --config /etc/ringgate/ringgate.yaml --json",
-        )
-        .arg(
-            Arg::new("admin")
-                .long("admin")
-                .value_name("ADDRESS")
-                .value_parser(NonEmptyStringValueParser::new())
-                .conflicts_with("config")
-                .help("Where the admin listener is [default: 127.0.0.1:8079]"),
-        )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .short('c')
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .help("Take the address from this configuration file"),
-        )
-        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
-}
-
-fn schema() -> clap::Command {
-    clap::Command::new("schema")
-        .about("Print the JSON Schema of the configuration, for editors")
-        .after_help(
-            "Example:\n  ringgate schema > ringgate.schema.json\n\n\
-             and as the first line of the configuration:\n  # yaml-language-server: $schema=ringgate.schema.json",
-        )
-        .arg(
-            Arg::new("markdown")
-                .long("markdown")
-                .action(ArgAction::SetTrue)
-                .help("Print the reference for readers instead (docs/configuration.md)"),
-        )
-}
-
-fn doctor() -> clap::Command {
-    clap::Command::new("doctor")
-        .about("Say what this host offers the gateway, what it costs, and how to improve it")
-        .after_help("Looks at the kernel, io_uring, memory and file limits, CPUs and network settings. Changes nothing.")
-}
-
-fn key() -> clap::Command {
-    let flag = |name: &'static str| Arg::new(name).long(name).value_parser(NonEmptyStringValueParser::new());
-    let new = clap::Command::new("new")
-        .about("Make an API key, and print it with its entry for the configuration")
-        .after_help(
-            "The key is printed once and stored nowhere; the entry holds a salted hash of it. An agent sends it as\n\
-             `Authorization: Bearer rgk_...` or `X-Api-Key: rgk_...`.\n\n\
-             To rotate a key: add the entry of a new one with the same `agent`, reload (SIGHUP), give the agent the\n\
-             new key, then remove the old entry. To lock one out at once, put `key:ID` into the list of `revoked`.\n\n\
-             Example:\n  ringgate key new --agent build-bot --expires 2027-01-31",
-        )
-        .arg(flag("id").value_name("ID").help("Its id, which logs name: letters, digits, - and . [default: random]"))
-        .arg(flag("agent").value_name("NAME").help("Whose it is [default: the id]"))
-        .arg(flag("expires").value_name("DATE").help("When it ends: 2027-01-31, or 2027-01-31T12:00:00Z [default: never]"));
-    clap::Command::new("key")
-        .about("Make API keys")
-        .subcommand_required(true)
-        .arg_required_else_help(true)
-        .disable_help_subcommand(true)
-        .subcommand(new)
-}
-
 #[cfg(test)]
 mod help;
+mod words;
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -402,8 +213,13 @@ mod tests {
             ),
             ("demo", Command::Demo { listen: None }),
             ("demo --listen 127.0.0.1:9", Command::Demo { listen: Some("127.0.0.1:9".into()) }),
-            ("check", Command::Check { file: "ringgate.yaml".into() }),
-            ("check b.yaml", Command::Check { file: "b.yaml".into() }),
+            ("check", Command::Check { file: "ringgate.yaml".into(), format: Format::Text }),
+            ("check b.yaml", Command::Check { file: "b.yaml".into(), format: Format::Text }),
+            ("check --format json b.yaml", Command::Check { file: "b.yaml".into(), format: Format::Json }),
+            (
+                "check b.yaml --format=github",
+                Command::Check { file: "b.yaml".into(), format: Format::Github },
+            ),
             (
                 "explain -c a.yaml --server s --tool t --as role=a --as claim:x=1 --header k:v --all",
                 Command::Explain(Box::new(explain::Options {
@@ -428,16 +244,23 @@ mod tests {
                     ..limits::Options::default()
                 }),
             ),
+            ("limits --all", Command::Limits(limits::Options { all: true, ..limits::Options::default() })),
             ("schema", Command::Schema { markdown: false }),
             ("schema --markdown", Command::Schema { markdown: true }),
-            ("doctor", Command::Doctor),
+            ("doctor", Command::Doctor { config: None }),
+            ("doctor -c a.yaml", Command::Doctor { config: Some("a.yaml".into()) }),
             ("key new", Command::NewKey(Order::default())),
             (
-                "key new --id a --agent b --expires 2027-01-31",
+                "key new --id a --agent b --expires 2027-01-31 --role r --role s --tenant t --scope x:y --server z --json",
                 Command::NewKey(Order {
                     id: Some("a".into()),
                     agent: Some("b".into()),
+                    tenant: Some("t".into()),
                     expires: Some("2027-01-31".into()),
+                    roles: vec!["r".into(), "s".into()],
+                    scopes: vec!["x:y".into()],
+                    servers: vec!["z".into()],
+                    json: true,
                 }),
             ),
         ] {
@@ -458,6 +281,7 @@ mod tests {
             ("serve --server a=", "weather=http://"),
             ("serv", "a similar subcommand exists: 'serve'"),
             ("check a b", "unexpected argument 'b'"),
+            ("check --format xml", "[possible values: text, json, github]"),
             ("explain --tool a --prompt b", "cannot be used with"),
             ("schema --markdwon", "'--markdown'"),
             ("limits --admin a:1 -c b", "cannot be used with"),

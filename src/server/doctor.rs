@@ -9,6 +9,7 @@ pub mod facts;
 pub mod judge;
 pub mod report;
 pub mod ring;
+pub mod tries;
 
 mod numbers;
 mod read;
@@ -40,9 +41,10 @@ impl Options {
     }
 }
 
-/// Examines the host and prints the findings. Fails if a finding does, or if `out` cannot be written.
-pub fn run(out: &mut dyn Write, options: &Options) -> ExitCode {
-    match examine(out, options) {
+/// Examines the host and prints the findings, with those of the [`tries`] behind. Fails if a finding does, or if `out` cannot
+/// be written.
+pub fn run(out: &mut dyn Write, options: &Options, tries: Vec<Finding>) -> ExitCode {
+    match examine(out, options, tries) {
         Ok(Level::Ok | Level::Note | Level::Warn) => ExitCode::SUCCESS,
         Ok(Level::Fail) | Err(_) => ExitCode::FAILURE,
     }
@@ -56,9 +58,10 @@ pub fn why_no_ring() -> Option<Finding> {
 }
 
 /// The worst level among the findings, once they are printed.
-fn examine(out: &mut dyn Write, options: &Options) -> io::Result<Level> {
+fn examine(out: &mut dyn Write, options: &Options, tries: Vec<Finding>) -> io::Result<Level> {
     let facts = read::facts(&options.root, ring::probe());
-    let findings = judge(&facts, &options.plan);
+    let mut findings = judge(&facts, &options.plan);
+    findings.extend(tries);
     report::print(out, &findings, options.colour)?;
     out.flush()?;
     Ok(findings.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok))
@@ -72,7 +75,7 @@ mod tests {
     #[test]
     fn the_running_host_gets_a_report() {
         let mut out = Vec::new();
-        examine(&mut out, &Options { colour: false, ..Options::for_stdout(Plan::Auto) }).unwrap();
+        examine(&mut out, &Options { colour: false, ..Options::for_stdout(Plan::Auto) }, Vec::new()).unwrap();
         let text = String::from_utf8(out).unwrap();
         for topic in ["kernel", "io_uring", "open files", "locked memory", "CPUs", "container"] {
             assert!(text.contains(&format!("  {topic} ")), "{topic} is missing in:\n{text}");
@@ -92,14 +95,14 @@ mod tests {
             }
         }
         let options = Options { plan: Plan::Auto, colour: false, root: PathBuf::from("/") };
-        assert!(examine(&mut Closed, &options).is_err());
+        assert!(examine(&mut Closed, &options, Vec::new()).is_err());
     }
 
     #[test]
     fn a_plan_that_cannot_be_pinned_is_the_worst_level() {
         let options = Options { plan: Plan::Cpus(vec![8191]), colour: true, root: PathBuf::from("/") };
         let mut out = Vec::new();
-        assert_eq!(examine(&mut out, &options).unwrap(), Level::Fail);
+        assert_eq!(examine(&mut out, &options, Vec::new()).unwrap(), Level::Fail);
         assert!(String::from_utf8(out).unwrap().contains("planned but barred: 8191"));
     }
 }

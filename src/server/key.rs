@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Value as Json, json};
 
 use crate::config::file::authentication::date;
+use crate::config::text;
 use crate::policy::authn::api_key::{self, Hash, SALT_BYTES, SECRET_BYTES};
 
 /// What a key is to be.
@@ -14,8 +16,18 @@ pub struct Order {
     pub id: Option<String>,
     /// Whose it is.
     pub agent: Option<String>,
+    /// The tenant it belongs to.
+    pub tenant: Option<String>,
     /// When it ends, as the configuration takes it.
     pub expires: Option<String>,
+    /// Roles it has.
+    pub roles: Vec<String>,
+    /// Scopes it has.
+    pub scopes: Vec<String>,
+    /// Servers it is for; all if none is named.
+    pub servers: Vec<String>,
+    /// Print JSON.
+    pub json: bool,
 }
 
 /// Makes a key and writes it, with its entry for `authentication.api_keys`, to `out`. Nothing is stored.
@@ -58,16 +70,59 @@ fn made(order: &Order, random: &Random) -> Result<String, String> {
             "--expires: write a day such as 2027-01-31, or a time such as 2027-01-31T12:00:00Z".to_owned()
         );
     }
+    for (flag, names) in [("--role", &order.roles), ("--server", &order.servers)] {
+        if names.iter().any(|name| name.chars().any(char::is_control)) {
+            return Err(format!("{flag}: write a name on one line"));
+        }
+    }
+    if order.tenant.as_deref().is_some_and(|name| name.chars().any(char::is_control)) {
+        return Err("--tenant: write a name on one line".to_owned());
+    }
+    if let Some(wrong) = order.scopes.iter().find(|scope| text::scope(scope).is_err()) {
+        return Err(format!(
+            "--scope {wrong:?}: use printable characters without blanks, quotes and backslashes"
+        ));
+    }
     let key = api_key::mint(&id, &random.secret);
-    let hash = Hash::of(key.as_bytes(), &random.salt).reveal();
-    let ends = order.expires.as_ref().map(|end| format!("\n      expires: '{end}'")).unwrap_or_default();
+    let mut entry: Vec<(&str, Json)> = Vec::new();
+    let mut put = |name, value: Json| entry.push((name, value));
+    put("id", json!(id));
+    put("hash", json!(Hash::of(key.as_bytes(), &random.salt).reveal()));
+    put("agent", json!(agent));
+    if let Some(tenant) = &order.tenant {
+        put("tenant", json!(tenant));
+    }
+    if let Some(end) = &order.expires {
+        put("expires", json!(end));
+    }
+    put("roles", json!(order.roles));
+    for (name, values) in [("scopes", &order.scopes), ("servers", &order.servers)] {
+        if !values.is_empty() {
+            put(name, json!(values));
+        }
+    }
+    if order.json {
+        let entry: serde_json::Map<String, Json> =
+            entry.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        return Ok(format!("{:#}\n", json!({"key": key, "entry": entry})));
+    }
+    let lines: Vec<String> = entry.iter().map(|(name, value)| format!("{name}: {}", yaml(value))).collect();
     Ok(format!(
         "# The key. It is shown this once and stored nowhere: give it to the agent.\n\
          {key}\n\n\
          # Its entry in the configuration. It holds a hash, from which the key cannot be had.\n\
-         authentication:\n  api_keys:\n    - id: '{id}'\n      hash: '{hash}'\n      agent: '{}'{ends}\n      roles: []\n",
-        agent.replace('\'', "''"),
+         authentication:\n  api_keys:\n    - {}\n",
+        lines.join("\n      "),
     ))
+}
+
+/// A value as the configuration takes it: a text in single quotes, or a list of these.
+fn yaml(value: &Json) -> String {
+    match value {
+        Json::String(text) => format!("'{}'", text.replace('\'', "''")),
+        Json::Array(values) => format!("[{}]", values.iter().map(yaml).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -80,7 +135,7 @@ mod tests {
 
     fn order(id: Option<&str>, agent: Option<&str>, expires: Option<&str>) -> Order {
         let own = |text: Option<&str>| text.map(str::to_owned);
-        Order { id: own(id), agent: own(agent), expires: own(expires) }
+        Order { id: own(id), agent: own(agent), expires: own(expires), ..Order::default() }
     }
 
     #[test]
@@ -89,6 +144,13 @@ mod tests {
             order(None, None, None),
             order(Some("build-7.a"), Some("o'brien: #1"), Some("2999-01-31")),
             order(Some("123"), None, Some("2999-01-31T12:00:00+01:00")),
+            Order {
+                tenant: Some("acme, inc".into()),
+                roles: vec!["ops".into(), "on: call".into()],
+                scopes: vec!["mcp:tools".into()],
+                servers: vec!["a".into()],
+                ..Order::default()
+            },
         ] {
             let text = made(&order, &RANDOM).unwrap();
             let directory = std::env::temp_dir().join(format!("ringgate-key-{}", std::process::id()));
@@ -113,6 +175,13 @@ mod tests {
             let agent = order.agent.as_deref().or(order.id.as_deref()).unwrap_or("k0707070707");
             assert_eq!(known.agent.as_deref(), Some(agent));
             assert_eq!(known.expires.is_some(), order.expires.is_some());
+            assert_eq!(known.tenant.as_deref(), order.tenant.as_deref());
+            assert_eq!(known.roles.len(), order.roles.len());
+            assert!(order.roles.iter().all(|role| known.roles.iter().any(|have| **have == **role)));
+            let json = made(&Order { json: true, ..order }, &RANDOM).unwrap();
+            let json: Json = serde_json::from_str(&json).unwrap();
+            assert_eq!(json["key"], key);
+            assert!(json["entry"]["hash"].as_str().unwrap().starts_with("sha256:"));
         }
     }
 
@@ -140,6 +209,10 @@ mod tests {
             (order(None, Some(""), None), "--agent"),
             (order(None, Some("a\nb"), None), "--agent"),
             (order(None, None, Some("soon")), "--expires"),
+            (Order { roles: vec!["a\nb".into()], ..Order::default() }, "--role"),
+            (Order { servers: vec!["a\nb".into()], ..Order::default() }, "--server"),
+            (Order { scopes: vec!["a b".into()], ..Order::default() }, "--scope"),
+            (Order { tenant: Some("\n".into()), ..Order::default() }, "--tenant"),
         ] {
             assert!(made(&order, &RANDOM).unwrap_err().starts_with(flag), "{flag}");
         }

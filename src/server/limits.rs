@@ -19,6 +19,8 @@ pub struct Options {
     pub config: Option<PathBuf>,
     /// Print what the gateway says as it is.
     pub json: bool,
+    /// Every key that is known by name.
+    pub all: bool,
 }
 
 /// Where the admin listener is if nothing else is said.
@@ -34,7 +36,7 @@ const PAGE_BYTES_MAX: u64 = 64 << 20;
 /// What went wrong, and what to do, in words.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<(), String> {
     let address = address(options)?;
-    let text = get(address, "/limits")?;
+    let text = get(address, if options.all { "/limits?all=1" } else { "/limits" })?;
     let text = if options.json { text } else { table(&read(address, &text)?) };
     out.write_all(text.as_bytes()).map_err(|error| error.to_string())
 }
@@ -147,6 +149,11 @@ fn table(page: &Json) -> String {
                 key(&row["key"]),
             );
         }
+    }
+    if let Some(live) = page["keys_live"].as_u64() {
+        let named =
+            limits.iter().filter_map(|limit| limit["hottest"].as_array()).map(Vec::len).sum::<usize>();
+        let _ = writeln!(text, "{live} keys are in use, of which {named} are known by name.");
     }
     if number(&page["turned_away"]) > 0 {
         let _ = writeln!(

@@ -52,8 +52,8 @@ fn obey(command: Command) -> ExitCode {
             Ok(code) => code,
             Err(what) => fail(&what),
         },
-        Command::Check { file } => {
-            ExitCode::from(check::run(&file, &mut out, tls_faults, wall()).unwrap_or(FAILED))
+        Command::Check { file, format } => {
+            ExitCode::from(check::run(&file, format, &mut out, tls_faults, wall()).unwrap_or(FAILED))
         }
         Command::Explain(options) => ExitCode::from(explain::run(&options, &mut out).unwrap_or(FAILED)),
         Command::Limits(options) => match limits::run(&options, &mut out) {
@@ -71,7 +71,10 @@ fn obey(command: Command) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(what) => fail(&what),
         },
-        Command::Doctor => doctor::run(&mut out, &doctor::Options::for_stdout(doctor::Plan::Auto)),
+        Command::Doctor { config } => match doctor::tries::findings(config.as_deref(), wall()) {
+            Ok((plan, findings)) => doctor::run(&mut out, &doctor::Options::for_stdout(plan), findings),
+            Err(what) => fail(&what),
+        },
     }
 }
 

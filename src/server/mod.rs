@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bind;
+mod claims;
 pub mod cli;
 pub mod demo;
 pub mod doctor;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use core_affinity::CoreId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::bind::{Bound, bind_all, bind_tcp};
+use super::claims::{self, Claim};
 use super::doctor;
 use super::runtime::{EventLoop, event_loop};
 use super::state::{self, State};
@@ -47,9 +49,9 @@ pub fn serve(
 ) -> Result<Ending, Failure> {
     let start = Instant::now();
     let driver = usable_driver(snapshot.driver)?;
-    let cpus = choose_cpus(&snapshot.workers)?;
+    let (cpus, _claimed_cpus) = choose_cpus(&snapshot.workers)?;
     let connections_room = room_for_connections(snapshot.limits.connections_max, cpus.len());
-    let sockets = bind_all(&snapshot.listeners, cpus.len())?;
+    let (sockets, _claimed_addresses) = bind_all(&snapshot.listeners, cpus.len())?;
     let admin = snapshot.admin.address.map(|address| {
         bind_tcp(address, false)
             .map_err(|error| format!("cannot listen on the admin address {address}: {error}"))
@@ -150,27 +152,39 @@ fn aside(work: Box<dyn FnOnce() + Send>) -> std::io::Result<()> {
     thread::Builder::new().name("aside".to_owned()).spawn(work).map(drop)
 }
 
-/// The CPUs to run on, one a worker; `None` where a worker is not pinned.
-fn choose_cpus(workers: &Workers) -> Result<Vec<Option<core_affinity::CoreId>>, Failure> {
+/// The CPUs to run on, one a worker (`None` where a worker is not pinned), and the claims on them.
+fn choose_cpus(workers: &Workers) -> Result<(Vec<Option<CoreId>>, Vec<Claim>), Failure> {
     let allowed = core_affinity::get_core_ids().unwrap_or_default();
+    let claimed = |cpus: Vec<CoreId>| {
+        let claims = cpus.iter().filter_map(|&cpu| claims::claim_cpu(cpu)).collect();
+        (cpus.into_iter().map(Some).collect(), claims)
+    };
     match workers {
-        Workers::Auto if allowed.is_empty() => Ok(vec![None]),
-        Workers::Auto => Ok(allowed.into_iter().map(Some).collect()),
+        Workers::Auto if allowed.is_empty() => Ok((vec![None], Vec::new())),
+        Workers::Auto => Ok(claimed(allowed)),
         Workers::Count(count) => {
             let count = usize::from(count.get());
-            // More workers than CPUs: the scheduler shares them out better than pinning would.
-            let pinned = count <= allowed.len();
-            Ok((0..count).map(|index| allowed.get(index).copied().filter(|_| pinned)).collect())
+            if count > allowed.len() {
+                // The scheduler shares the CPUs out better than pinning would.
+                return Ok((vec![None; count], Vec::new()));
+            }
+            let (chosen, claims, shares) = claims::choose(&allowed, count);
+            if shares {
+                tracing::warn!(
+                    "workers run on CPUs that another gateway of this host uses too: use fewer, or CPU lists in `workers`"
+                );
+            }
+            Ok((chosen.into_iter().map(Some).collect(), claims))
         }
-        Workers::Cpus(list) => list
-            .iter()
-            .map(|&cpu| {
+        Workers::Cpus(list) => {
+            let find = |&cpu: &u16| {
                 let found = allowed.iter().find(|core| core.id == usize::from(cpu)).copied();
-                found.map(Some).ok_or_else(|| {
+                found.ok_or_else(|| {
                     format!("workers: CPU {cpu} is not one this process may use; see `ringgate doctor`")
                 })
-            })
-            .collect(),
+            };
+            list.iter().map(find).collect::<Result<_, _>>().map(claimed)
+        }
     }
 }
 
@@ -225,7 +239,7 @@ fn spawn_workers(
     shared: &Arc<Shared>,
     sockets: Vec<Vec<Bound>>,
     wires: Vec<BellWire>,
-    cpus: &[Option<core_affinity::CoreId>],
+    cpus: &[Option<CoreId>],
     driver: Driver,
     start: Instant,
 ) -> Result<Vec<thread::JoinHandle<()>>, Failure> {
@@ -259,7 +273,7 @@ fn spawn_workers(
 
 fn report(
     index: usize,
-    cpu: Option<core_affinity::CoreId>,
+    cpu: Option<CoreId>,
     pinned: bool,
     event_loop: &EventLoop,
     fallback: Option<std::io::Error>,

@@ -317,6 +317,22 @@ fn a_second_gateway_does_not_share_the_first_ones_port_unnoticed() {
 }
 
 #[test]
+fn gateways_that_say_so_share_a_port() {
+    let upstream = Upstream::echo();
+    let listener = "listeners:\n  - {address: '127.0.0.1:PORT', shared: true}\n";
+    let first = Gateway::before(upstream.address, listener);
+    let again = listener.replace("PORT", &first.address.port().to_string());
+    let second = Gateway::before(upstream.address, &again);
+    // The kernel spreads connections by their ports: some come to each.
+    wait_until("both are asked", || {
+        let answer = Client::new(std::net::TcpStream::connect(first.address).unwrap()).ask(&modern_call(1));
+        assert_eq!(answer.status(), 200);
+        let count = |gateway: &Gateway| gateway.metric("ringgate_connections_accepted_total", "");
+        count(&first) > 0.0 && count(&second) > 0.0
+    });
+}
+
+#[test]
 fn the_commands_do_what_they_say() {
     let dir = TempDir::new();
     let good = dir.file("good.yaml", "servers:\n  - {name: a, url: 'http://127.0.0.1:1/mcp'}\n");

@@ -271,7 +271,8 @@ fn world_of_an_example(text: &str) -> Fake {
 fn checked_as_an_example(text: &str) -> (u8, String) {
     let world = world_of_an_example(text);
     let mut out = Vec::new();
-    let code = run_in(Path::new("/etc/rg/example.yaml"), &mut out, &world, &|_| Vec::new(), 0).unwrap();
+    let code = run_in(Path::new("/etc/rg/example.yaml"), Format::Text, &mut out, &world, &|_| Vec::new(), 0)
+        .unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 
@@ -298,7 +299,7 @@ fn check_writes_one_line_of_praise_or_all_findings() {
     let run_on = |text: &str| {
         std::fs::write(&path, text).unwrap();
         let mut out = Vec::new();
-        let code = run(&path, &mut out, |_| Vec::new(), 0).unwrap();
+        let code = run(&path, Format::Text, &mut out, |_| Vec::new(), 0).unwrap();
         (code, String::from_utf8(out).unwrap().replace(&path.display().to_string(), "F"))
     };
     let good = (0, "F: good. 1 server on http://127.0.0.1:8080: /a/mcp -> up.example:1/mcp\n".to_owned());

@@ -21,6 +21,9 @@ pub fn warnings(snapshot: &Snapshot, wall: u64) -> Vec<String> {
     all.extend(certificates(snapshot));
     all.extend(ends(snapshot, wall));
     all.extend(forgotten::warnings(snapshot));
+    all.extend(snapshot.open_secrets.iter().map(|path| {
+        format!("{0} holds a secret, and every user of this host may read it (chmod o-r {0})", path.display())
+    }));
     let Some(authn) = &snapshot.authn else {
         all.extend(unguarded(snapshot));
         return all;

@@ -169,6 +169,7 @@ pub fn client_certificate(
         }
     };
     let chain = material::checked(certificate, material::certificates, context, findings);
+    material::note_secret(&key.value, context);
     let key = material::checked(key, material::private_key, context, findings);
     Some((chain?.into(), Secret::new(key?)))
 }
@@ -186,6 +187,7 @@ pub fn signer(file: &File, context: &Context<'_>, findings: &mut Findings) -> Op
         }
     };
     let key = section.key.as_ref()?;
+    material::note_secret(&key.value, context);
     let read =
         |reference: &Reference| material::resolve(reference, context).map(|bytes| material::der(&bytes));
     let made =

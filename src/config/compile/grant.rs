@@ -104,7 +104,7 @@ fn key(
     findings: &mut Findings,
 ) -> Option<ClientProof> {
     let id = section.client_id.as_ref()?.value.as_str();
-    let read = material::resolve(&reference.value, context).map(|bytes| material::der(&bytes));
+    let read = material::secret(&reference.value, context).map(|bytes| material::der(&bytes));
     let made = read.and_then(|der| Signer::new(id.into(), der.reveal()).map_err(not_a_key));
     made.map_err(|problem| findings.note(&reference.place, problem))
         .ok()

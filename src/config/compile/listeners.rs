@@ -44,6 +44,10 @@ fn listener(section: &ListenerSection, context: &Context<'_>, findings: &mut Fin
     }
     let address = match &section.address.as_ref()?.value {
         ListenAddress::Unix { path, .. } => {
+            if section.shared.value {
+                let fix = "remove it; a socket file has one listener";
+                findings.add(&section.shared.place, "has no effect on a Unix socket", fix);
+            }
             ListenAddress::Unix { path: path.clone(), mode: section.mode.as_ref().map(|mode| mode.value) }
         }
         ListenAddress::Tcp(address) => {
@@ -59,6 +63,7 @@ fn listener(section: &ListenerSection, context: &Context<'_>, findings: &mut Fin
     };
     let networks = section.trusted_sources.iter().flat_map(|list| &list.value);
     Some(Listener {
+        shared: section.shared.value,
         address,
         tls,
         proxy_protocol: section.proxy_protocol.value,
@@ -110,11 +115,15 @@ fn identity(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Option<TlsIdentity> {
+    let key_reference = key.as_ref();
     let mut read = |reference: &Option<At<_>>, check| {
         reference.as_ref().and_then(|reference| material::checked(reference, check, context, findings))
     };
     let certificate = read(certificate, material::certificates);
     let key = read(key, material::private_key);
+    if let Some(key) = key_reference {
+        material::note_secret(&key.value, context);
+    }
     let leaf = material::der_of_first(certificate.as_deref()?)?;
     let (names, ends) = (dns_names(&leaf), end(&leaf));
     Some(TlsIdentity { certificate: certificate?, key: Secret::new(key?), names, ends })

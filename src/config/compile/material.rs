@@ -53,6 +53,19 @@ fn resolve_with(
     }
 }
 
+/// The bytes that `reference` names, which are a secret: the operator is told if everybody may read them.
+pub fn secret(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
+    note_secret(reference, context);
+    resolve(reference, context)
+}
+
+/// Notes that `reference` names a secret.
+pub fn note_secret(reference: &Reference, context: &Context<'_>) {
+    if let Reference::File(path) = reference {
+        context.world.note_secret(&context.directory.join(path));
+    }
+}
+
 /// The bytes that `reference` names, which say whom to trust: a reload that is refused takes them over by themselves.
 pub fn trusted(reference: &Reference, kind: TrustKind, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
     if let Reference::File(path) = reference {
@@ -80,7 +93,7 @@ pub fn authorities(
 
 /// The one line of printable ASCII that `reference` names, such as a token or a password.
 pub fn line(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, Problem> {
-    let mut bytes = resolve(reference, context)?;
+    let mut bytes = secret(reference, context)?;
     // Files that people edit end with a line break, which is not part of the secret.
     for end in [b'\n', b'\r'] {
         if bytes.last() == Some(&end) {

@@ -76,6 +76,7 @@ pub fn compile(file: &File, generation: u64, context: &Context<'_>, findings: &m
         session_key: session_key::compile(file, context, findings),
         state: state::compile(file, &listeners, context),
         trust: recording.trust(),
+        open_secrets: recording.open_secrets(),
         files: recording.files(),
         listeners: listeners.into(),
         servers: servers.into(),

@@ -22,7 +22,7 @@ pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> O
         };
         weakness(bytes).map_or(Ok(()), |what| Err(explain(what)))
     };
-    let bytes = material::resolve(&key.value, context).and_then(|bytes| check(&bytes).map(|()| bytes));
+    let bytes = material::secret(&key.value, context).and_then(|bytes| check(&bytes).map(|()| bytes));
     bytes.map(Secret::new).map_err(|problem| findings.note(&key.place, problem)).ok()
 }
 

@@ -16,7 +16,7 @@ fn fits(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
     for (word, rule) in schema.as_object().unwrap() {
         let number = |json: &Json| json.as_i64().unwrap();
         let good = match word.as_str() {
-            "$schema" | "title" | "description" | "default" => true,
+            "$schema" | "$id" | "title" | "description" | "default" => true,
             "type" => match rule.as_str().unwrap() {
                 "object" => value.is_object(),
                 "array" => value.is_array(),
@@ -32,6 +32,9 @@ fn fits(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
             "minLength" => value.as_str().is_none_or(|text| text.chars().count() as i64 >= number(rule)),
             "pattern" => {
                 value.as_str().is_none_or(|text| Regex::new(rule.as_str().unwrap()).unwrap().is_match(text))
+            }
+            "oneOf" => {
+                rule.as_array().unwrap().iter().filter(|schema| fits(schema, value, at).is_ok()).count() == 1
             }
             "anyOf" => rule.as_array().unwrap().iter().any(|schema| fits(schema, value, at).is_ok()),
             "minItems" => value.as_array().is_none_or(|items| items.len() as i64 >= number(rule)),
@@ -109,6 +112,9 @@ fn what_the_checker_refuses_by_shape_the_schema_refuses_too() {
     ] {
         let found = verdict(&format!("servers: [{{name: a, url: 'http://a'}}]\n{lines}\n"));
         assert!(found.as_ref().is_err_and(|reason| reason.contains(part)), "{lines}: {found:?}");
+    }
+    for line in ["servers: [{name: a}]", "servers: [{name: a, url: 'http://a', endpoints: ['http://b']}]"] {
+        assert!(verdict(line).is_err_and(|reason| reason.contains("oneOf")), "{line}");
     }
     assert!(verdict("workers: 1").is_err_and(|reason| reason.contains("required")));
     assert!(verdict("servers: [{name: a, url: 'http://a', tls: {insecure: true}}]").is_err());

@@ -10,6 +10,8 @@ use crate::base::Secret;
 pub struct Listener {
     /// Where.
     pub address: ListenAddress,
+    /// Whether another gateway may listen there too.
+    pub shared: bool,
     /// Certificate and key, if TLS is spoken here.
     pub tls: Option<ListenerTls>,
     /// Whether the client's address comes from a PROXY protocol header.

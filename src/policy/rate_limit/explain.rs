@@ -7,7 +7,7 @@ use super::charge::concerns;
 use super::facts::{Asked, Facts, Now};
 use super::key::{KeyPart, NOT_CONCERNED, Values};
 use super::limit::{Limit, Mode, Unit};
-use super::sip::Secret;
+use super::sip::{Secret, Sip};
 use super::{BucketKey, Ledger, Level, Limits};
 use crate::policy::authz::Repeated;
 
@@ -48,13 +48,18 @@ pub struct Touched<'a, 'f> {
     pub window: u128,
     /// The bucket.
     pub bucket: BucketKey,
+    secret: &'a Secret,
     asked: &'a Asked<'a, 'f>,
 }
 
 impl Touched<'_, '_> {
     /// The parts of the key and their values, each cut to [`VALUE_BYTES_MAX`].
     pub fn words(&self) -> Box<[(String, String)]> {
-        self.limit.key.iter().map(|part| (cut(part.label()), cut(value(part, self.asked)))).collect()
+        self.limit
+            .key
+            .iter()
+            .map(|part| (cut(part.label()), cut(value(part, self.secret, self.asked))))
+            .collect()
     }
 }
 
@@ -102,7 +107,7 @@ impl Limits {
             let values = Values::of(&limit.key, secret, &asked);
             for window in limit.windows_of(plan) {
                 let bucket = values.bucket(window.identity);
-                see(Touched { limit, window: window.identity, bucket, asked: &asked });
+                see(Touched { limit, window: window.identity, bucket, secret, asked: &asked });
             }
         }
     }
@@ -139,7 +144,7 @@ impl Limits {
                     rate: show(limit.unit, &window.fill),
                     is_report: limit.mode == Mode::Report,
                     exception: plan.checked_sub(1),
-                    key: limit.key.iter().map(|part| (part.label(), value(part, &asked))).collect(),
+                    key: limit.key.iter().map(|part| (part.label(), value(part, secret, &asked))).collect(),
                     bucket,
                     level,
                     size: window.fill.capacity(),
@@ -154,7 +159,7 @@ impl Limits {
 }
 
 /// A part's value in words.
-fn value(part: &KeyPart, asked: &Asked<'_, '_>) -> String {
+fn value(part: &KeyPart, secret: &Secret, asked: &Asked<'_, '_>) -> String {
     let (facts, principal) = (asked.facts, asked.facts.principal);
     let optional = |text: &Option<Box<str>>| text.as_deref().unwrap_or(NONE).to_owned();
     match part {
@@ -178,7 +183,13 @@ fn value(part: &KeyPart, asked: &Asked<'_, '_>) -> String {
             Ok(None) => NONE.to_owned(),
             Err(Repeated) => "(repeated)".to_owned(),
         },
-        KeyPart::Arguments => format!("{} bytes", facts.arguments.map_or(0, <[u8]>::len)),
+        KeyPart::Arguments => {
+            // What they say is nobody's business here; which are the same is.
+            let arguments = facts.arguments.unwrap_or_default();
+            let mut sip = Sip::new(secret);
+            sip.bytes(arguments);
+            format!("{} bytes #{:08x}", arguments.len(), sip.finish() as u32)
+        }
         KeyPart::Cel(expression) => asked.text(expression).unwrap_or_else(|| "(no answer)".to_owned()),
     }
 }

@@ -168,7 +168,8 @@ fn ran(lines: &str) -> (u8, String) {
     let world =
         Fake { variables: vec![("HOME", b"/of/u".to_vec())], files: vec![(path, with(lines).into_bytes())] };
     let mut out = Vec::new();
-    let code = run_in(std::path::Path::new(path), &mut out, &world, &|_| Vec::new(), 0).unwrap();
+    let code = run_in(std::path::Path::new(path), super::Format::Text, &mut out, &world, &|_| Vec::new(), 0)
+        .unwrap();
     (code, String::from_utf8(out).unwrap())
 }
 

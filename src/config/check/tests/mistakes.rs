@@ -77,6 +77,10 @@ fn each_mistake_is_found_where_it_stands() {
             "listeners[1]: has the address of another listener",
         ),
         (
+            with("listeners: [{address: 'unix:/a', shared: true}]\n"),
+            "listeners[0].shared: has no effect on a Unix socket",
+        ),
+        (
             with("listeners: [{address: '1.1.1.1:1', mode: \"0660\"}]\n"),
             "listeners[0].mode: has no effect on a TCP",
         ),

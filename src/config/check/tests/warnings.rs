@@ -144,7 +144,9 @@ fn check_writes_warnings_and_praises_all_the_same() {
     let world =
         Fake { variables: vec![("HOME", b"/of/u".to_vec())], files: vec![("/f.yaml", text.into_bytes())] };
     let mut out = Vec::new();
-    let code = run_in(std::path::Path::new("/f.yaml"), &mut out, &world, &|_| Vec::new(), 0).unwrap();
+    let code =
+        run_in(std::path::Path::new("/f.yaml"), super::Format::Text, &mut out, &world, &|_| Vec::new(), 0)
+            .unwrap();
     let out = String::from_utf8(out).unwrap();
     let lines: Vec<_> = out.lines().collect();
     assert_eq!((code, lines.len()), (0, 2), "{out}");
@@ -268,4 +270,26 @@ fn a_listener_for_everybody_is_warned_of() {
         "{found:?}"
     );
     assert!(listen("address: '127.0.0.1:80'").is_empty());
+}
+
+#[test]
+fn a_secret_that_everybody_may_read_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = std::env::temp_dir().join(format!("ringgate-open-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let (path, token) = (directory.join("f.yaml"), directory.join("token"));
+    std::fs::write(
+        &path,
+        "servers: [{name: a, url: 'http://a', headers: {Authorization: 'Bearer file:token'}}]\n",
+    )
+    .unwrap();
+    std::fs::write(&token, "hush").unwrap();
+    for (mode, warned) in [(0o600, false), (0o640, false), (0o644, true)] {
+        std::fs::set_permissions(&token, std::fs::Permissions::from_mode(mode)).unwrap();
+        let snapshot = super::load(&path, 1).unwrap();
+        let all = super::warnings(&snapshot, 0);
+        let said = all.iter().any(|text| text.contains("holds a secret") && text.contains("token"));
+        assert_eq!(said, warned, "{mode:o}: {all:?}");
+    }
+    std::fs::remove_dir_all(&directory).unwrap();
 }

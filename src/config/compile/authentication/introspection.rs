@@ -54,7 +54,7 @@ fn client_secret(
     context: &Context<'_>,
     findings: &mut Findings,
 ) -> Option<Secret> {
-    let bytes = material::resolve(&reference.value, context)
+    let bytes = material::secret(&reference.value, context)
         .map_err(|problem| findings.note(&reference.place, problem));
     // Files that people edit end with a line break, which is not part of the secret.
     let mut bytes = bytes.ok()?;

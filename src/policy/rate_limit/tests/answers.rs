@@ -141,7 +141,7 @@ fn what_a_request_would_touch_is_shown() {
     let [x, y] = lines.as_slice() else { panic!("{lines:?}") };
     let text = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!((&*x.limit, &*x.rate, x.is_report, x.passes), ("x", "10 calls in 1m", false, true));
-    assert_eq!(x.key, [text("agent", "a"), text("tool", "t"), text("arguments", "2 bytes")]);
+    assert_eq!(x.key, [text("agent", "a"), text("tool", "t"), text("arguments", "2 bytes #9baea07c")]);
     assert_eq!((x.level.available, x.exception), (1, None));
     assert_eq!((&*y.limit, y.is_report, y.passes), ("y", true, false));
 }
