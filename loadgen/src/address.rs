@@ -1,4 +1,4 @@
-//! Where the load goes: an `http://` URL or a Unix socket, loopback unless allowed otherwise.
+//! Where the load goes: an `http://` or `https://` URL or a Unix socket, loopback unless allowed otherwise.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -32,24 +32,28 @@ pub struct Target {
     pub host: String,
     /// The request target, always starting with `/`.
     pub path: String,
+    /// The host to ask for (SNI) and to find in the certificate; `None` without TLS.
+    pub tls_host: Option<String>,
 }
 
 impl Target {
-    /// Reads `http://host[:port]/path` or `unix:/socket[:/path]`.
+    /// Reads `http://host[:port]/path`, `https://host[:port]/path` or `unix:/socket[:/path]`.
     ///
     /// # Errors
     /// A sentence for the user: unknown scheme, unusable path, or a name that does not resolve.
     pub fn parse(url: &str) -> Result<Self, AddressError> {
         let target = if let Some(rest) = url.strip_prefix("http://") {
-            Self::parse_http(rest)?
+            Self::parse_http(rest, 80)?
+        } else if let Some(rest) = url.strip_prefix("https://") {
+            let mut target = Self::parse_http(rest, 443)?;
+            target.tls_host = Some(host_of(&target.host).to_owned());
+            target
         } else if let Some(rest) = url.strip_prefix("unix:") {
             Self::parse_unix(rest)?
-        } else if url.starts_with("https://") {
-            return Err(AddressError(
-                "https:// is not spoken here: measure TLS through a terminating listener".to_owned(),
-            ));
         } else {
-            return Err(AddressError(format!("{url}: expected http://HOST:PORT/PATH or unix:/SOCKET:/PATH")));
+            return Err(AddressError(format!(
+                "{url}: expected http://HOST:PORT/PATH, https://HOST:PORT/PATH or unix:/SOCKET:/PATH"
+            )));
         };
         if target.path.bytes().any(|byte| !(0x21..=0x7e).contains(&byte)) {
             return Err(AddressError(format!(
@@ -59,17 +63,16 @@ impl Target {
         Ok(target)
     }
 
-    fn parse_http(rest: &str) -> Result<Self, AddressError> {
+    fn parse_http(rest: &str, usual_port: u16) -> Result<Self, AddressError> {
         let (authority, path) = match rest.find('/') {
             Some(slash) => (&rest[..slash], &rest[slash..]),
             None => (rest, "/"),
         };
         if authority.is_empty() || authority.contains('@') || !authority.is_ascii() {
-            return Err(AddressError(format!("http://{rest}: no usable host")));
+            return Err(AddressError(format!("//{rest}: no usable host")));
         }
-        let bracketed_end = authority.rfind(']').map_or(0, |at| at + 1);
-        let has_port = authority[bracketed_end..].contains(':');
-        let dialled = if has_port { authority.to_owned() } else { format!("{authority}:80") };
+        let has_port = port_at(authority).is_some();
+        let dialled = if has_port { authority.to_owned() } else { format!("{authority}:{usual_port}") };
         let found: Vec<SocketAddr> = dialled
             .to_socket_addrs()
             .map_err(|error| AddressError(format!("{authority}: {error}")))?
@@ -77,7 +80,12 @@ impl Target {
         // Of the addresses of a name such as localhost, servers listen on the IPv4 one more often.
         let chosen = found.iter().find(|inet| inet.is_ipv4()).or_else(|| found.first());
         let inet = *chosen.ok_or_else(|| AddressError(format!("{authority}: no address")))?;
-        Ok(Self { address: Address::Inet(inet), host: authority.to_owned(), path: path.to_owned() })
+        Ok(Self {
+            address: Address::Inet(inet),
+            host: authority.to_owned(),
+            path: path.to_owned(),
+            tls_host: None,
+        })
     }
 
     fn parse_unix(rest: &str) -> Result<Self, AddressError> {
@@ -88,8 +96,25 @@ impl Target {
         if !socket.starts_with('/') {
             return Err(AddressError(format!("unix:{rest}: the socket needs an absolute path")));
         }
-        Ok(Self { address: Address::Unix(PathBuf::from(socket)), host: "localhost".to_owned(), path })
+        Ok(Self {
+            address: Address::Unix(PathBuf::from(socket)),
+            host: "localhost".to_owned(),
+            path,
+            tls_host: None,
+        })
     }
+}
+
+/// Where the colon before the port stands, if there is one.
+fn port_at(authority: &str) -> Option<usize> {
+    let bracketed_end = authority.rfind(']').map_or(0, |at| at + 1);
+    Some(bracketed_end + authority[bracketed_end..].find(':')?)
+}
+
+/// The host alone: without port, and without the brackets of an IPv6 address.
+fn host_of(authority: &str) -> &str {
+    let host = port_at(authority).map_or(authority, |at| &authority[..at]);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// Why a target cannot be used.
@@ -122,6 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn https_urls_name_the_host_of_the_certificate() {
+        for (url, inet, host) in [
+            ("https://127.0.0.1:8443/x", "127.0.0.1:8443", "127.0.0.1"),
+            ("https://127.0.0.1/x", "127.0.0.1:443", "127.0.0.1"),
+            ("https://[::1]/x", "[::1]:443", "::1"),
+            ("https://[::1]:8443/x", "[::1]:8443", "::1"),
+        ] {
+            let target = Target::parse(url).unwrap();
+            assert_eq!(target.address, Address::Inet(inet.parse().unwrap()), "{url}");
+            assert_eq!((target.tls_host.as_deref(), target.path.as_str()), (Some(host), "/x"), "{url}");
+        }
+        assert_eq!(Target::parse("https://localhost:1/").unwrap().tls_host.as_deref(), Some("localhost"));
+        assert_eq!(Target::parse("http://127.0.0.1:1/").unwrap().tls_host, None);
+    }
+
+    #[test]
     fn unix_sockets_take_an_optional_path() {
         let target = Target::parse("unix:/run/gate.sock:/demo/mcp").unwrap();
         assert_eq!(target.address, Address::Unix("/run/gate.sock".into()));
@@ -131,9 +172,14 @@ mod tests {
 
     #[test]
     fn unusable_targets_are_refused() {
-        for url in
-            ["https://127.0.0.1/", "127.0.0.1:80", "http:///x", "http://u@127.0.0.1/", "unix:gate.sock"]
-        {
+        for url in [
+            "https:///x",
+            "ftp://127.0.0.1/",
+            "127.0.0.1:80",
+            "http:///x",
+            "http://u@127.0.0.1/",
+            "unix:gate.sock",
+        ] {
             assert!(Target::parse(url).is_err(), "{url}");
         }
         assert!(Target::parse("http://127.0.0.1/a b").is_err());

@@ -5,6 +5,7 @@ use crate::http::{Media, Piece, ResponseReader};
 use crate::requests::{Act, ID_DIGITS, PLAIN_TAIL, id_digits};
 use crate::sse::EventSplitter;
 use crate::sys::Socket;
+use crate::tls::Session;
 use crate::verify::{Message, check_message, is_error_result};
 
 /// The longest answer (or single event) kept, in bytes.
@@ -20,6 +21,8 @@ pub enum Doing {
     },
     /// Waiting for the connection to be made.
     Connecting,
+    /// Waiting for the end of the TLS handshake.
+    Handshaking,
     /// Made, with no request under way.
     Ready,
     /// Sending a request that did not fit into the send buffer.
@@ -35,6 +38,8 @@ pub enum Doing {
 pub struct Connection {
     /// The socket, while there is one.
     pub socket: Option<Socket>,
+    /// TLS on it, from the start of its handshake; `None` without.
+    pub tls: Option<Box<Session>>,
     /// What it is doing.
     pub doing: Doing,
     /// Grows with each socket, so that an old socket's event is not taken for the new one's.
@@ -49,7 +54,7 @@ pub struct Connection {
     pub due_ns: u64,
     /// When it was really begun, or the connecting; its time limit counts from here.
     pub begun_ns: u64,
-    /// Bytes of the request handed to the kernel.
+    /// Bytes of the request handed to the kernel, or encrypted.
     pub sent: usize,
     /// Answers received on this socket.
     pub answers: u64,
@@ -141,6 +146,7 @@ impl Connection {
     pub fn new() -> Self {
         Self {
             socket: None,
+            tls: None,
             doing: Doing::Closed { retry_ns: 0 },
             generation: 0,
             queued: false,
@@ -161,6 +167,8 @@ impl Connection {
 
     /// Drops the socket and everything that belonged to it.
     pub fn close(&mut self, retry_ns: u64) {
+        self.notify_close();
+        self.tls = None;
         self.socket = None;
         self.doing = Doing::Closed { retry_ns };
         self.generation = self.generation.wrapping_add(1);
@@ -168,6 +176,13 @@ impl Connection {
         self.reader.reset();
         self.events.reset();
         self.forget_session();
+    }
+
+    /// Announces the end of TLS, where there is any.
+    pub fn notify_close(&mut self) {
+        if let (Some(tls), Some(socket)) = (&mut self.tls, &self.socket) {
+            tls.notify_close(socket);
+        }
     }
 
     /// Leaves the session: the next heads name none.
@@ -194,6 +209,17 @@ impl Connection {
             }
             _ => Taken::Broken(Fault::EarlyClose),
         }
+    }
+
+    /// What an end means that TLS did not announce: somebody may have cut a body off that ends there.
+    pub fn on_truncated_end(&mut self, expectation: Expectation<'_>) -> Taken {
+        if self.reader.ends_by_close() { Taken::Broken(Fault::EarlyClose) } else { self.on_end(expectation) }
+    }
+
+    /// What a failure of TLS means, told in `why`.
+    pub fn on_tls_failure(&mut self, why: &str) -> Taken {
+        self.keep_evidence(why.as_bytes());
+        Taken::Broken(Fault::Tls)
     }
 
     /// Reads bytes of the answer. `on_event` is called once per event or message that is not the

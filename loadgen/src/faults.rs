@@ -10,6 +10,8 @@ use crate::http::HttpFault;
 pub enum Fault {
     /// The connection could not be made.
     Connect,
+    /// TLS failed: the handshake, or what came after it.
+    Tls,
     /// The peer reset the connection, or it broke while being used.
     Reset,
     /// The peer closed a reused connection under a request it had not begun to answer.
@@ -46,6 +48,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect => f.write_str("connect"),
+            Self::Tls => f.write_str("tls"),
             Self::Reset => f.write_str("reset"),
             Self::LateClose => f.write_str("late close"),
             Self::EarlyClose => f.write_str("early close"),

@@ -21,5 +21,6 @@ pub mod schedule;
 pub mod shared;
 pub mod sse;
 pub mod sys;
+pub mod tls;
 pub mod verify;
 pub mod worker;

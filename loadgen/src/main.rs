@@ -23,6 +23,12 @@ fn main() -> ExitCode {
         Ok(plan) => plan,
         Err(why) => return complain(&why, 2),
     };
+    if plan.tls.as_ref().is_some_and(|tls| tls.insecure) {
+        eprintln!(
+            "loadgen: warning: --insecure: {} may be anybody, its certificate is not checked",
+            args.url
+        );
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     // The first interruption ends the run and reports; a second one ends the process.
     let armed = INTERRUPTS.iter().try_for_each(|&signal| {

@@ -9,6 +9,7 @@ use crate::cli::Args;
 use crate::connection::Refusals;
 use crate::requests::RequestWriter;
 use crate::scenario::Scenario;
+use crate::tls::Tls;
 
 /// When the next request leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum Pace {
 pub struct Plan {
     /// Where the load goes.
     pub target: Target,
+    /// How TLS is spoken there; `None` without it.
+    pub tls: Option<Tls>,
     /// What is sent.
     pub scenario: Scenario,
     /// When.
@@ -67,6 +70,7 @@ impl Plan {
                 args.url
             ));
         }
+        let tls = Tls::compile(target.tls_host.as_deref(), &args.tls)?;
         let writer = compile_writer(args, &target)?;
         let scenario = Scenario::build(args.scenario, args.hold, &writer, args.body_bytes, &args.sizes)?;
         if scenario.rests() && (args.rate.is_some() || args.requests.is_some()) {
@@ -77,6 +81,7 @@ impl Plan {
         let threads = args.threads.map_or_else(|| cpus.len().clamp(1, 64), |threads| threads as usize);
         Ok(Self {
             target,
+            tls,
             scenario,
             pace: args.rate.map_or(Pace::Closed, |rate| Pace::Open { rate }),
             connections,
@@ -191,6 +196,7 @@ mod tests {
             (&["--body-bytes", "10"], "smallest body"),
             (&["--arguments", "[]"], "object"),
             (&["--tool", "a b"], "Mcp-Name"),
+            (&["--ca", "ca.pem"], "https://"),
             (&["--header", "x"], "NAME: VALUE"),
             (&["--header", "a b: c"], "token"),
             (&["--header", "a: b\r\nc: d"], "control"),

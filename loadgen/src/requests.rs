@@ -93,13 +93,17 @@ impl RequestClass {
             // One plain piece spares the kernel the reading of a message header.
             return socket.send(&self.wire[sent..]);
         }
+        socket.send_pieces(&self.pieces(head_tail, sent))
+    }
+
+    /// What is left after the first `sent` bytes; see [`RequestClass::send`].
+    pub fn pieces<'a>(&'a self, head_tail: &'a [u8], sent: usize) -> [IoSlice<'a>; 3] {
         let mut skip = sent;
-        let pieces = [self.head(), head_tail, self.body()].map(|piece| {
+        [self.head(), head_tail, self.body()].map(|piece| {
             let skipped = skip.min(piece.len());
             skip -= skipped;
             IoSlice::new(&piece[skipped..])
-        });
-        socket.send_pieces(&pieces)
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Conducting a run: start the workers, set the timeline, read the meters at its moments.
 
 use std::io::{self, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
@@ -84,7 +86,7 @@ pub fn run(plan: Plan, watch: &Watch<'_>) -> Result<Measurement, String> {
     check_file_limit(&plan)?;
     let memory_before = read_all(watch.pids, process::memory)?;
     read_all(watch.pids, process::cpu_ns)?;
-    probe(&plan.target.address).map_err(|error| format!("cannot connect: {error}"))?;
+    probe(&plan)?;
     if let Some(cpu) = plan.cpus.first() {
         // The conductor wakes up now and then; that must not fall on the measured program's core.
         sys::pin_to_cpu(*cpu);
@@ -171,7 +173,9 @@ impl<'a> Conductor<'a> {
     /// Waits until the connections are made and set up, as far as they ever will be.
     fn await_ready(&mut self) -> bool {
         let wanted = self.plan.connections as u64;
-        let limit_ns = self.plan.timeout_ns + wanted * 2_000_000;
+        // A handshake with a large RSA key costs a server several milliseconds.
+        let each_ns = if self.plan.tls.is_some() { 10_000_000 } else { 2_000_000 };
+        let limit_ns = self.plan.timeout_ns + wanted * each_ns;
         while self.sum(|counters| counters.ready.get() + counters.lost.get()) < wanted {
             let now_ns = self.clock.now_ns();
             if now_ns >= limit_ns || self.watch.interrupted.load(Relaxed) || self.all_finished() {
@@ -303,10 +307,16 @@ fn check_file_limit(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the target can be reached at all, for a clear message at the start.
-fn probe(address: &Address) -> io::Result<()> {
-    match address {
-        Address::Inet(inet) => std::net::TcpStream::connect_timeout(inet, Duration::from_secs(2)).map(drop),
-        Address::Unix(path) => std::os::unix::net::UnixStream::connect(path).map(drop),
+/// Whether the target can be reached at all, and speaks TLS if it is to, for a clear message at the start.
+fn probe(plan: &Plan) -> Result<(), String> {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let unreachable = |error: io::Error| format!("cannot connect: {error}");
+    match (&plan.target.address, &plan.tls) {
+        (Address::Inet(inet), tls) => {
+            let stream = TcpStream::connect_timeout(inet, PATIENCE).map_err(unreachable)?;
+            let shaken = tls.as_ref().map_or(Ok(()), |tls| tls.probe(stream, PATIENCE));
+            shaken.map_err(|why| format!("the TLS handshake fails: {why}"))
+        }
+        (Address::Unix(path), _) => UnixStream::connect(path).map(drop).map_err(unreachable),
     }
 }

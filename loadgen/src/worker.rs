@@ -18,6 +18,7 @@ use crate::requests::RequestClass;
 use crate::schedule::Schedule;
 use crate::shared::{Counters, Moments, Timeline};
 use crate::sys::{Clock, Poller};
+use crate::tls::PENDING_BYTES_MAX;
 
 /// What one worker measured.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub struct Worker {
     now_ns: u64,
     poller: Poller,
     buffer: Vec<u8>,
+    /// Bytes received before they are decrypted; empty without TLS.
+    wire: Vec<u8>,
     classes: Vec<RequestClass>,
     connections: Vec<Connection>,
     /// Connections ready for a request; some may have gone since.
@@ -110,7 +113,8 @@ impl Worker {
             counters,
             now_ns: clock.now_ns(),
             poller: Poller::new(EVENTS_PER_WAIT)?,
-            buffer: vec![0; BUFFER_BYTES],
+            buffer: vec![0; BUFFER_BYTES + if plan.tls.is_some() { PENDING_BYTES_MAX } else { 0 }],
+            wire: vec![0; if plan.tls.is_some() { BUFFER_BYTES } else { 0 }],
             classes,
             connections,
             ready: VecDeque::new(),
@@ -162,6 +166,7 @@ impl Worker {
             }
         }
         self.give_up_rest();
+        self.connections.iter_mut().for_each(Connection::notify_close);
         self.counters.finished_ns.add(self.now_ns.max(1));
         Ok(self.record)
     }

@@ -3,10 +3,11 @@
 use std::io::{self, ErrorKind};
 
 use super::{RETRY_AFTER_NS, SCAN_INTERVAL_NS, SETTLING_MAX, Worker};
-use crate::connection::Doing;
+use crate::connection::{Connection, Doing};
 use crate::faults::{Fault, excerpt};
 use crate::requests::id_digits;
 use crate::sys::Socket;
+use crate::tls::{Session, Tls};
 
 impl Worker {
     pub(super) fn open_more(&mut self) {
@@ -40,6 +41,41 @@ impl Worker {
         self.close(index, RETRY_AFTER_NS);
     }
 
+    /// Begins the TLS handshake on a connection just made.
+    pub(super) fn begin_handshake(&mut self, index: usize, tls: &Tls) {
+        self.connections[index].doing = Doing::Handshaking;
+        match Session::new(tls) {
+            Ok(session) => {
+                self.connections[index].tls = Some(Box::new(session));
+                self.continue_handshake(index);
+            }
+            Err(error) => self.handshake_failed(index, &error),
+        }
+    }
+
+    /// Goes on with a handshake as far as the socket allows.
+    pub(super) fn continue_handshake(&mut self, index: usize) {
+        let Connection { socket: Some(socket), tls: Some(tls), .. } = &mut self.connections[index] else {
+            return;
+        };
+        match tls.handshake(socket, &mut self.wire) {
+            Ok(()) => {
+                // The arithmetic of a handshake takes its time, which no request is to pay for.
+                self.now_ns = self.clock.now_ns();
+                self.on_made(index);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => self.handshake_failed(index, &error),
+        }
+    }
+
+    fn handshake_failed(&mut self, index: usize, error: &io::Error) {
+        self.counters.faults.add(1);
+        self.counters.connect_faults.add(1);
+        self.record.faults.add(Fault::Tls, || format!("handshake: {error}"));
+        self.close(index, RETRY_AFTER_NS);
+    }
+
     /// Looks at every connection: time limits, and those to open again.
     pub(super) fn scan(&mut self) {
         self.next_scan_ns = self.now_ns + SCAN_INTERVAL_NS;
@@ -55,6 +91,9 @@ impl Worker {
                 }
                 Doing::Connecting if self.now_ns.saturating_sub(connection.begun_ns) >= limit_ns => {
                     self.connect_failed(index, &ErrorKind::TimedOut.into());
+                }
+                Doing::Handshaking if self.now_ns.saturating_sub(connection.begun_ns) >= limit_ns => {
+                    self.handshake_failed(index, &ErrorKind::TimedOut.into());
                 }
                 Doing::Sending | Doing::Waiting
                     if self.now_ns.saturating_sub(connection.begun_ns) >= limit_ns =>
@@ -74,7 +113,7 @@ impl Worker {
         let in_setup = self.plan.scenario.is_setup(connection.class);
         match connection.doing {
             Doing::Closed { .. } => return,
-            Doing::Connecting => self.settling -= 1,
+            Doing::Connecting | Doing::Handshaking => self.settling -= 1,
             Doing::Sending | Doing::Waiting => {
                 self.in_flight -= 1;
                 if in_setup {

@@ -7,6 +7,10 @@ use crate::connection::{Doing, Expectation, Judged, Taken};
 use crate::faults::Fault;
 use crate::requests::{Act, PLAIN_TAIL};
 use crate::sys::Readiness;
+use crate::tls::Received;
+
+/// What is received with an error.
+const NOTHING: Received = Received { filled: 0, drained: true, closing: false };
 
 impl Worker {
     pub(super) fn on_event(&mut self, readiness: Readiness) {
@@ -18,6 +22,17 @@ impl Worker {
         if connection.doing == Doing::Connecting {
             if readiness.writable || readiness.closed {
                 self.on_connected(index);
+            }
+            return;
+        }
+        if connection.doing == Doing::Handshaking {
+            let generation = connection.generation;
+            self.continue_handshake(index);
+            // What ended together with the handshake makes no event of its own any more.
+            let made = self.connections[index].generation == generation
+                && self.connections[index].doing != Doing::Handshaking;
+            if made && readiness.closed {
+                self.receive(index, true);
             }
             return;
         }
@@ -35,6 +50,15 @@ impl Worker {
             self.connect_failed(index, &error);
             return;
         }
+        let plan = self.plan.clone();
+        match &plan.tls {
+            Some(tls) => self.begin_handshake(index, tls),
+            None => self.on_made(index),
+        }
+    }
+
+    /// A connection is made, with TLS if there is to be any.
+    pub(super) fn on_made(&mut self, index: usize) {
         let draw = self.next_draw();
         let class = self.plan.scenario.first(draw);
         self.connections[index].class = class;
@@ -56,17 +80,31 @@ impl Worker {
             let act = self.classes[connection.class].act;
             let expectation =
                 Expectation { act, text: self.plan.expect_text.as_deref(), refusals: self.plan.refusals };
-            let (taken, filled) = match socket.receive(&mut self.buffer) {
-                Ok(0) => (connection.on_end(expectation), 0),
-                Ok(filled) => {
+            let received = match &mut connection.tls {
+                None => {
+                    let room = self.buffer.len();
+                    socket.receive(&mut self.buffer).map(|filled| Received::plain(filled, room))
+                }
+                Some(tls) => tls.receive(socket, &mut self.wire, &mut self.buffer),
+            };
+            let Received { drained, closing, .. } = *received.as_ref().unwrap_or(&NOTHING);
+            let (taken, filled) = match received {
+                Ok(Received { filled: 0, .. }) => (connection.on_end(expectation), 0),
+                Ok(Received { filled, .. }) => {
                     let events = &self.counters.events;
                     self.record.bytes_received += filled as u64;
                     (connection.take_in(&self.buffer[..filled], expectation, || events.add(1)), filled)
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    (connection.on_truncated_end(expectation), 0)
+                }
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    (connection.on_tls_failure(&error.to_string()), 0)
+                }
                 Err(_) => (Taken::Broken(Fault::Reset), 0),
             };
-            let ended = filled == 0;
+            let (ended, closed) = (filled == 0, closed || closing);
             let taken = match taken {
                 // The peer has already closed behind its answer: send nothing more this way.
                 Taken::Complete { outcome, .. } if closed => Taken::Complete { keep_alive: false, outcome },
@@ -75,7 +113,7 @@ impl Worker {
             self.on_taken(index, taken, ended);
             // A short read has emptied the socket (epoll(7)); only a close needs a look beyond it.
             let same = self.connections[index].generation == generation;
-            if !same || ended || (filled < self.buffer.len() && !closed) {
+            if !same || ended || (drained && !closed) {
                 return;
             }
         }

@@ -87,7 +87,11 @@ impl Worker {
         class.set_id(&id_digits(connection.id));
         let total = class.wire_bytes(&connection.head_tail);
         while connection.sent < total {
-            match class.send(socket, &connection.head_tail, connection.sent) {
+            let attempt = match &mut connection.tls {
+                None => class.send(socket, &connection.head_tail, connection.sent),
+                Some(tls) => tls.send(socket, &class.pieces(&connection.head_tail, connection.sent)),
+            };
+            match attempt {
                 Ok(sent) => {
                     connection.sent += sent;
                     self.record.bytes_sent += sent as u64;
@@ -99,6 +103,14 @@ impl Worker {
                     return;
                 }
             }
+        }
+        if let Some(tls) = &mut connection.tls
+            && let Err(error) = tls.flush(socket)
+        {
+            if error.kind() != ErrorKind::WouldBlock {
+                self.receive(index, true);
+            }
+            return;
         }
         connection.doing = Doing::Waiting;
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod mock;
+mod tls;
 
 use std::process::{Command, Output};
 

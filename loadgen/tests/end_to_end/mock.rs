@@ -1,12 +1,15 @@
 //! A small MCP server with manners to choose: a thread per connection, nothing shared with loadgen.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 /// How the mock behaves towards calls.
@@ -32,6 +35,8 @@ pub enum Manner {
     CloseAnnounced,
     /// Reads every third request and closes without a word.
     CloseUnannounced,
+    /// Right answers that end with the connection.
+    Unframed,
     /// Opens streams, sends two events, and ends them.
     EndStreams,
 }
@@ -43,6 +48,10 @@ pub struct Seen {
     pub deletes: u64,
     /// Requests that broke a rule of the protocol, in words.
     pub complaints: Vec<String>,
+    /// TLS: writes on connections whose client has shown a certificate.
+    pub certified: u64,
+    /// TLS: the names asked for.
+    pub names: Vec<String>,
 }
 
 /// A running mock; its threads end with the test process.
@@ -70,6 +79,27 @@ impl Mock {
         Self { url, seen }
     }
 
+    /// One that speaks TLS, in the way of `config(n)` for its n-th connection, and never announces its end.
+    pub fn start_tls(manner: Manner, config: impl Fn(usize) -> Arc<ServerConfig> + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://localhost:{}/demo/mcp", listener.local_addr().unwrap().port());
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let shared = seen.clone();
+        std::thread::spawn(move || {
+            for (number, stream) in listener.incoming().flatten().enumerate() {
+                let (seen, config) = (shared.clone(), config(number));
+                let _ = stream.set_nodelay(true);
+                std::thread::spawn(move || {
+                    let stream = StreamOwned::new(ServerConnection::new(config).unwrap(), stream);
+                    let stream = TlsStream { inner: Rc::new(RefCell::new(stream)), seen: seen.clone() };
+                    let reading = stream.clone();
+                    Peer { stream, manner, seen, served: 0 }.serve(reading)
+                });
+            }
+        });
+        Self { url, seen }
+    }
+
     pub fn start_unix(path: &Path, manner: Manner) -> Self {
         let listener = UnixListener::bind(path).unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -84,6 +114,36 @@ impl Mock {
             }
         });
         Self { url: format!("unix:{}:/demo/mcp", path.display()), seen }
+    }
+}
+
+/// One stream for reading and writing, in one thread.
+#[derive(Clone)]
+struct TlsStream {
+    inner: Rc<RefCell<StreamOwned<ServerConnection, TcpStream>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Read for TlsStream {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.inner.borrow_mut().read(into)
+    }
+}
+
+impl Write for TlsStream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut stream = self.inner.borrow_mut();
+        let mut seen = self.seen.lock().unwrap();
+        seen.certified += u64::from(stream.conn.peer_certificates().is_some());
+        seen.names.extend(stream.conn.server_name().map(str::to_owned));
+        drop(seen);
+        let written = stream.write(bytes)?;
+        stream.flush()?;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.borrow_mut().flush()
     }
 }
 
@@ -218,6 +278,11 @@ impl<S: Read + Write> Peer<S> {
                 Ok(false)
             }
             Manner::CloseUnannounced if third => Ok(false),
+            Manner::Unframed => {
+                self.write("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")?;
+                self.write(&result(id).to_string())?;
+                Ok(false)
+            }
             Manner::CloseAnnounced | Manner::CloseUnannounced => self.json("", &result(id)),
             Manner::Sse => {
                 let progress = json!({"jsonrpc": "2.0", "method": "notifications/progress"});
