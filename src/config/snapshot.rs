@@ -218,6 +218,8 @@ pub struct Limits {
     pub list_items_max: usize,
     /// Steps that filtering the lists of an answer may take.
     pub list_steps_max: usize,
+    /// How long a client may keep an answer that is filtered.
+    pub list_ttl_max: Duration,
     /// Bytes of verified credentials that a worker remembers, and of what they say.
     pub credentials_bytes_max: usize,
 }

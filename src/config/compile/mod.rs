@@ -133,6 +133,7 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         expression_steps_max: section.expression_steps_max.value,
         list_items_max: section.list_items_max.value,
         list_steps_max: section.list_steps_max.value,
+        list_ttl_max: section.list_ttl_max.value,
         credentials_bytes_max: section.credentials_bytes_max.value,
     }
 }
