@@ -179,7 +179,17 @@ fn the_end_of_a_drain_cuts_what_is_left() {
         // Each is told so, which takes as long as the network does.
         world.sim.run_for(Duration::from_secs(1));
         assert_eq!((world.ended_as(Outcome::Stopped), world.settled()), (under_way, under_way));
-        results(&world, &clients);
+        for (call, got) in results(&world, &clients) {
+            if server.count(call.id) == 0 {
+                continue;
+            }
+            let Got::Answer(said) = got else {
+                panic!("{call:?} was not told that its answer is lost: {got:?}")
+            };
+            let text = String::from_utf8(said.body).unwrap();
+            let id = format!("\"id\":{},", call.id);
+            assert!(text.contains("the gateway stops") && text.contains(&id), "{call:?} got {text}");
+        }
         world.assert_nothing_left(|| server.leave());
     });
 }
