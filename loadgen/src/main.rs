@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, ValueEnum};
 use loadgen::cli::Args;
@@ -11,7 +11,11 @@ use loadgen::plan::Plan;
 use loadgen::report::Report;
 use loadgen::run::{Watch, run};
 
-const INTERRUPT: i32 = signal_hook::consts::SIGINT;
+/// Signals that end the run early.
+const INTERRUPTS: [i32; 2] = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+
+/// Exit code of a run that was interrupted, as shells have it for SIGINT.
+const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -21,8 +25,10 @@ fn main() -> ExitCode {
     };
     let interrupted = Arc::new(AtomicBool::new(false));
     // The first interruption ends the run and reports; a second one ends the process.
-    let armed = signal_hook::flag::register_conditional_default(INTERRUPT, interrupted.clone())
-        .and_then(|_| signal_hook::flag::register(INTERRUPT, interrupted.clone()));
+    let armed = INTERRUPTS.iter().try_for_each(|&signal| {
+        signal_hook::flag::register_conditional_default(signal, interrupted.clone())?;
+        signal_hook::flag::register(signal, interrupted.clone()).map(drop)
+    });
     if let Err(error) = armed {
         return complain(&format!("cannot handle interruptions: {error}"), 2);
     }
@@ -34,9 +40,13 @@ fn main() -> ExitCode {
     };
     let scenario =
         args.scenario.to_possible_value().map_or_else(String::new, |name| name.get_name().to_owned());
-    let report = Report::new(&args.url, &scenario, &plan, &args.pids, &measured);
+    let mut report = Report::new(&args.url, &scenario, &plan, &args.pids, &measured);
+    report.interrupted = interrupted.load(Ordering::Relaxed);
     if let Err(error) = publish(&args, &report) {
         return complain(&format!("cannot write the report: {error}"), 1);
+    }
+    if report.interrupted {
+        return complain("interrupted: the report is of the time until then", INTERRUPTED);
     }
     if report.is_success(args.errors_max) { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

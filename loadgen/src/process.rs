@@ -21,7 +21,7 @@ pub struct MemoryReading {
     pub rss_bytes: u64,
     /// Proportional set (shared pages divided among their users), from `smaps_rollup`; 0 if unreadable.
     pub pss_bytes: u64,
-    /// The highest resident set so far, from `status`.
+    /// The highest resident set since [`forget_peak`], from `status`; since the start of the process where nobody forgot.
     pub rss_peak_bytes: u64,
 }
 
@@ -57,6 +57,12 @@ pub fn memory(pid: u32) -> Result<MemoryReading, String> {
     Ok(MemoryReading { rss_bytes: pages * rustix::param::page_size() as u64, pss_bytes, rss_peak_bytes })
 }
 
+/// Lets the kernel forget the highest resident set of `pid`, so that the next reading tells of what came since. `false` if
+/// this process may not: it needs the same user, or root.
+pub fn forget_peak(pid: u32) -> bool {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
+}
+
 /// Run time is the first of the three numbers.
 fn parse_schedstat(text: &str) -> Option<u64> {
     text.split_ascii_whitespace().next()?.parse().ok()
@@ -81,6 +87,17 @@ mod tests {
             "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:  2048 kB\nPss:  1024 kB\nPss_Dirty: 5 kB\n";
         assert_eq!(parse_kb(rollup, "Pss:"), Some(1024 * 1024));
         assert_eq!(parse_kb(rollup, "Swap:"), None);
+    }
+
+    #[test]
+    fn a_peak_that_is_forgotten_is_not_told_again() {
+        let own = std::process::id();
+        drop(std::hint::black_box(vec![1_u8; 64 << 20]));
+        let before = memory(own).unwrap().rss_peak_bytes;
+        if forget_peak(own) {
+            assert!(memory(own).unwrap().rss_peak_bytes < before - (32 << 20));
+        }
+        assert!(!forget_peak(u32::MAX));
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Report {
     pub connections: usize,
     /// Worker threads.
     pub threads: usize,
+    /// The run was ended early by a signal: the window is shorter than asked for.
+    pub interrupted: bool,
     /// Length of the measured window, in seconds.
     pub window_s: f64,
     /// Right answers within the window.
@@ -161,6 +163,7 @@ impl Report {
             },
             connections: plan.connections,
             threads: plan.threads,
+            interrupted: false,
             window_s: span.seconds,
             requests: span.requests,
             requests_per_s: ratio(span.requests as f64, span.seconds).unwrap_or(0.0),
@@ -232,7 +235,8 @@ impl Report {
                 self.scenario, self.connections, self.threads
             ),
         );
-        table.line("window", &format!("{:.3} s", self.window_s));
+        let early = if self.interrupted { ", interrupted" } else { "" };
+        table.line("window", &format!("{:.3} s{early}", self.window_s));
         table.line("requests", &format!("{}  ({:.0}/s)", self.requests, self.requests_per_s));
         if self.whole.refused > 0 {
             let rate = ratio(self.refused as f64, self.window_s).unwrap_or(0.0);

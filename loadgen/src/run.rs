@@ -206,6 +206,10 @@ impl<'a> Conductor<'a> {
     fn read_meters(&self, begins: bool) -> Result<Meters, String> {
         let pids = self.watch.pids;
         let mut memory = if begins { read_all(pids, process::memory)? } else { Vec::new() };
+        if begins {
+            // What the process once needed, before anybody measured it, is no figure of this run.
+            pids.iter().for_each(|pid| _ = process::forget_peak(*pid));
+        }
         let cpu_ns = read_all(pids, process::cpu_ns)?;
         let (at_ns, own_cpu_ns) = (self.clock.now_ns(), sys::process_cpu_ns());
         let answered = self.sum(|counters| counters.answered.get());

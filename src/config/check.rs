@@ -227,6 +227,7 @@ fn examine(path: &Path, world: &dyn World, set_up: &dyn Fn(&Snapshot) -> Vec<Str
         findings: Findings::of(path.display().to_string()),
         faults: Vec::new(),
         warnings: Vec::new(),
+        servers: Vec::new(),
         summary: String::new(),
     };
     let (snapshot, file) = match load_from(path, 1, world, &Flags::default()) {
@@ -257,7 +258,8 @@ fn examine(path: &Path, world: &dyn World, set_up: &dyn Fn(&Snapshot) -> Vec<Str
         count => format!(" {count} tests passed."),
     };
     let summary = format!("good.{passed} {}", summary(&snapshot));
-    Report { warnings: warnings(&snapshot, wall), summary, ..none() }
+    let servers = snapshot.servers.iter().map(|server| (server.name.to_string(), server.path.to_string()));
+    Report { warnings: warnings(&snapshot, wall), servers: servers.collect(), summary, ..none() }
 }
 
 /// How many tests the findings are about.

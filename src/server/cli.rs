@@ -119,7 +119,8 @@ fn source(matches: &ArgMatches) -> Source {
         workers: text(matches, "workers"),
         admin: text(matches, "admin"),
     };
-    if flags.servers.is_empty() { Source::File(path(matches, "config"), flags) } else { Source::Flags(flags) }
+    let alone = !flags.servers.is_empty() && !matches.contains_id("config");
+    if alone { Source::Flags(flags) } else { Source::File(path(matches, "config"), flags) }
 }
 
 fn order(matches: &ArgMatches) -> Order {
@@ -205,6 +206,13 @@ mod tests {
                     Flags { admin: Some("off".into()), ..Flags::default() },
                 )),
             ),
+            (
+                "serve -c a.yaml --server a=http://x",
+                Command::Serve(Source::File(
+                    "a.yaml".into(),
+                    Flags { servers: vec![("a".into(), "http://x".into())], ..Flags::default() },
+                )),
+            ),
             ("serve --server a=http://x/?b=c", flags(&[("a", "http://x/?b=c")], None, None, None)),
             ("serve --server a=http://x --admin off", flags(&[("a", "http://x")], None, None, Some("off"))),
             (
@@ -271,10 +279,6 @@ mod tests {
     #[test]
     fn wrong_words_are_named_with_a_way_out() {
         for (line, part) in [
-            (
-                "serve --config a --server b=http://c",
-                "'--config <FILE>' cannot be used with '--server <NAME=URL>'",
-            ),
             ("serve --server http://x/?a=b", "weather=http://"),
             ("serve --server name", "weather=http://"),
             ("serve --server =x", "weather=http://"),

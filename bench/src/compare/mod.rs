@@ -9,6 +9,7 @@
 mod config;
 pub mod handshake;
 mod identity;
+mod own;
 pub mod peer;
 pub mod record;
 mod report;
@@ -29,6 +30,11 @@ bench compare: ringgate beside its peers under the same load
   --peers LIST        of direct, bare-monoio, bare-pipelined (all requests on one connection), ringgate,
                       ringgate-unix, ringgate-policy (JWT and 1,000 rules; BENCH_RULES), nginx, nginx-unix, haproxy-tcp, haproxy-http, envoy, mcp-proxy
                       (default: all but the -unix and -pipelined ones; missing ones are skipped)
+  --config FILE       measure ringgate with this configuration too, as ringgate-config: your rules, limits and
+                      credentials. The mock takes the place of one server; listeners, workers and admin
+                      are the bench's own. A file whose listener speaks TLS cannot be measured
+  --config-server N   the server of the file (the first)
+  --header LINE       what callers of it show, such as 'Authorization: Bearer ...'
   --sizes LIST        bytes of a request's body (250,4096,65536)
   --rounds N          turns of each peer (3)
   --seconds S         length of one measurement (4); each turn has two, and a short warm-up
@@ -64,7 +70,7 @@ pub fn main(mut args: Args) -> Result<(), String> {
     let command_line = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     let default_peers =
         "direct,bare-monoio,ringgate,ringgate-policy,nginx,haproxy-tcp,haproxy-http,envoy,mcp-proxy";
-    let peers: Vec<Peer> = args.list("--peers", default_peers)?;
+    let mut peers: Vec<Peer> = args.list("--peers", default_peers)?;
     let sizes: Vec<usize> = args.list("--sizes", "250,4096,65536")?;
     let rounds = args.value("--rounds", 3usize)?;
     let (sse, sse_only) = (args.flag("--sse"), args.flag("--sse-only"));
@@ -74,17 +80,24 @@ pub fn main(mut args: Args) -> Result<(), String> {
     let build = !args.flag("--no-build");
     let mut stage = Stage::from_args(&mut args)?;
     args.finish()?;
+    if stage.own.is_some() && !peers.contains(&Peer::RinggateConfig) {
+        peers.push(Peer::RinggateConfig);
+    }
 
     if build {
         crate::build::build(&["ringgate", "loadgen"])?;
     }
     let peers: Vec<(Peer, PathBuf)> = peers.into_iter().filter_map(found).collect();
+    if let Some((_, ringgate)) = peers.iter().find(|(peer, _)| *peer == Peer::RinggateConfig) {
+        stage.own.as_mut().map_or(Ok(()), |own| own.look(ringgate))?;
+    }
     let versions: Vec<(Peer, String)> =
         peers.iter().map(|(peer, path)| (*peer, peer.version(path))).collect();
     let mut notes = host::describe();
     notes.push(format!("command: bench {command_line}"));
     notes.push(format!("cargo profile: {}", crate::build::profile()));
     notes.push(stage.describe());
+    notes.extend(stage.own.as_ref().map(|own| own.describe()));
     notes.extend(noise::warnings().into_iter().map(|warning| format!("warning: {warning}")));
     for note in &notes {
         eprintln!("{note}");

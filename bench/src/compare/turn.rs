@@ -1,5 +1,6 @@
 //! One turn: a proxy is started, warmed, measured in closed loop and at a fixed rate, and ended.
 
+use super::own::Own;
 use super::peer::{Addresses, Peer, RINGGATE};
 use super::sample::{Case, Sample};
 use super::{handshake, identity};
@@ -49,6 +50,8 @@ pub struct Stage {
     realtime: Realtime,
     guard: bool,
     ringgate: String,
+    /// What `ringgate-config` runs with.
+    pub own: Option<Own>,
     directory: PathBuf,
     addresses: Addresses,
     load: Option<Load>,
@@ -71,6 +74,7 @@ impl Stage {
             load_core: args.value("--load-core", 1)?,
             realtime: if sys::is_root() { realtime } else { Realtime::Off },
             guard,
+            own: Own::from_args(args)?,
             ringgate: args.text("--ringgate")?.unwrap_or_else(|| RINGGATE.to_string()),
             addresses: Addresses {
                 upstream: free_address()?,
@@ -136,16 +140,26 @@ impl Stage {
 
     /// Starts `peer` in front of the upstream; none for [`Peer::Direct`].
     pub fn start_peer(&self, peer: Peer, executable: &Path) -> Result<Option<Session>, String> {
-        let command = peer.command(executable, &self.addresses, &self.directory, &self.ringgate)?;
+        let command = match (&self.own, peer) {
+            (Some(own), Peer::RinggateConfig) => Some(own.command(executable, &self.addresses)),
+            _ => peer.command(executable, &self.addresses, &self.directory, &self.ringgate)?,
+        };
         let Some(command) = command else {
             return Ok(None);
         };
         let mut session = Session::start(peer.name(), command, self.proxy_core, &self.directory)?;
         noise::favour(session.id());
         session.wait_listening(self.addresses.proxy)?;
-        handshake::wait_answering(self.addresses.proxy, peer.path())
+        handshake::wait_answering(self.addresses.proxy, self.path_of(peer))
             .map_err(|error| format!("{error}\nits last words:\n{}", session.last_words()))?;
         Ok(Some(session))
+    }
+
+    fn path_of(&self, peer: Peer) -> &str {
+        match (&self.own, peer) {
+            (Some(own), Peer::RinggateConfig) => own.path(),
+            _ => peer.path(),
+        }
     }
 
     /// The load for `peer` in closed loop; what differs is set by the caller.
@@ -153,11 +167,12 @@ impl Stage {
         let address = if peer == Peer::Direct { self.addresses.upstream } else { self.addresses.proxy };
         let headers = match peer {
             Peer::RinggatePolicy => vec![identity::header()?],
+            Peer::RinggateConfig => self.own.as_ref().map(Own::headers).unwrap_or_default(),
             _ if peer.terminates_sessions() => handshake::open_session(address, peer.path())?,
             _ => Vec::new(),
         };
         Ok(Order {
-            url: format!("http://{address}{}", peer.path()),
+            url: format!("http://{address}{}", self.path_of(peer)),
             connections: self.connections,
             seconds: self.seconds,
             counts_all: false,

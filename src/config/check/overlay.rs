@@ -16,6 +16,33 @@ pub(super) fn lay_over(node: &mut Node, flags: &Flags, findings: &mut Findings) 
     if let Some(address) = &flags.listen {
         listen(entries, address, findings);
     }
+    for (name, url) in &flags.servers {
+        server(entries, name, url, findings);
+    }
+}
+
+/// Moves the file's server of this name there, with all else that is said of it, but for how its certificate was checked.
+fn server(entries: &mut [Entry], name: &str, url: &str, findings: &mut Findings) {
+    let known = entries.iter_mut().find(|entry| entry.key == "servers");
+    let Some(Value::List(servers)) = known.map(|entry| &mut entry.node.value) else { return };
+    let is_named = |option: &Entry| {
+        option.key == "name" && matches!(&option.node.value, Value::Text { text, .. } if text == name)
+    };
+    let meant = servers.iter_mut().find_map(|server| match &mut server.value {
+        Value::Map(options) if options.iter().any(is_named) => Some(options),
+        _ => None,
+    });
+    match meant {
+        Some(options) => {
+            options.retain(|option| !matches!(&*option.key, "endpoints" | "tls"));
+            set(options, "url", text(url));
+        }
+        None => {
+            let place = Place { spot: Spot::default(), path: "--server".to_owned() };
+            let what = format!("no server of the file has the name `{name}`");
+            findings.add(&place, what, "name one of `servers`, or leave the file out");
+        }
+    }
 }
 
 /// The name of the flag that a finding is about, where one has set the option.
@@ -121,6 +148,29 @@ mod tests {
         assert_eq!(kept.listeners[0].proxy_protocol, crate::config::snapshot::ProxyProtocol::V2);
         assert_eq!(kept.admin.address.unwrap().port(), 8);
         assert_eq!(over(own, "", "", "").unwrap(), over(own, "127.0.0.1:1", "3", "0.0.0.0:9").unwrap());
+    }
+
+    #[test]
+    fn a_server_of_the_file_is_moved_and_keeps_the_rest() {
+        let moved = |name: &str| {
+            let flags = Flags {
+                servers: vec![(name.to_owned(), "http://127.0.0.1:9/x".to_owned())],
+                ..Flags::default()
+            };
+            let context = Context { world: &System, directory: Path::new("") };
+            let text = "servers: [{name: a, path: /p, endpoints: ['https://h'], tls: {server_name: b}}, {name: c, url: 'http://c'}]\n";
+            super::super::check_both(text, 1, &context, Findings::of("f.yaml"), &flags)
+                .map(|(snapshot, _)| snapshot)
+                .map_err(|findings| findings.to_string())
+        };
+        let snapshot = moved("a").unwrap();
+        let a = &snapshot.servers[0];
+        assert_eq!(
+            (&*a.path, &*a.endpoints[0].authority, &*a.endpoints[0].target),
+            ("/p", "127.0.0.1:9", "/x")
+        );
+        assert_eq!(&*snapshot.servers[1].endpoints[0].authority, "c");
+        assert!(moved("b").unwrap_err().contains("--server: no server of the file has the name `b`"));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub(super) struct Report {
     pub faults: Vec<String>,
     /// What a good file is warned of.
     pub warnings: Vec<String>,
+    /// Name and path of each server of a good file.
+    pub servers: Vec<(String, String)>,
     /// The last line, for people.
     pub summary: String,
 }
@@ -75,6 +77,11 @@ impl Report {
             "file": file,
             "good": self.is_good(),
             "findings": placed.chain(others).chain(warnings).collect::<Vec<_>>(),
+            "servers": self
+                .servers
+                .iter()
+                .map(|(name, path)| json!({"name": name, "path": path}))
+                .collect::<Vec<_>>(),
             "summary": self.summary,
         })
     }
@@ -124,7 +131,7 @@ mod tests {
         let place = Place::default().key("servers", Spot { line: 3, column: 7 });
         findings.add(&place, "is 50% wrong\nhere", "mend it");
         let (faults, warnings) = (vec!["no key".to_owned()], vec!["old".to_owned()]);
-        Report { findings, faults, warnings, summary: "1 mistake".to_owned() }
+        Report { findings, faults, warnings, servers: Vec::new(), summary: "1 mistake".to_owned() }
     }
 
     #[test]

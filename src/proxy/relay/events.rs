@@ -84,7 +84,7 @@ impl Events {
         self.long.is_some() || !begun.is_empty() && !begun.starts_with(b":")
     }
 
-    /// Goes on for about a millisecond, and gives what may be passed on now.
+    /// Goes on for a millisecond or less, and gives what may be passed on now.
     ///
     /// # Errors
     /// As [`Events::push`].
@@ -202,7 +202,7 @@ impl Work {
         Box::new(Self { all: bytes, end, joined, filtering: Filtering::new(keep), begun: false })
     }
 
-    /// Goes on for about a millisecond, and appends the event once it is filtered. What is left of the work.
+    /// Goes on for a millisecond or less, and appends the event once it is filtered. What is left of the work.
     fn go_on(
         mut self: Box<Self>,
         out: &mut Vec<u8>,

@@ -45,7 +45,6 @@ fn serve() -> clap::Command {
                 .short('c')
                 .value_name("FILE")
                 .value_parser(PathBufValueParser::new())
-                .conflicts_with("server")
                 .help("The configuration file [default: ringgate.yaml]"),
         )
         .arg(
@@ -54,7 +53,7 @@ fn serve() -> clap::Command {
                 .value_name("NAME=URL")
                 .action(ArgAction::Append)
                 .value_parser(name_and_url)
-                .help("Serve the MCP server at URL under /NAME/mcp, without a file; repeatable"),
+                .help("A server at /NAME/mcp without a file, or where the file's server NAME is instead; repeatable"),
         )
         .arg(listen().help("Where to listen, also with a file: ADDRESS:PORT or unix:/path [default: 127.0.0.1:8080]"))
         .arg(
