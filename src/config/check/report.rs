@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use crate::config::finding::Findings;
+use crate::schema::finding::Findings;
 
 /// How the report of a check is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,7 +118,7 @@ fn property(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::finding::{Place, Spot};
+    use crate::schema::finding::{Place, Spot};
 
     fn written(report: &Report, format: Format) -> String {
         let mut out = Vec::new();

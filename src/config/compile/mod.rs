@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
-use super::finding::{At, Findings};
 use super::snapshot::{
     Admin, Drain, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts,
 };
-use super::world::{Recording, World};
+use crate::schema::finding::{At, Findings};
+use crate::schema::world::{Recording, World};
 
 mod access;
 mod adaptive;

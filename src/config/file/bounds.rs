@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Minutes, Ms, count, size, time};
-use crate::config::rule::{Time, TimeOrOff};
-use crate::config::section::section;
+use crate::schema::rule::{Time, TimeOrOff};
+use crate::schema::section::section;
 
 section! {
     /// Bounds of sizes and counts. They are part of the defence: each guards the memory of a worker.
