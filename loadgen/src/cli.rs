@@ -153,7 +153,10 @@ How to read the report:
   the report. In an open loop, look at \"sent late\" first: it is loadgen's own delay, contained in
   every latency above it.
 
-Exit status: 0 all right; 1 too many errors, or nothing measured; 2 wrong usage.";
+Ctrl-C (or SIGTERM) ends the run: the report is of the time until then and says so. A second
+one ends loadgen at once, without a report.
+
+Exit status: 0 all right; 1 too many errors, or nothing measured; 2 wrong usage; 130 interrupted.";
 
 /// A list of CPU numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]

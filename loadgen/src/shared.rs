@@ -12,6 +12,7 @@ pub struct Timeline {
     measure: AtomicU64,
     end: AtomicU64,
     drain: AtomicU64,
+    cut: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -26,6 +27,8 @@ pub struct Moments {
     pub end_ns: u64,
     /// Answers are no longer waited for.
     pub drain_ns: u64,
+    /// Measuring ended before its time: what is under way then is given up, and no fault of the target.
+    pub cut: bool,
     /// Leave at once.
     pub stop: bool,
 }
@@ -39,6 +42,7 @@ impl Timeline {
             measure: unknown(),
             end: unknown(),
             drain: unknown(),
+            cut: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         }
     }
@@ -53,6 +57,7 @@ impl Timeline {
 
     /// Ends measuring earlier than planned.
     pub fn cut(&self, end_ns: u64, drain_ns: u64) {
+        self.cut.store(true, Relaxed);
         self.drain.store(drain_ns, Relaxed);
         self.end.store(end_ns, Relaxed);
     }
@@ -70,6 +75,7 @@ impl Timeline {
             measure_ns: self.measure.load(Relaxed),
             end_ns: self.end.load(Relaxed),
             drain_ns: self.drain.load(Relaxed),
+            cut: self.cut.load(Relaxed),
             stop: self.stop.load(Relaxed),
         }
     }

@@ -226,8 +226,12 @@ impl Worker {
             return;
         }
         for index in 0..self.connections.len() {
+            // A run that was cut waits less than the time limit: only what is past it is a fault.
+            let waited_ns = self.now_ns.saturating_sub(self.connections[index].begun_ns);
+            let late = !self.moments.cut || waited_ns >= self.plan.timeout_ns;
             if matches!(self.connections[index].doing, Doing::Sending | Doing::Waiting)
                 && !self.plan.scenario.rests()
+                && late
             {
                 self.fault(index, Fault::Timeout);
             }

@@ -18,8 +18,9 @@ pub const HEADROOM: usize = 320;
 /// A fixed block of bytes of which `start..end` is filled. Owned, so that the kernel may hold it.
 pub struct Buf {
     bytes: Box<[u8]>,
-    start: usize,
-    end: usize,
+    /// Small numbers, so that a buffer takes no more room where it is kept: 4 GiB is more than any body may have.
+    start: u32,
+    end: u32,
     /// Where its bytes are counted while it is in use.
     counted: Option<Rc<Cell<usize>>>,
 }
@@ -33,8 +34,10 @@ impl Drop for Buf {
 impl Buf {
     /// A buffer that can take at least `capacity` bytes after the headroom.
     pub fn with_capacity(capacity: usize) -> Self {
-        let bytes = vec![0; HEADROOM + capacity + PAD].into_boxed_slice();
-        Self { bytes, start: HEADROOM, end: HEADROOM, counted: None }
+        let length = HEADROOM + capacity + PAD;
+        assert!(u32::try_from(length).is_ok(), "a buffer of more than 4 GiB");
+        let bytes = vec![0; length].into_boxed_slice();
+        Self { bytes, start: HEADROOM as u32, end: HEADROOM as u32, counted: None }
     }
 
     /// A buffer without memory: what is left behind while the kernel holds the real one.
@@ -59,6 +62,14 @@ impl Buf {
         self.bytes.is_empty()
     }
 
+    fn begin(&self) -> usize {
+        self.start as usize
+    }
+
+    fn stop(&self) -> usize {
+        self.end as usize
+    }
+
     /// One past the last byte that may be filled.
     fn limit(&self) -> usize {
         self.bytes.len().saturating_sub(PAD)
@@ -71,24 +82,25 @@ impl Buf {
 
     /// The filled bytes.
     pub fn filled(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
+        &self.bytes[self.begin()..self.stop()]
     }
 
     /// The filled bytes, mutable.
     pub fn filled_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..self.end]
+        let (start, end) = (self.begin(), self.stop());
+        &mut self.bytes[start..end]
     }
 
     /// The filled bytes from `at` (an offset into [`Buf::filled`]) to their end, followed by at least
     /// [`PAD`] further readable bytes: `(all, length)` where `all[..length]` is the data.
     pub fn padded(&self, range: Range<usize>) -> (&[u8], usize) {
-        debug_assert!(self.start + range.end <= self.end);
-        (&self.bytes[self.start + range.start..], range.len())
+        debug_assert!(self.begin() + range.end <= self.stop());
+        (&self.bytes[self.begin() + range.start..], range.len())
     }
 
     /// How many bytes are filled.
     pub fn len(&self) -> usize {
-        self.end - self.start
+        self.stop() - self.begin()
     }
 
     /// Whether nothing is filled.
@@ -98,13 +110,13 @@ impl Buf {
 
     /// How many more bytes can be appended.
     pub fn free(&self) -> usize {
-        self.limit() - self.end
+        self.limit() - self.stop()
     }
 
     /// The free part behind the filled one: where a read lands.
     pub fn free_mut(&mut self) -> &mut [u8] {
-        let limit = self.limit();
-        &mut self.bytes[self.end..limit]
+        let (end, limit) = (self.stop(), self.limit());
+        &mut self.bytes[end..limit]
     }
 
     /// Says that `count` bytes of the free part were written.
@@ -113,7 +125,7 @@ impl Buf {
     /// If `count` is larger than [`Buf::free`].
     pub fn advance(&mut self, count: usize) {
         assert!(count <= self.free(), "a read filled more than the buffer has");
-        self.end += count;
+        self.end += count as u32;
     }
 
     /// Drops the first `count` filled bytes.
@@ -122,31 +134,32 @@ impl Buf {
     /// If fewer are filled.
     pub fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "more consumed than filled");
-        self.start += count;
+        self.start += count as u32;
     }
 
     /// Keeps only the first `length` filled bytes.
     pub fn truncate(&mut self, length: usize) {
-        self.end = self.end.min(self.start + length);
+        self.end = self.end.min(self.start.saturating_add(u32::try_from(length).unwrap_or(u32::MAX)));
     }
 
     /// Empties the buffer and restores its headroom.
     pub fn clear(&mut self) {
         let at = HEADROOM.min(self.limit());
-        (self.start, self.end) = (at, at);
+        (self.start, self.end) = (at as u32, at as u32);
     }
 
     /// Free bytes before the filled part.
     pub fn headroom(&self) -> usize {
-        self.start
+        self.begin()
     }
 
     /// Puts `head` right before the filled part. `false`, and nothing done, if it does not fit.
     #[must_use]
     pub fn prepend(&mut self, head: &[u8]) -> bool {
-        let Some(at) = self.start.checked_sub(head.len()) else { return false };
-        self.bytes[at..self.start].copy_from_slice(head);
-        self.start = at;
+        let Some(at) = self.begin().checked_sub(head.len()) else { return false };
+        let start = self.begin();
+        self.bytes[at..start].copy_from_slice(head);
+        self.start = at as u32;
         true
     }
 
@@ -156,17 +169,18 @@ impl Buf {
         if data.len() > self.free() {
             return false;
         }
-        self.bytes[self.end..self.end + data.len()].copy_from_slice(data);
-        self.end += data.len();
+        let end = self.stop();
+        self.bytes[end..end + data.len()].copy_from_slice(data);
+        self.end += data.len() as u32;
         true
     }
 
     /// Moves the filled bytes to where a fresh buffer starts, to make room behind them.
     pub fn compact(&mut self) {
-        if self.start > HEADROOM {
-            self.bytes.copy_within(self.start..self.end, HEADROOM);
-            self.end = HEADROOM + self.len();
-            self.start = HEADROOM;
+        if self.begin() > HEADROOM {
+            self.bytes.copy_within(self.begin()..self.stop(), HEADROOM);
+            self.end = (HEADROOM + self.len()) as u32;
+            self.start = HEADROOM as u32;
         }
     }
 }

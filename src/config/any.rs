@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Number, Value as Json, json};
 
-use super::finding::{Findings, Place};
-use super::rule::Rule;
-use super::units::shorten;
-use super::yaml::{Node, Plain, Value, plain_kind};
 use crate::policy::authz::{Pattern, Wanted};
+use crate::schema::finding::{Findings, Place};
+use crate::schema::rule::Rule;
+use crate::schema::units::shorten;
+use crate::schema::yaml::{Node, Plain, Value, plain_kind};
 
 /// A map of any values, as JSON.
 pub struct AnyMap;
@@ -123,7 +123,7 @@ fn number_of(text: &str) -> Option<Number> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::yaml;
+    use crate::schema::yaml;
 
     fn read(text: &str) -> Result<Json, String> {
         let mut findings = Findings::default();

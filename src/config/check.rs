@@ -5,11 +5,12 @@ use std::path::Path;
 
 use super::compile::{Context, compile};
 use super::file::File;
-use super::finding::{Findings, Place, Spot};
-use super::section::Section;
 use super::snapshot::{Address, ListenAddress, Snapshot};
-use super::world::{System, World};
-use super::yaml::{self, Entry, Node, Value};
+use crate::config::world::System;
+use crate::schema::finding::{Findings, Place, Spot};
+use crate::schema::section::Section;
+use crate::schema::world::World;
+use crate::schema::yaml::{self, Entry, Node, Value};
 
 pub mod expectations;
 mod overlay;
@@ -87,9 +88,10 @@ fn check_both(
     text: &str,
     generation: u64,
     context: &Context<'_>,
-    mut findings: Findings,
+    findings: Findings,
     over: &Flags,
 ) -> Result<Checked, Findings> {
+    let mut findings = findings.within(File::nested);
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match yaml::parse(text, &mut findings) {
         Some(mut node) => {
@@ -188,7 +190,7 @@ fn flag_of(path: &str, servers: &[(String, String)]) -> String {
         .and_then(|rest| rest.split(']').next())
         .and_then(|index| index.parse::<usize>().ok());
     match index.and_then(|index| servers.get(index)) {
-        Some((name, _)) => format!("--server {}", super::units::shorten(name)),
+        Some((name, _)) => format!("--server {}", crate::schema::units::shorten(name)),
         None => "--server".to_owned(),
     }
 }

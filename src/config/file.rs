@@ -7,14 +7,14 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::finding::At;
-use super::rule::{Choice, Count, Flag, List, MapOf, NumberOr, Size, Sub, Text, Time};
-use super::section::section;
 use super::snapshot::{
     Driver, ListenAddress, LogFormat, LogLevel, Network, Placement, ProxyProtocol, Workers,
 };
 use super::text::{self, AllowedOrigin, HeaderValue, Reference, StateWord};
 use super::url::{self, EndpointUrl, Origin};
+use crate::schema::finding::At;
+use crate::schema::rule::{Choice, Count, Flag, List, MapOf, NumberOr, Size, Sub, Text, Time};
+use crate::schema::section::section;
 
 pub mod access;
 pub mod adaptive;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::finding::Problem;
-use super::units::shorten;
 use crate::policy::rate_limit::Period;
+use crate::schema::finding::Problem;
+use crate::schema::units::shorten;
 
 /// A rate as written: `60/min`, `25/10s`, `100_000 tokens/day`, `2.50/day`.
 #[derive(Clone, Debug, PartialEq, Eq)]

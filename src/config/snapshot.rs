@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::TrustFile;
 use crate::base::Secret;
 use crate::policy::adaptive::{self, Priorities};
 use crate::policy::authn::Authn;
 use crate::policy::authz::Rules;
 use crate::policy::propagate::{Assertion, Credentials, Signer};
 use crate::policy::rate_limit::{self, DenyAs};
+use crate::schema::world::TrustFile;
 use crate::wire::http1::AllowList;
 
 pub use listener::{ListenAddress, Listener, ListenerTls, Network, ProxyProtocol, TlsIdentity};
@@ -218,6 +218,8 @@ pub struct Limits {
     pub list_items_max: usize,
     /// Steps that filtering the lists of an answer may take.
     pub list_steps_max: usize,
+    /// How long a client may keep an answer that is filtered.
+    pub list_ttl_max: Duration,
     /// Bytes of verified credentials that a worker remembers, and of what they say.
     pub credentials_bytes_max: usize,
 }

@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
-use super::finding::Problem;
 use super::snapshot::{ListenAddress, Network, Workers};
-use super::units::shorten;
 use super::url::{Origin, origin};
 use crate::base::Secret;
+use crate::schema::finding::Problem;
+use crate::schema::units::shorten;
 
 /// Where the bytes of a certificate or key are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -386,7 +386,7 @@ pub fn network(text: &str) -> Result<Network, Problem> {
     let prefix_bits = match bits {
         None => width,
         Some(bits) => {
-            let bits = super::units::count(bits).and_then(|bits| u8::try_from(bits).ok());
+            let bits = crate::schema::units::count(bits).and_then(|bits| u8::try_from(bits).ok());
             bits.filter(|&bits| bits <= width).ok_or_else(|| problem("has a prefix length out of range"))?
         }
     };

@@ -3,10 +3,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::finding::Problem;
 use super::snapshot::Address;
 use super::text::socket_path;
-use super::units::shorten;
+use crate::schema::finding::Problem;
+use crate::schema::units::shorten;
 
 /// The URL of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,7 +178,7 @@ fn authority_of(text: &str, whole: &str) -> Result<Authority, Problem> {
     let (host, port) = text.split_at(host_end);
     let port = match port.strip_prefix(':') {
         None if port.is_empty() => None,
-        Some(digits) => match super::units::count(digits).and_then(|port| u16::try_from(port).ok()) {
+        Some(digits) => match crate::schema::units::count(digits).and_then(|port| u16::try_from(port).ok()) {
             Some(port) if port > 0 => Some(port),
             _ => {
                 return Err(Problem::new(

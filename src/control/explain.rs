@@ -92,8 +92,8 @@ mod tests {
     use crate::base::ledger::{Ask, PlainLedger};
     use crate::config::check;
     use crate::config::compile::Context;
-    use crate::config::finding::Findings;
     use crate::config::world::System;
+    use crate::schema::finding::Findings;
 
     const FILE: &str = "\
 servers: [{name: crm, url: 'http://a.example', audiences: [a]}]

@@ -21,12 +21,12 @@ use crate::config::Snapshot;
 use crate::config::check::warnings;
 use crate::config::snapshot::{Address, Listener, Outbound, restart_needed};
 use crate::config::url;
-use crate::config::world::TrustFile;
 use crate::io::bell::Sleeper;
 use crate::io::notify;
 use crate::io::{Listen, Net};
 use crate::link::{Deployment, Shared, Source as Client};
 use crate::policy::authn::KeySet;
+use crate::schema::world::TrustFile;
 use crate::shared::Stage;
 
 /// Names are resolved again this often.

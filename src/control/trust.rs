@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::deploy;
 use super::life::{Control, at_their_sockets};
 use crate::config::Snapshot;
-use crate::config::world::TrustKind;
+use crate::schema::world::TrustKind;
 
 /// Tells what is wrong with a snapshot that only setting it up can tell.
 pub type Works<'w> = dyn Fn(&Snapshot) -> Result<(), String> + 'w;

@@ -4,7 +4,7 @@
 //! This is what is *shown*. What is called is judged on its own, whether it was shown or not.
 
 pub use super::steps::Steps;
-pub use crate::wire::mcp::lists::{Edits, Kind, ListFault};
+pub use crate::wire::mcp::lists::{Edits, Kind, ListFault, TTL_MS_MAX};
 
 use crate::wire::json::Padded;
 use crate::wire::mcp::lists::{Judge, Search};
@@ -28,12 +28,14 @@ pub struct Bounds {
     pub items: usize,
     /// Steps, of some nanoseconds each (`limits.list_steps_max`).
     pub steps: usize,
+    /// Milliseconds that a client may keep them (`limits.list_ttl_max`).
+    pub ttl_ms: u64,
 }
 
-/// None.
+/// None, but for the time.
 impl Default for Bounds {
     fn default() -> Self {
-        Self { items: usize::MAX, steps: usize::MAX }
+        Self { items: usize::MAX, steps: usize::MAX, ttl_ms: TTL_MS_MAX }
     }
 }
 
@@ -51,14 +53,15 @@ pub struct Filtering {
     edits: Edits,
     steps: Steps,
     items_left: usize,
+    ttl_ms: u64,
 }
 
 impl Filtering {
     /// Of a message of which nothing was looked at yet.
     pub fn new(keep: &dyn Keep) -> Self {
-        let Bounds { items, steps } = keep.bounds();
+        let Bounds { items, steps, ttl_ms } = keep.bounds();
         let (search, edits) = (Search::default(), Edits::default());
-        Self { search, edits, steps: Steps::new(steps), items_left: items }
+        Self { search, edits, steps: Steps::new(steps), items_left: items, ttl_ms }
     }
 
     /// Goes on for about a millisecond, always with the same message. Whether it is done.
@@ -69,7 +72,7 @@ impl Filtering {
     pub fn go_on(&mut self, message: Padded<'_>, keep: &dyn Keep) -> Result<bool, ListFault> {
         let rest_at = self.steps.left().saturating_sub(SHIFT_STEPS);
         let (steps, items_left) = (&self.steps, &mut self.items_left);
-        let mut shift = Shift { keep, steps, items_left, rest_at };
+        let mut shift = Shift { keep, steps, items_left, rest_at, ttl_ms: self.ttl_ms };
         self.search.go_on(message, &mut shift, &mut self.edits)
     }
 
@@ -91,6 +94,7 @@ struct Shift<'k> {
     items_left: &'k mut usize,
     /// Steps that are left when it is to rest.
     rest_at: usize,
+    ttl_ms: u64,
 }
 
 impl Judge for Shift<'_> {
@@ -99,6 +103,10 @@ impl Judge for Shift<'_> {
         self.steps.take(ITEM_STEPS);
         let keep = self.keep.keeps(kind, name, self.steps);
         if self.steps.is_over() { Err(ListFault::TooDear) } else { Ok(keep) }
+    }
+
+    fn ttl_ms_max(&self) -> u64 {
+        self.ttl_ms
     }
 
     fn is_tired(&self, bytes: usize) -> bool {
@@ -161,8 +169,11 @@ mod tests {
             (3, steps - 1, Err(ListFault::TooDear)),
         ] {
             let mut edits = Edits::default();
-            let found =
-                filter(Padded::new(&all, body.len()).unwrap(), &Dear(5, Bounds { items, steps }), &mut edits);
+            let found = filter(
+                Padded::new(&all, body.len()).unwrap(),
+                &Dear(5, Bounds { items, steps, ..Bounds::default() }),
+                &mut edits,
+            );
             assert_eq!(found, expected);
         }
     }

@@ -26,26 +26,21 @@ pub fn claim_address(address: SocketAddr) -> io::Result<Claim> {
     claim(&format!("listen/{address}"))
 }
 
-/// Chooses `count` of the CPUs, those first that no other gateway has claimed, and claims them; and whether some of them are
-/// another's too.
-pub fn choose(allowed: &[CoreId], count: usize) -> (Vec<CoreId>, Vec<Claim>, bool) {
-    let (mut chosen, mut claims, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+/// Chooses `count` of the CPUs that no other gateway has claimed, and claims them. Where there are fewer, the rest is `None`: the
+/// scheduler finds a better place for a worker than the CPU of another gateway's.
+pub fn choose(allowed: &[CoreId], count: usize) -> (Vec<Option<CoreId>>, Vec<Claim>) {
+    let (mut chosen, mut claims) = (Vec::new(), Vec::new());
     for &cpu in allowed {
         if chosen.len() == count {
             break;
         }
-        match claim_cpu(cpu) {
-            Some(claim) => {
-                chosen.push(cpu);
-                claims.push(claim);
-            }
-            None => taken.push(cpu),
+        if let Some(claim) = claim_cpu(cpu) {
+            chosen.push(Some(cpu));
+            claims.push(claim);
         }
     }
-    let missing = count - chosen.len();
-    chosen.extend(taken.into_iter().take(missing));
-    chosen.sort_by_key(|cpu| cpu.id);
-    (chosen, claims, missing > 0)
+    chosen.resize(count, None);
+    (chosen, claims)
 }
 
 /// A claim on a CPU, unless another gateway has it.
@@ -62,15 +57,17 @@ mod tests {
     fn two_gateways_take_other_cpus_while_there_are_any() {
         // Of no real machine, so that no gateway here has them.
         let cpus: Vec<CoreId> = (70_000..70_004).map(|id| CoreId { id }).collect();
-        let ids = |chosen: &[CoreId]| chosen.iter().map(|cpu| cpu.id - 70_000).collect::<Vec<_>>();
-        let (one, held, shares) = choose(&cpus, 1);
-        assert_eq!((ids(&one), shares), (vec![0], false));
-        let (two, more, shares) = choose(&cpus, 2);
-        assert_eq!((ids(&two), shares), (vec![1, 2], false));
-        let (three, _claims, shares) = choose(&cpus, 2);
-        assert_eq!((ids(&three), shares), (vec![0, 3], true), "the rest is shared");
+        let ids = |chosen: &[Option<CoreId>]| {
+            chosen.iter().map(|cpu| cpu.map(|cpu| cpu.id - 70_000)).collect::<Vec<_>>()
+        };
+        let (one, held) = choose(&cpus, 1);
+        assert_eq!(ids(&one), [Some(0)]);
+        let (two, more) = choose(&cpus, 2);
+        assert_eq!(ids(&two), [Some(1), Some(2)]);
+        let (three, _claims) = choose(&cpus, 2);
+        assert_eq!(ids(&three), [Some(3), None], "none is shared");
         drop((held, more));
-        assert_eq!(ids(&choose(&cpus, 1).0), [0], "a claim ends with who made it");
+        assert_eq!(ids(&choose(&cpus, 1).0), [Some(0)], "a claim ends with who made it");
     }
 
     #[test]

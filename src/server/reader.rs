@@ -9,9 +9,10 @@ use super::{cli, log};
 use crate::base::Secret;
 use crate::config::check;
 use crate::config::snapshot::Snapshot;
-use crate::config::world::{System, TrustFile, TrustKind, World};
+use crate::config::world::System;
 use crate::control::life::Source;
 use crate::control::trust::{Trusted, Works};
+use crate::schema::world::{TrustFile, TrustKind, World};
 
 /// Reads the configuration, and remembers its text and the files that it refers to: a file that somebody is editing is
 /// not taken over when only a secret was renewed, and a revocation does not wait for a file that is bad.

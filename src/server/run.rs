@@ -168,13 +168,13 @@ fn choose_cpus(workers: &Workers) -> Result<(Vec<Option<CoreId>>, Vec<Claim>), F
                 // The scheduler shares the CPUs out better than pinning would.
                 return Ok((vec![None; count], Vec::new()));
             }
-            let (chosen, claims, shares) = claims::choose(&allowed, count);
-            if shares {
+            let (chosen, claims) = claims::choose(&allowed, count);
+            if chosen.contains(&None) {
                 tracing::warn!(
-                    "workers run on CPUs that another gateway of this host uses too: use fewer, or CPU lists in `workers`"
+                    "other gateways have the CPUs of this host: workers without a CPU of their own are not pinned"
                 );
             }
-            Ok((chosen.into_iter().map(Some).collect(), claims))
+            Ok((chosen, claims))
         }
         Workers::Cpus(list) => {
             let find = |&cpu: &u16| {

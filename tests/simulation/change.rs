@@ -179,7 +179,17 @@ fn the_end_of_a_drain_cuts_what_is_left() {
         // Each is told so, which takes as long as the network does.
         world.sim.run_for(Duration::from_secs(1));
         assert_eq!((world.ended_as(Outcome::Stopped), world.settled()), (under_way, under_way));
-        results(&world, &clients);
+        for (call, got) in results(&world, &clients) {
+            if server.count(call.id) == 0 {
+                continue;
+            }
+            let Got::Answer(said) = got else {
+                panic!("{call:?} was not told that its answer is lost: {got:?}")
+            };
+            let text = String::from_utf8(said.body).unwrap();
+            let id = format!("\"id\":{},", call.id);
+            assert!(text.contains("the gateway stops") && text.contains(&id), "{call:?} got {text}");
+        }
         world.assert_nothing_left(|| server.leave());
     });
 }
@@ -267,12 +277,25 @@ fn turmoil(seed: u64) {
             let unframed = servers.iter().any(|server| server.unframed.borrow().contains(&call.id));
             let answer = call.answer();
             assert!(
-                said.body == answer || (unframed && answer.starts_with(&said.body)),
+                said.body == answer
+                    || (unframed && answer.starts_with(&said.body))
+                    || is_ended(&call, &answer, &said.body),
                 "{call:?} got {said:?}"
             );
         }
     }
     world.assert_nothing_left(|| servers.iter().for_each(|server| server.leave()));
+}
+
+/// Whether a stream has a start of its answer, in which there is no result, and one last event that says so.
+fn is_ended(call: &Call, answer: &[u8], body: &[u8]) -> bool {
+    let (answer, body) = (String::from_utf8_lossy(answer), String::from_utf8_lossy(body));
+    let Some((start, last)) = body.rfind("event: message\n").map(|at| body.split_at(at)) else {
+        return false;
+    };
+    let of_it = last.contains(&format!("\"id\":{},", call.id));
+    let is_failure = last.contains("\"error\":") || last.contains("\"isError\":true");
+    call.stream && answer.starts_with(start) && !start.contains("\"result\"") && of_it && is_failure
 }
 
 #[test]

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringgate::config::snapshot::Address as Configured;
-use ringgate::config::world::World as Answers;
 use ringgate::config::{Findings, check::check, compile::Context};
 use ringgate::io::bell::bell;
 use ringgate::io::sim::{Faults, Listener, Sim};
 use ringgate::io::{Address, Close, Conn, Hangup, Net};
 use ringgate::link::{Deployment, Shared, WorkerHandle};
 use ringgate::proxy::{Worker, closing, listener};
+use ringgate::schema::world::World as Answers;
 use ringgate::shared::{Gauge, Mailbox, Slot, Stage, StageCell};
 use ringgate::telemetry::{Outcome, WorkerStats};
 

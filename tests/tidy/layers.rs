@@ -4,24 +4,26 @@ use super::house::{House, fault, floor};
 use super::tokens::{Token, group_end};
 
 /// A floor, and the floors below it that it may use.
-const FLOORS: [(&str, &[&str]); 11] = [
+const FLOORS: [(&str, &[&str]); 12] = [
     ("base", &[]),
     ("wire", &["base"]),
+    ("schema", &["base"]),
     ("shared", &["base"]),
     ("io", &["base"]),
-    ("policy", &["base", "wire"]),
+    ("policy", &["base", "wire", "schema"]),
     ("telemetry", &["base", "wire"]),
-    ("config", &["base", "wire", "policy", "telemetry"]),
+    ("config", &["base", "wire", "schema", "policy", "telemetry"]),
     ("link", LOWER),
     ("proxy", UP_TO_LINK),
     ("control", UP_TO_LINK),
     ("server", ALL),
 ];
 
-const LOWER: &[&str] = &["base", "wire", "shared", "io", "policy", "telemetry", "config"];
-const UP_TO_LINK: &[&str] = &["base", "wire", "shared", "io", "policy", "telemetry", "config", "link"];
+const LOWER: &[&str] = &["base", "wire", "schema", "shared", "io", "policy", "telemetry", "config"];
+const UP_TO_LINK: &[&str] =
+    &["base", "wire", "schema", "shared", "io", "policy", "telemetry", "config", "link"];
 const ALL: &[&str] =
-    &["base", "wire", "shared", "io", "policy", "telemetry", "config", "link", "proxy", "control"];
+    &["base", "wire", "schema", "shared", "io", "policy", "telemetry", "config", "link", "proxy", "control"];
 
 /// Uses of a floor that is not below the user's.
 pub fn floors(house: &House) -> Vec<String> {

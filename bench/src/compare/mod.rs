@@ -32,7 +32,9 @@ bench compare: ringgate beside its peers under the same load
                       (default: all but the -unix and -pipelined ones; missing ones are skipped)
   --config FILE       measure ringgate with this configuration too, as ringgate-config: your rules, limits and
                       credentials. The mock takes the place of one server; listeners, workers and admin
-                      are the bench's own. A file whose listener speaks TLS cannot be measured
+                      are the bench's own. Not measured are files
+                      with several listeners, one that speaks TLS, or a `state` directory: it would be
+                      charged for the load. Measure a copy, beside it for the names of files
   --config-server N   the server of the file (the first)
   --header LINE       what callers of it show, such as 'Authorization: Bearer ...'
   --sizes LIST        bytes of a request's body (250,4096,65536)
@@ -80,6 +82,9 @@ pub fn main(mut args: Args) -> Result<(), String> {
     let build = !args.flag("--no-build");
     let mut stage = Stage::from_args(&mut args)?;
     args.finish()?;
+    if stage.own.is_none() && peers.contains(&Peer::RinggateConfig) {
+        return Err("--peers ringgate-config: give its configuration with --config FILE".to_owned());
+    }
     if stage.own.is_some() && !peers.contains(&Peer::RinggateConfig) {
         peers.push(Peer::RinggateConfig);
     }

@@ -141,7 +141,9 @@ impl Stage {
     /// Starts `peer` in front of the upstream; none for [`Peer::Direct`].
     pub fn start_peer(&self, peer: Peer, executable: &Path) -> Result<Option<Session>, String> {
         let command = match (&self.own, peer) {
-            (Some(own), Peer::RinggateConfig) => Some(own.command(executable, &self.addresses)),
+            (Some(own), Peer::RinggateConfig) => {
+                Some(own.command(executable, &self.addresses, &self.directory))
+            }
             _ => peer.command(executable, &self.addresses, &self.directory, &self.ringgate)?,
         };
         let Some(command) = command else {

@@ -5,7 +5,8 @@
 mod mock;
 mod tls;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use mock::{Manner, Mock};
 use serde_json::Value;
@@ -207,6 +208,35 @@ fn wrong_targets_are_refused_before_any_load() {
     let output = command("http://192.0.2.1:80/", "");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--allow-remote"), "{output:?}");
+}
+
+#[test]
+fn an_interrupted_run_reports_what_it_has_and_blames_nobody_for_the_rest() {
+    // The second call is never answered, and the time limit of 20 s is far off when the signal comes.
+    for signal in ["INT", "TERM"] {
+        let mock = Mock::start(Manner::Stall { at: 2, ms: 60_000 });
+        let line = "--json - --timeout 20s --warmup 0 --duration 60s -c 1";
+        let child = Command::new(env!("CARGO_BIN_EXE_loadgen"))
+            .args(["--url", &mock.url])
+            .args(line.split_whitespace())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The stall holds the lock; a call that is merely counted holds it for a moment.
+        let mut held = 0;
+        while held < 10 {
+            held = if mock.seen.try_lock().is_err() { held + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let told = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+        assert!(told.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(report["interrupted"], true, "{report:#}");
+        assert_eq!((&report["whole"]["answered"], &report["errors"]), (&1.into(), &0.into()), "{report:#}");
+    }
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use crate::config::file::File;
 use crate::config::file::access::{CallerSection, Expected, RequestSection, TestSection};
-use crate::config::finding::{At, Findings, Place};
 use crate::config::question::{Question, Thing, issuer_of};
 use crate::config::snapshot::{Server, Snapshot};
 use crate::policy::Principal;
 use crate::policy::authz::{Decision, Rules, Verdict};
 use crate::policy::principal::sorted;
+use crate::schema::finding::{At, Findings, Place};
 
 /// Judges each request of the file and notes those that are judged otherwise than expected.
 pub fn run(file: &File, snapshot: &Snapshot, findings: &mut Findings) {

@@ -1,8 +1,8 @@
 //! Flags of the command line over a file: they take the place of what the file says.
 
 use super::Flags;
-use crate::config::finding::{Findings, Place, Spot};
-use crate::config::yaml::{Entry, Node, Value};
+use crate::schema::finding::{Findings, Place, Spot};
+use crate::schema::yaml::{Entry, Node, Value};
 
 /// Puts what `flags` say into the tree of a file. What cannot be told from it which place is meant is a finding.
 pub(super) fn lay_over(node: &mut Node, flags: &Flags, findings: &mut Findings) {

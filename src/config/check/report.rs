@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 
-use crate::config::finding::Findings;
+use crate::schema::finding::Findings;
 
 /// How the report of a check is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +90,10 @@ impl Report {
         let name = property(file);
         for finding in self.findings.iter() {
             let (spot, problem) = (finding.place.spot, &finding.problem);
-            let text = format!("{}: {} ({})", finding.place.path, problem.what, problem.fix);
+            let path = &finding.place.path;
+            // Of the whole file there is no path.
+            let colon = if path.is_empty() { "" } else { ": " };
+            let text = format!("{path}{colon}{} ({})", problem.what, problem.fix);
             let (line, column) = (spot.line.max(1), spot.column.max(1));
             writeln!(out, "::error file={name},line={line},col={column}::{}", message(&text))?;
         }
@@ -118,7 +121,7 @@ fn property(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::config::finding::{Place, Spot};
+    use crate::schema::finding::{Place, Spot};
 
     fn written(report: &Report, format: Format) -> String {
         let mut out = Vec::new();
@@ -130,6 +133,7 @@ mod tests {
         let mut findings = Findings::of("a,b.yaml");
         let place = Place::default().key("servers", Spot { line: 3, column: 7 });
         findings.add(&place, "is 50% wrong\nhere", "mend it");
+        findings.add(&Place::default(), "cannot be read", "name another");
         let (faults, warnings) = (vec!["no key".to_owned()], vec!["old".to_owned()]);
         Report { findings, faults, warnings, servers: Vec::new(), summary: "1 mistake".to_owned() }
     }
@@ -139,10 +143,10 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&written(&report(), Format::Json)).unwrap();
         assert_eq!((json["good"].as_bool(), json["file"].as_str()), (Some(false), Some("a,b.yaml")));
         let findings = json["findings"].as_array().unwrap();
-        assert_eq!(findings.len(), 3);
+        assert_eq!(findings.len(), 4);
         assert_eq!(findings[0]["line"], 3);
         assert_eq!(findings[0]["path"], "servers");
-        assert_eq!(findings[2]["level"], "warning");
+        assert_eq!(findings[3]["level"], "warning");
     }
 
     #[test]
@@ -153,6 +157,7 @@ mod tests {
             lines,
             [
                 "::error file=a%2Cb.yaml,line=3,col=7::servers: is 50%25 wrong%0Ahere (mend it)",
+                "::error file=a%2Cb.yaml,line=1,col=1::cannot be read (name another)",
                 "::error file=a%2Cb.yaml::no key",
                 "::warning file=a%2Cb.yaml::old",
                 "a,b.yaml: 1 mistake",

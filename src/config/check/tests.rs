@@ -6,7 +6,7 @@ use super::*;
 use crate::config::snapshot::{
     Driver, MessagePath, ProxyProtocol, Roots, Transport, Workers, restart_needed,
 };
-use crate::config::world::fake::Fake;
+use crate::schema::world::fake::Fake;
 
 mod access;
 mod adaptive;

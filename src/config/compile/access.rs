@@ -3,11 +3,11 @@
 use super::Context;
 use crate::config::file::File;
 use crate::config::file::access::{AccessSection, MissingScope, Mode, RuleSection, TimeSection};
-use crate::config::finding::{At, Findings, Place, closest};
 use crate::config::snapshot::{Access, Network, Server};
-use crate::config::units::shorten;
 use crate::policy::authz::{Block, Path, Pattern, Rule, Rules, Schedule, VARIABLES, Wanted, canonical};
 use crate::policy::expr::Expression;
+use crate::schema::finding::{At, Findings, Place, closest};
+use crate::schema::units::shorten;
 
 mod vouching;
 

@@ -2,9 +2,9 @@
 
 use crate::config::file::adaptive::PrioritySection;
 use crate::config::file::{File, ServerSection, TransportWord};
-use crate::config::finding::{At, Findings};
 use crate::config::snapshot::{Timeouts, Workers};
 use crate::policy::adaptive::{Config, Priorities, Priority};
+use crate::schema::finding::{At, Findings};
 
 /// What a server's calls are limited by, if by anything.
 pub fn compile(section: &ServerSection, timeouts: &Timeouts, findings: &mut Findings) -> Option<Config> {
@@ -90,5 +90,5 @@ fn places(count: usize) -> u32 {
 }
 
 fn show(time: std::time::Duration) -> String {
-    crate::config::units::show_duration(time)
+    crate::schema::units::show_duration(time)
 }

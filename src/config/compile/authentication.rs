@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use super::{Context, material};
 use crate::config::file::File;
 use crate::config::file::authentication::AuthenticationSection;
-use crate::config::finding::{At, Findings, Place};
 use crate::config::text::Reference;
-use crate::config::world::TrustKind;
 use crate::policy::authn::{Authn, Revoked};
+use crate::schema::finding::{At, Findings, Place};
+use crate::schema::world::TrustKind;
 
 mod absent;
 mod api_keys;

@@ -7,9 +7,9 @@ use super::{Context, grant, material};
 use crate::base::Secret;
 use crate::config::file::credentials::{BasicSection, CredentialsSection, GrantSection, HeaderSection};
 use crate::config::file::{File, ServerSection, UpstreamTlsSection};
-use crate::config::finding::{At, Findings, Place};
 use crate::config::text::Reference;
 use crate::policy::propagate::{Assertion, Credentials, Grant, Signer, base64};
+use crate::schema::finding::{At, Findings, Place};
 
 /// What a server is shown besides its fixed header lines.
 pub struct Shown {

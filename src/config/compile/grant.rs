@@ -6,9 +6,9 @@ use crate::base::Secret;
 use crate::config::file::File;
 use crate::config::file::authentication::SamlSection;
 use crate::config::file::credentials::{ClientAuthentication, ExchangeSection, GrantSection};
-use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::text::Reference;
 use crate::policy::propagate::{ACCESS_TOKEN, ClientProof, ExchangeWish, Grant, SAML2, Signer, Trade};
+use crate::schema::finding::{At, Findings, Place, Problem};
 
 /// What a section has of a grant: two kinds of sections declare the same fields.
 macro_rules! grant_of {

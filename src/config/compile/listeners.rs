@@ -3,11 +3,11 @@
 use super::{Context, material};
 use crate::base::Secret;
 use crate::config::file::{File, ListenerSection, ListenerTlsSection};
-use crate::config::finding::{At, Findings};
 use crate::config::snapshot::{ListenAddress, Listener, ListenerTls, ProxyProtocol, TlsIdentity};
 use crate::config::text::Reference;
-use crate::config::world::TrustKind;
 use crate::policy::authn::certificate::{dns_names, end};
+use crate::schema::finding::{At, Findings};
+use crate::schema::world::TrustKind;
 
 /// The listeners. Those whose address is wrong are left out, after a finding.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Vec<Listener> {

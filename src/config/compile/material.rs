@@ -8,10 +8,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
 
 use super::Context;
 use crate::base::Secret;
-use crate::config::finding::{At, Findings, Problem};
 use crate::config::text::{Reference, check_header_bytes};
-use crate::config::units::shorten;
-use crate::config::world::TrustKind;
+use crate::schema::finding::{At, Findings, Problem};
+use crate::schema::units::shorten;
+use crate::schema::world::TrustKind;
 
 /// The bytes that `reference` names.
 pub fn resolve(reference: &Reference, context: &Context<'_>) -> Result<Vec<u8>, Problem> {

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::file::LimitsSection;
-use crate::config::finding::Findings;
-use crate::config::units::show_size;
-use crate::config::world::World;
+use crate::schema::finding::Findings;
+use crate::schema::units::show_size;
+use crate::schema::world::World;
 
 /// Least for all bodies together, whatever the host has.
 const BODIES_BYTES_MIN: usize = 64 << 20;
@@ -56,7 +56,7 @@ fn number_behind(text: &[u8], word: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::world::fake::Fake;
+    use crate::schema::world::fake::Fake;
 
     #[test]
     fn the_least_bound_of_host_and_cgroups_counts() {

@@ -4,11 +4,11 @@
 use std::path::Path;
 
 use super::file::{File, LimitsSection, ServerSection, TimeoutsSection};
-use super::finding::{At, Findings};
 use super::snapshot::{
     Admin, Drain, Limits, ListenAddress, Listener, Log, RouteTable, Server, Snapshot, Timeouts,
 };
-use super::world::{Recording, World};
+use crate::schema::finding::{At, Findings};
+use crate::schema::world::{Recording, World};
 
 mod access;
 mod adaptive;
@@ -133,6 +133,7 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         expression_steps_max: section.expression_steps_max.value,
         list_items_max: section.list_items_max.value,
         list_steps_max: section.list_steps_max.value,
+        list_ttl_max: section.list_ttl_max.value,
         credentials_bytes_max: section.credentials_bytes_max.value,
     }
 }

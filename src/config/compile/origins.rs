@@ -1,9 +1,9 @@
 //! `origins` and `hosts`: who may use the gateway from a browser.
 
 use crate::config::file::File;
-use crate::config::finding::Findings;
 use crate::config::snapshot::{HostPolicy, ListenAddress, Listener, OriginPolicy};
 use crate::config::text::AllowedOrigin;
+use crate::schema::finding::Findings;
 
 /// The two policies. Their defaults depend on whether only this machine can connect over TCP: then a
 /// hostile page in a local browser is the danger (DNS rebinding), and both are narrow.

@@ -2,9 +2,9 @@
 
 use super::{Context, material};
 use crate::config::file::File;
-use crate::config::finding::Findings;
 use crate::config::snapshot::{Outbound, Roots};
-use crate::config::world::TrustKind;
+use crate::schema::finding::Findings;
+use crate::schema::world::TrustKind;
 
 /// What the gateway fetches for itself, and how.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Outbound {

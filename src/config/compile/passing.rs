@@ -2,7 +2,7 @@
 
 use super::servers::check_header_name;
 use crate::config::file::ServerSection;
-use crate::config::finding::{At, Findings, Problem};
+use crate::schema::finding::{At, Findings, Problem};
 use crate::wire::http1::AllowList;
 use crate::wire::http1::allow::{TO_CLIENTS, TO_SERVERS, reads_as};
 

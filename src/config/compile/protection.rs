@@ -2,10 +2,10 @@
 
 use crate::config::file::authentication::{ChallengeScopesSection, InitialScopes};
 use crate::config::file::{File, ServerSection};
-use crate::config::finding::{At, Findings, closest};
 use crate::config::snapshot::{Access, AskedScopes, ListenAddress, Listener, Protection, Server};
 use crate::policy::authn::Authn;
 use crate::policy::principal::sorted;
+use crate::schema::finding::{At, Findings, closest};
 
 /// Where the documents of RFC 9728 are: this, then the path of the server.
 const METADATA_PATH: &str = "/.well-known/oauth-protected-resource";

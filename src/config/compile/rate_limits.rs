@@ -8,15 +8,15 @@ use crate::config::file::rate_limits::{
     CountWord, LoopBreakerSection, OverrideSection, PriceSection, RateLimitSection, RateLimitsSection,
     TokensSection, WindowWord,
 };
-use crate::config::finding::{At, Findings, Place, closest};
 use crate::config::rate::{MICROS, Per, Rate, UNITS_MAX};
 use crate::config::snapshot::{Server, Transport};
-use crate::config::units::show_duration;
 use crate::policy::authz::Pattern;
 use crate::policy::expr::Expression;
 use crate::policy::rate_limit::{
     Charge, Fill, KeyPart, Limit, Limits, Marks, Override, Price, Tokens, Unit, VARIABLES, Who, Window,
 };
+use crate::schema::finding::{At, Findings, Place, closest};
+use crate::schema::units::show_duration;
 
 mod key;
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use super::{Context, adaptive, credentials, material, passing, protection};
 use crate::base::Secret;
 use crate::config::file::{File, ServerSection, ServerTimeoutsSection, TransportWord};
-use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::snapshot::{
     Endpoint, EndpointId, MessagePath, Roots, Server, ServerId, Timeouts, Transport, UpstreamTls,
 };
 use crate::config::text::HeaderValue;
-use crate::config::units::shorten;
 use crate::config::url::EndpointUrl;
-use crate::config::world::TrustKind;
 use crate::policy::rate_limit::DenyAs;
+use crate::schema::finding::{At, Findings, Place, Problem};
+use crate::schema::units::shorten;
+use crate::schema::world::TrustKind;
 
 /// The servers. Those without a usable name are left out, after a finding.
 pub fn compile(

@@ -7,8 +7,8 @@
 use super::{Context, material};
 use crate::base::Secret;
 use crate::config::file::File;
-use crate::config::finding::{Findings, Problem};
 use crate::policy::session::KEY_BYTES_MIN;
+use crate::schema::finding::{Findings, Problem};
 
 /// The key, if one is configured.
 pub fn compile(file: &File, context: &Context<'_>, findings: &mut Findings) -> Option<Secret> {

@@ -8,7 +8,7 @@ use super::Context;
 use crate::config::file::File;
 use crate::config::snapshot::{ListenAddress, Listener, State};
 use crate::config::text::StateWord;
-use crate::config::world::World;
+use crate::schema::world::World;
 
 /// The directory, if there is to be one.
 pub fn compile(file: &File, listeners: &[Listener], context: &Context<'_>) -> Option<State> {
@@ -60,8 +60,8 @@ fn file_name(path: &Path) -> String {
 mod tests {
     use super::*;
     use crate::config::check::check;
-    use crate::config::finding::Findings;
-    use crate::config::world::fake::Fake;
+    use crate::schema::finding::Findings;
+    use crate::schema::world::fake::Fake;
 
     fn state(text: &str, variables: &[(&'static str, &str)]) -> Option<(String, bool)> {
         let variables = variables.iter().map(|(name, value)| (*name, value.as_bytes().to_vec())).collect();

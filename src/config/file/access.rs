@@ -6,14 +6,14 @@ use serde_json::Value as Json;
 
 use super::{NETWORK, SCOPE, SERVER_NAME, TOOL_NAME, Text, list, sub};
 use crate::config::any::{AnyMap, BACKSLASH, WantedValues};
-use crate::config::finding::{At, Problem};
-use crate::config::moment;
-use crate::config::rule::{Choice, List, MapOf};
-use crate::config::section::section;
 use crate::config::snapshot::{DeniedAs, Network};
-use crate::config::units::shorten;
 use crate::policy::Proof;
 use crate::policy::authz::{Effect, Pattern, RULES_MAX, Wanted};
+use crate::schema::finding::{At, Problem};
+use crate::schema::moment;
+use crate::schema::rule::{Choice, List, MapOf};
+use crate::schema::section::section;
+use crate::schema::units::shorten;
 
 section! {
     /// What callers may do. Once there is one rule, everything is denied that no rule allows. A request that any deny

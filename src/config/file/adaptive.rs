@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::rate_limits::DENY_AS;
 use super::{Text, count, list};
-use crate::config::finding::At;
-use crate::config::rule::{Choice, Count, Flag, List, Time};
-use crate::config::section::section;
 use crate::config::text;
 use crate::policy::adaptive::Class;
 use crate::policy::rate_limit::DenyAs;
+use crate::schema::finding::At;
+use crate::schema::rule::{Choice, Count, Flag, List, Time};
+use crate::schema::section::section;
 
 section! {
     /// Limits the calls that are under way at a server to what it can take, learnt from how long it takes for them.

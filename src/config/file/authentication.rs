@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use super::credentials::{CLIENT_AUTHENTICATION, CLIENT_ID, ClientAuthentication, FETCHED_URL, SCOPES};
 use super::{AUDIENCE, Minutes, Ms, REFERENCE, SCOPE, Text, list, sub, time};
-use crate::config::finding::At;
-use crate::config::rule::{Choice, Flag, List, MapOf, Time};
-use crate::config::section::section;
 use crate::config::text::Reference;
 use crate::policy::authn::algorithm::Algorithm;
 use crate::policy::authn::api_key::Hash;
@@ -14,6 +11,9 @@ use crate::policy::authn::certificate::NameKind;
 use crate::policy::authn::claims::ClaimPath;
 use crate::policy::authz::Pattern;
 use crate::policy::propagate::Trade;
+use crate::schema::finding::At;
+use crate::schema::rule::{Choice, Flag, List, MapOf, Time};
+use crate::schema::section::section;
 
 pub mod date;
 pub mod spelling;
@@ -267,7 +267,7 @@ pub enum InitialScopes {
 }
 
 /// The rule of `api_keys`, also for the text that `api_keys_file` names.
-pub const API_KEYS: List<crate::config::rule::Sub<ApiKeySection>> = list(sub::<ApiKeySection>(), 0, 10_000);
+pub const API_KEYS: List<crate::schema::rule::Sub<ApiKeySection>> = list(sub::<ApiKeySection>(), 0, 10_000);
 
 const NAME: Text<String> = Text { wanted: "a name", pattern: None, parse: spelling::name };
 const NAMES: List<Text<String>> = list(NAME, 0, 256);

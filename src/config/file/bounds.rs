@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Minutes, Ms, count, size, time};
-use crate::config::rule::{Time, TimeOrOff};
-use crate::config::section::section;
+use crate::schema::rule::{Time, TimeOrOff};
+use crate::schema::section::section;
 
 section! {
     /// Bounds of sizes and counts. They are part of the defence: each guards the memory of a worker.
@@ -54,6 +54,9 @@ section! {
         /// takes some dozens, each pattern that it is compared with one or more, and an expression that names the item (`tool`,
         /// `prompt`, `resource`) some 1,500; other expressions are run once. A worker serves its other connections between parts of this work.
         list_steps_max: usize = count(10_000, 100_000_000_000), default "20000000";
+        /// How long clients may keep a list that was filtered for them: a longer `ttlMs` of the server becomes this. They see a
+        /// change of rules when it is over, since few ask to be told. `0s`: they ask each time.
+        list_ttl_max: Duration = time(Ms(0), Minutes(24 * 60)), default "1m";
         /// Bytes of verified credentials that one worker remembers (16,384 of them at the most), with what they say and what was
         /// exchanged for them. Past it the ones that were used longest ago are verified again when they are next shown.
         credentials_bytes_max: usize = size(1 << 20, 1 << 30), default "64MiB";

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{AUDIENCE, HEADER_NAME, Minutes, Ms, REFERENCE, SCOPE, Text, list, sub, time};
-use crate::config::finding::{At, Problem};
-use crate::config::rule::{Choice, List};
-use crate::config::section::section;
 use crate::config::snapshot::Address;
 use crate::config::text::{self, Reference};
-use crate::config::units::shorten;
 use crate::config::url;
 use crate::policy::propagate::Trade;
+use crate::schema::finding::{At, Problem};
+use crate::schema::rule::{Choice, List};
+use crate::schema::section::section;
+use crate::schema::units::shorten;
 
 section! {
     /// What the gateway shows to a server: exactly one of these. Secrets stand in files or in the environment; files

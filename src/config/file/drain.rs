@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Minutes, Ms, time};
-use crate::config::section::section;
+use crate::schema::section::section;
 
 section! {
     /// How the gateway leaves when it is told to stop (SIGTERM, SIGINT): it announces that, closes its listeners, closes

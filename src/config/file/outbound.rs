@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Minutes, Ms, REFERENCE, time};
-use crate::config::rule::Flag;
-use crate::config::section::section;
 use crate::config::text::Reference;
+use crate::schema::rule::Flag;
+use crate::schema::section::section;
 
 section! {
     /// What the gateway fetches for itself: keys, metadata, introspection, tokens. It asks the hosts that this file

@@ -5,16 +5,16 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::{SERVER_NAME, TOOL_NAME, Text, count, list, size, sub};
-use crate::config::finding::{At, Findings, Place, Problem};
 use crate::config::rate::{self, Rate};
-use crate::config::rule::{Choice, Flag, List, Rule, Time};
-use crate::config::section::section;
-use crate::config::units::shorten;
-use crate::config::yaml::{Node, Value};
 use crate::policy::authz::Pattern;
 use crate::policy::rate_limit::{
     Charge, DenyAs, LIMITS_MAX, MARKS_MAX, Mode, OVERRIDES_MAX, Unit, WINDOWS_MAX,
 };
+use crate::schema::finding::{At, Findings, Place, Problem};
+use crate::schema::rule::{Choice, Flag, List, Rule, Time};
+use crate::schema::section::section;
+use crate::schema::units::shorten;
+use crate::schema::yaml::{Node, Value};
 
 section! {
     /// How often, how much and at what cost callers may. A request passes if every limit that concerns it has something

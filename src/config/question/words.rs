@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use serde_json::{Map, Value as Json};
 
 use super::{Question, Thing, issuer_of};
-use crate::config::moment;
 use crate::config::snapshot::Snapshot;
 use crate::policy::principal::sorted;
 use crate::policy::{Principal, Proof};
+use crate::schema::moment;
 
 /// Bytes of a query that is read.
 pub const QUERY_BYTES_MAX: usize = 6 << 10;

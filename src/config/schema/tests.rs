@@ -5,6 +5,9 @@ use std::path::Path;
 use regex_automata::meta::Regex;
 
 use super::*;
+use crate::schema::finding::Findings;
+use crate::schema::section::{Nested, Presence};
+use crate::schema::yaml;
 
 /// Whether `value` fits `schema`, or the first reason why not. Knows exactly the words that the schema
 /// uses, and panics at any other, so that no rule of the schema goes untested.
@@ -140,7 +143,7 @@ fn every_default_keeps_its_own_rule_and_fits_its_own_schema() {
     let mut count = 0;
     walk(&File::nested(), &mut count);
     assert!(count > 30, "{count} defaults");
-    let empty = super::super::finding::Place::default();
+    let empty = crate::schema::finding::Place::default();
     let file = File::read(&[], &empty, &mut Findings::default());
     assert_eq!(file.limits.value.headers_max.value, 64);
 }

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn messages_of_an_sse_server_have_routes_below_its_own() {
-        use crate::config::{Findings, check, compile::Context, world::System};
+        use crate::config::world::System;
+        use crate::config::{Findings, check, compile::Context};
         let text = "servers:\n- {name: n, transport: sse, url: 'http://n'}\n- {name: m, transport: sse, url: 'http://m', message_paths: [/a/b, /in/*/post, '/o/*']}\n";
         let context = Context { world: &System, directory: std::path::Path::new("") };
         let snapshot = check::check(text, 1, &context, Findings::default()).unwrap();

@@ -361,7 +361,8 @@ struct Keeper {
 impl Keep for Keeper {
     fn bounds(&self) -> Bounds {
         let limits = &self.live.deployment.snapshot.limits;
-        Bounds { items: limits.list_items_max, steps: limits.list_steps_max }
+        let ttl_ms = u64::try_from(limits.list_ttl_max.as_millis()).unwrap_or(u64::MAX);
+        Bounds { items: limits.list_items_max, steps: limits.list_steps_max, ttl_ms }
     }
 
     fn keeps(&self, kind: Listed, name: &str, steps: &Steps) -> bool {

@@ -1,8 +1,6 @@
 //! A glance at what a server's successful answer says while it passes: whether a tool failed, and whether the body can be
 //! JSON at all. For metrics only: bytes pass either way.
 
-use memchr::memmem;
-
 use crate::telemetry::Outcome;
 
 /// Looks at the body of one answer, in pieces, framing included.
@@ -12,6 +10,7 @@ pub struct Look {
     tail: [u8; SEAM],
     first: Option<u8>,
     failed: bool,
+    begun: bool,
 }
 
 /// Bytes that are looked at again with those that follow: the longest that is looked for, but for one.
@@ -20,17 +19,17 @@ const SEAM: usize = b"\"isError\": true".len() - 1;
 impl Look {
     /// The next bytes.
     pub fn see(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         if self.first.is_none() {
             self.first = bytes.iter().copied().find(|byte| !byte.is_ascii_whitespace());
         }
         if !self.failed {
             // A member of JSON, since within a text its quotes would be escaped.
-            let mut seam = [0; 2 * SEAM];
-            let ahead = bytes.len().min(SEAM);
-            seam[..SEAM].copy_from_slice(&self.tail);
-            seam[SEAM..SEAM + ahead].copy_from_slice(&bytes[..ahead]);
-            self.failed = tells_failure(&seam[..SEAM + ahead]) || tells_failure(bytes);
+            self.failed = tells_failure(bytes) || (self.begun && self.seam_tells_failure(bytes));
         }
+        self.begun = true;
         match bytes.last_chunk() {
             Some(tail) => self.tail = *tail,
             None => {
@@ -38,6 +37,15 @@ impl Look {
                 self.tail[SEAM - bytes.len()..].copy_from_slice(bytes);
             }
         }
+    }
+
+    /// Whether the end of what came before and the start of these bytes say so together.
+    fn seam_tells_failure(&self, bytes: &[u8]) -> bool {
+        let mut seam = [0; 2 * SEAM];
+        let ahead = bytes.len().min(SEAM);
+        seam[..SEAM].copy_from_slice(&self.tail);
+        seam[SEAM..SEAM + ahead].copy_from_slice(&bytes[..ahead]);
+        tells_failure(&seam[..SEAM + ahead])
     }
 
     /// How the exchange ended whose answer was passed on to its end. `is_json`: the body is JSON, without framing.
@@ -53,10 +61,13 @@ impl Look {
     }
 }
 
+/// Whether the bytes hold the member `"isError": true`. Its `E` is rare in JSON, and one byte is the cheapest to look for.
 fn tells_failure(bytes: &[u8]) -> bool {
-    memmem::find_iter(bytes, b"\"isError\":").any(|at| {
-        let value = bytes[at + b"\"isError\":".len()..].trim_ascii_start();
-        value.starts_with(b"true")
+    memchr::memchr_iter(b'E', bytes).any(|at| {
+        bytes[..at].ends_with(b"\"is")
+            && bytes[at..]
+                .strip_prefix(b"Error\":")
+                .is_some_and(|value| value.trim_ascii_start().starts_with(b"true"))
     })
 }
 

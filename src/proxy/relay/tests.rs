@@ -24,7 +24,7 @@ pub(super) const NO_X: NoX = NoX { items: usize::MAX, steps: usize::MAX };
 
 impl Keep for NoX {
     fn bounds(&self) -> Bounds {
-        Bounds { items: self.items, steps: self.steps }
+        Bounds { items: self.items, steps: self.steps, ..Bounds::default() }
     }
 
     fn keeps(&self, _: Kind, name: &str, _: &Steps) -> bool {

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::compile::Context;
-use crate::config::finding::Findings;
 use crate::config::world::System;
+use crate::schema::finding::Findings;
 
 const FILE: &str = "\
 servers: [{name: crm, url: 'http://a.example', audiences: [a]}, {name: db, url: 'http://b.example', audiences: [b], scopes: [mcp]}]

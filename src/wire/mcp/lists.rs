@@ -43,8 +43,11 @@ impl Kind {
 
 /// The governed keys of a message.
 const MESSAGE_KEYS: &[&[u8]] = &[b"result"];
-/// The governed keys of a result: the lists, in the order of [`LISTS`], and who may keep the result.
-const RESULT_KEYS: &[&[u8]] = &[b"tools", b"prompts", b"resources", b"resourceTemplates", b"cacheScope"];
+/// The governed keys of a result: the lists, in the order of [`LISTS`], and who may keep the result, and for how long.
+const RESULT_KEYS: &[&[u8]] =
+    &[b"tools", b"prompts", b"resources", b"resourceTemplates", b"cacheScope", b"ttlMs"];
+/// Index of `cacheScope` there.
+const CACHE_SCOPE: usize = LISTS.len();
 const LISTS: [Kind; 4] = [Kind::Tool, Kind::Prompt, Kind::Resource, Kind::ResourceTemplate];
 
 /// Judges the items of lists.
@@ -55,6 +58,9 @@ pub trait Judge {
     /// There is no more to spend on this message.
     fn keeps(&mut self, kind: Kind, name: &str) -> Result<bool, ListFault>;
 
+    /// Milliseconds that a client may keep a result at the most.
+    fn ttl_ms_max(&self) -> u64;
+
     /// Whether it has worked for long enough: asked after each item, with the bytes that were read since the work went on.
     fn is_tired(&self, bytes: usize) -> bool;
 }
@@ -63,7 +69,7 @@ pub trait Judge {
 ///
 /// `keep` is asked with the kind and the unescaped name or URI of each item, in order. A `cacheScope` of a
 /// result that is not `private` becomes that, whatever the result: it was made for one caller (MCP 2026-07-28,
-/// caching). What is not a message with such a result has no edits. Nesting of up to [`DEPTH_CAP`] is accepted.
+/// caching). A `ttlMs` over [`TTL_MS_MAX`] becomes that. What is not a message with such a result has no edits. Nesting of up to [`DEPTH_CAP`] is accepted.
 ///
 /// # Errors
 /// The body is not JSON, or a list in it could be read in more than one way. Then `edits` mean nothing, and the
@@ -88,11 +94,18 @@ pub fn find_cuts_portable(
     Search::default().go_on_with(body, &mut Tireless(keep), edits, mark_portable).map(|_| ())
 }
 
+/// The bound of `ttlMs` where nobody chooses another, in milliseconds (`limits.list_ttl_max`).
+pub const TTL_MS_MAX: u64 = 60_000;
+
 struct Tireless<'k>(&'k mut dyn FnMut(Kind, &str) -> bool);
 
 impl Judge for Tireless<'_> {
     fn keeps(&mut self, kind: Kind, name: &str) -> Result<bool, ListFault> {
         Ok((self.0)(kind, name))
+    }
+
+    fn ttl_ms_max(&self) -> u64 {
+        TTL_MS_MAX
     }
 
     fn is_tired(&self, _: usize) -> bool {
@@ -226,7 +239,8 @@ impl Walk<'_, '_, '_> {
                     self.note(seen);
                     match key.map(|key| LISTS.get(key)) {
                         Some(Some(&kind)) => self.list(kind)?,
-                        Some(None) => self.cache_scope()?,
+                        Some(None) if key == Some(CACHE_SCOPE) => self.cache_scope()?,
+                        Some(None) => self.time_to_live()?,
                         None => self.value()?,
                     }
                 }
@@ -277,6 +291,27 @@ impl Walk<'_, '_, '_> {
         // A scope that is no string is none.
         if is_string && !Text::whole(self.scan.bytes(start + 1, self.scan.at() - 1)).eq(b"private") {
             self.edits.make_private(span(start, self.scan.at()));
+        }
+        Ok(())
+    }
+
+    /// How long the result may be kept: a change of rules is seen after that.
+    fn time_to_live(&mut self) -> Result<(), ListFault> {
+        let (start, first) = (self.scan.at(), self.scan.byte());
+        self.value()?;
+        let most = self.judge.ttl_ms_max();
+        let is_long = match first {
+            b'-' | b'0'..=b'9' => {
+                let text = std::str::from_utf8(self.scan.bytes(start, self.scan.at())).unwrap_or_default();
+                #[allow(clippy::cast_precision_loss)]
+                text.parse::<f64>().is_ok_and(|time| time > most as f64)
+            }
+            // Some readers take a text for a number.
+            b'"' => true,
+            _ => false,
+        };
+        if is_long {
+            self.edits.shorten(span(start, self.scan.at()), most);
         }
         Ok(())
     }

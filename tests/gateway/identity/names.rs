@@ -100,7 +100,7 @@ fn modern_ask(method: &str, params: &str, headers: &str) -> Vec<u8> {
 
 #[test]
 fn what_was_read_for_one_caller_is_kept_for_nobody_else() {
-    let scope = r#""result":{"resultType":"complete","contents":[{"uri":"file:///public/a","text":"a"}],"ttlMs":9,"cacheScope":"public"}"#;
+    let scope = r#""result":{"resultType":"complete","contents":[{"uri":"file:///public/a","text":"a"}],"ttlMs":3600000,"cacheScope":"public"}"#;
     let in_json = move |_: &Message, client: &mut Client| {
         client.send(&ok(&format!(r#"{{"jsonrpc":"2.0","id":3,{scope}}}"#)));
         true
@@ -121,6 +121,7 @@ fn what_was_read_for_one_caller_is_kept_for_nobody_else() {
                 answer.contains(r#""cacheScope":"private""#) && !answer.contains("public\""),
                 "{method}: {answer}"
             );
+            assert!(answer.contains(r#""ttlMs":60000,"#), "{method}: {answer}");
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{findings, good};
 use crate::config::check::run_in;
-use crate::config::world::fake::Fake;
 use crate::policy::authz::{Effect, RULES_MAX};
+use crate::schema::world::fake::Fake;
 
 /// Without it, what a rule says of callers is a mistake.
 const AUTHENTICATION: &str =

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::{CERTIFICATE, check};
 use crate::config::compile::Context;
-use crate::config::finding::Findings;
 use crate::config::snapshot::Snapshot;
-use crate::config::world::fake::Fake;
 use crate::policy::authn::api_key::{Hash, mint};
 use crate::policy::authn::{Authn, Credential, Facts, KeySource, Outcome};
+use crate::schema::finding::Findings;
+use crate::schema::world::fake::Fake;
 
 const JWKS: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"k","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 const PUBLIC: &str = "public_url: https://mcp.example\n";

@@ -133,6 +133,7 @@ fn rows() -> Vec<Row> {
     let mut all = cloud();
     all.extend(own());
     all.extend(workloads());
+    all.extend(asked());
     all
 }
 
@@ -304,6 +305,82 @@ fn own() -> Vec<Row> {
             Err("required_claim"),
         ),
         Row("hydra", &[], Json::Null, with(hydra, json!({"active": false})), Err("inactive")),
+    ]
+}
+
+/// An example's issuer, and the same as an authorization server that is asked about opaque tokens.
+const KEYCLOAK_ASKED: &[(&str, &str)] = &[(
+    "  issuers:\n    - issuer: https://sso.example.com/realms/main\n      claims:",
+    "  introspection:\n    url: https://sso.example.com/realms/main/protocol/openid-connect/token/introspect\n    \
+     client_id: ringgate\n    client_secret: env:IDP_SECRET\n    issuer: https://sso.example.com/realms/main\n    claims:",
+)];
+const OKTA_ASKED: &[(&str, &str)] = &[(
+    "  issuers:\n    - issuer: https://example.okta.com/oauth2/aus1a2b3c4d5e6f7g8h9\n      claims:\n        agent: [cid]\n        scopes: [scp]\n",
+    "  introspection:\n    url: https://example.okta.com/oauth2/aus1a2b3c4d5e6f7g8h9/v1/introspect\n    \
+         client_id: ringgate\n    client_secret: env:IDP_SECRET\n    \
+         issuer: https://example.okta.com/oauth2/aus1a2b3c4d5e6f7g8h9\n    claims:\n",
+)];
+const ZITADEL_ASKED: &[(&str, &str)] = &[
+    (
+        "  issuers:\n    - issuer: https://example-abcdef.zitadel.cloud\n",
+        "  introspection:\n      url: https://example-abcdef.zitadel.cloud/oauth/v2/introspect\n      \
+         client_id: ringgate\n      client_secret: env:IDP_SECRET\n      issuer: https://example-abcdef.zitadel.cloud\n",
+    ),
+    ("      audiences: [\"123456789012345678\"]\n", ""),
+    (
+        "    url: http://crm.internal.example:3000/mcp\n",
+        "    url: http://crm.internal.example:3000/mcp\n    audiences: [\"123456789012345678\"]\n",
+    ),
+];
+
+/// What introspection endpoints say (RFC 7662): the claims of a token, and beside them words of their own.
+fn asked() -> Vec<Row> {
+    let keycloak = json!({"active": true, "iss": "https://sso.example.com/realms/main", "aud": [URL, "account"], "sub": "u", "typ": "Bearer", "azp": "agent", "client_id": "agent",
+        "username": "ada", "preferred_username": "ada", "token_type": "Bearer", "scope": "openid mcp:crm", "sid": "s", "auth_time": NOW - 9, "jti": "j", "allowed-origins": ["https://a.example"],
+        "realm_access": {"roles": ["support", "offline_access"]}, "resource_access": {"ringgate": {"roles": ["support-lead"]}}});
+    let okta = json!({"active": true, "iss": "https://example.okta.com/oauth2/aus1a2b3c4d5e6f7g8h9", "aud": URL, "sub": "ada@example.com", "username": "ada@example.com", "uid": "00u1",
+        "client_id": "0oa1", "scope": "mcp.use", "token_type": "Bearer", "jti": "AT.j", "groups": ["mcp-support", "Everyone"]});
+    let zitadel = json!({"active": true, "iss": "https://example-abcdef.zitadel.cloud", "aud": ["123456789012345678", "123456789012345679"], "sub": "165460784409546753",
+        "client_id": "165@crm", "username": "ada", "token_type": "Bearer", "scope": "openid profile", "jti": "j",
+        "urn:zitadel:iam:user:resourceowner:id": "org1", "urn:zitadel:iam:org:project:roles": {"support": {"org1": "acme.example"}}});
+    vec![
+        Row(
+            "keycloak",
+            KEYCLOAK_ASKED,
+            Json::Null,
+            keycloak.clone(),
+            Ok("agent u - [offline_access support support-lead] [mcp:crm openid]"),
+        ),
+        Row("keycloak", KEYCLOAK_ASKED, Json::Null, json!({"active": false}), Err("inactive")),
+        Row(
+            "keycloak",
+            KEYCLOAK_ASKED,
+            Json::Null,
+            with(keycloak, json!({"aud": "account"})),
+            Err("wrong_audience"),
+        ),
+        Row("okta", OKTA_ASKED, Json::Null, okta.clone(), Ok("0oa1 ada@example.com - [support] [mcp.use]")),
+        Row(
+            "okta",
+            OKTA_ASKED,
+            Json::Null,
+            with(okta, json!({"iss": "https://example.okta.com"})),
+            Err("unknown_issuer"),
+        ),
+        Row(
+            "zitadel",
+            ZITADEL_ASKED,
+            Json::Null,
+            zitadel.clone(),
+            Ok("165@crm 165460784409546753 org1 [support] [openid profile]"),
+        ),
+        Row(
+            "zitadel",
+            ZITADEL_ASKED,
+            Json::Null,
+            with(zitadel, json!({"aud": ["123456789012345679"]})),
+            Err("wrong_audience"),
+        ),
     ]
 }
 

@@ -3,8 +3,8 @@
 use super::{CERTIFICATE, KEY};
 use crate::config::check::{run_in, warnings};
 use crate::config::compile::Context;
-use crate::config::finding::Findings;
-use crate::config::world::fake::Fake;
+use crate::schema::finding::Findings;
+use crate::schema::world::fake::Fake;
 
 const ISSUER: &str = "authentication: {issuers: [{issuer: 'https://idp.example'}]}\n";
 const ONE: &str = "servers: [{name: a, url: 'http://up.example', audiences: [a]}]\n";

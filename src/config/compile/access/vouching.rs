@@ -3,10 +3,10 @@
 use super::values;
 use crate::config::file::File;
 use crate::config::file::access::RuleSection;
-use crate::config::finding::{At, Findings, Place, closest};
-use crate::config::units::shorten;
 use crate::policy::Proof;
 use crate::policy::authz::{Effect, Pattern};
+use crate::schema::finding::{At, Findings, Place, closest};
+use crate::schema::units::shorten;
 
 /// Those that `authentication` believes about callers: how these are proven, and who vouches.
 pub struct Vouching {

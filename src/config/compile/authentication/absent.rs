@@ -2,8 +2,8 @@
 
 use crate::config::file::access::RuleSection;
 use crate::config::file::{File, ServerSection};
-use crate::config::finding::{At, Findings, Place};
 use crate::policy::Proof;
+use crate::schema::finding::{At, Findings, Place};
 
 /// Notes options that would do nothing for want of `authentication`: whoever wrote them believes in a lock that is not
 /// there.

@@ -4,14 +4,14 @@ use super::{Twins, names, optional, sorted};
 use crate::config::compile::{Context, material};
 use crate::config::file::File;
 use crate::config::file::authentication::{API_KEYS, ApiKeySection, AuthenticationSection};
-use crate::config::finding::{At, Findings, closest};
-use crate::config::rule::Rule;
 use crate::config::text::Reference;
-use crate::config::units::shorten;
-use crate::config::world::TrustKind;
-use crate::config::yaml;
 use crate::policy::authn::ApiKeys;
 use crate::policy::authn::api_key::ApiKey;
+use crate::schema::finding::{At, Findings, closest};
+use crate::schema::rule::Rule;
+use crate::schema::units::shorten;
+use crate::schema::world::TrustKind;
+use crate::schema::yaml;
 
 /// The API keys; `None` if there cannot be any.
 pub fn compile(

@@ -3,10 +3,10 @@
 use super::{names, optional, sorted};
 use crate::config::file::File;
 use crate::config::file::authentication::{AuthenticationSection, CertificatesSection};
-use crate::config::finding::{At, Findings};
-use crate::config::units::shorten;
 use crate::policy::authn::Certificates;
 use crate::policy::authn::certificate::{Entry, NameKind, Pattern, spiffe};
+use crate::schema::finding::{At, Findings};
+use crate::schema::units::shorten;
 
 /// Whose client certificates are whose, if they count.
 pub fn compile(

@@ -6,10 +6,10 @@ use crate::base::Secret;
 use crate::config::compile::{Context, material};
 use crate::config::file::File;
 use crate::config::file::authentication::AuthenticationSection;
-use crate::config::finding::{At, Findings};
 use crate::config::text::Reference;
 use crate::policy::authn::Introspection;
 use crate::policy::authn::claims::{ClaimPath, Mapping};
+use crate::schema::finding::{At, Findings};
 
 /// Who is asked about opaque tokens, if anybody.
 pub fn compile(

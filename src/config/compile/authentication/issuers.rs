@@ -8,13 +8,13 @@ use crate::base::Secret;
 use crate::config::compile::{Context, material};
 use crate::config::file::File;
 use crate::config::file::authentication::{AuthenticationSection, IssuerSection, spelling};
-use crate::config::finding::{At, Findings};
 use crate::config::text::Reference;
-use crate::config::world::TrustKind;
 use crate::policy::authn::algorithm::Algorithms;
 use crate::policy::authn::claims::ClaimPath;
 use crate::policy::authn::jws::short_type;
 use crate::policy::authn::{Issuer, KeySet, KeySource, Required};
+use crate::schema::finding::{At, Findings};
+use crate::schema::world::TrustKind;
 
 /// The issuers. Those without a usable name are left out, after a finding.
 pub fn compile(

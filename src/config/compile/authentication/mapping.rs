@@ -1,10 +1,10 @@
 //! `claims` and `required_claims`.
 
 use crate::config::file::authentication::ClaimsSection;
-use crate::config::finding::{At, Findings};
-use crate::config::units::shorten;
 use crate::policy::authn::Required;
 use crate::policy::authn::claims::{ClaimPath, Mapping};
+use crate::schema::finding::{At, Findings};
+use crate::schema::units::shorten;
 
 /// Which claims say who calls.
 pub fn mapping(section: &ClaimsSection, findings: &mut Findings) -> Mapping {

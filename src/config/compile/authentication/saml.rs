@@ -3,8 +3,8 @@
 use crate::config::compile::{Context, grant};
 use crate::config::file::File;
 use crate::config::file::authentication::AuthenticationSection;
-use crate::config::finding::Findings;
 use crate::policy::authn::Saml;
+use crate::schema::finding::Findings;
 
 /// Who is asked about SAML assertions, if anybody.
 pub fn compile(

@@ -1,11 +1,11 @@
 //! `rate_limits.limits[].key`.
 
 use super::expression;
-use crate::config::finding::{At, Findings, Problem};
-use crate::config::units::shorten;
 use crate::policy::authz::Path;
 use crate::policy::expr::HIDDEN_HEADERS;
 use crate::policy::rate_limit::KeyPart;
+use crate::schema::finding::{At, Findings, Problem};
+use crate::schema::units::shorten;
 
 /// The parts of a key.
 pub fn parts(list: &At<Vec<At<String>>>, findings: &mut Findings) -> Box<[KeyPart]> {

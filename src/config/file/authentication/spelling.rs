@@ -1,14 +1,14 @@
 //! The spellings of names, claims, URLs and hashes: text to value, or what is wrong with it.
 
 use super::date;
-use crate::config::finding::Problem;
 use crate::config::text::{Reference, reference};
-use crate::config::units::shorten;
 use crate::config::url;
 use crate::policy::authn::api_key::{Hash, is_id};
 use crate::policy::authn::certificate::spiffe;
 use crate::policy::authn::claims::{ClaimPath, NAME_BYTES_MAX};
 use crate::policy::authz::Pattern;
+use crate::schema::finding::Problem;
+use crate::schema::units::shorten;
 
 /// The name of an agent, a user, a role.
 pub fn name(text: &str) -> Result<String, Problem> {

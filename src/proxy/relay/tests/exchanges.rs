@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::{LIST, NoX, SHOWN, unchunked};
 use crate::base::Buf;
-use crate::config::{Findings, check::check, compile::Context, world::System};
+use crate::config::world::System;
+use crate::config::{Findings, check::check, compile::Context};
 use crate::io::bell::bell;
 use crate::io::sim::{Faults, Sim};
 use crate::io::{Address, Peer};

@@ -6,6 +6,8 @@ use crate::wire::json::Span;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     edits: Vec<Edit>,
+    /// How long a result may be kept, as it is written.
+    time: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +20,7 @@ struct Edit {
 enum By {
     Nothing,
     Private,
-}
-
-impl By {
-    fn bytes(self) -> &'static [u8] {
-        match self {
-            Self::Nothing => b"",
-            Self::Private => b"\"private\"",
-        }
-    }
+    Time,
 }
 
 impl Edits {
@@ -38,6 +32,15 @@ impl Edits {
     /// Forgets all changes, to be used for another body.
     pub fn clear(&mut self) {
         self.edits.clear();
+        self.time.clear();
+    }
+
+    fn bytes(&self, by: By) -> &[u8] {
+        match by {
+            By::Nothing => b"",
+            By::Private => b"\"private\"",
+            By::Time => self.time.as_bytes(),
+        }
     }
 
     /// Takes a part out. It must not start before the end of the one before it.
@@ -54,6 +57,12 @@ impl Edits {
         self.edits.push(Edit { span, by: By::Private });
     }
 
+    /// Puts a time in the place of a value. It is the same for all of a body.
+    pub(super) fn shorten(&mut self, span: Span, time: u64) {
+        self.time = time.to_string();
+        self.edits.push(Edit { span, by: By::Time });
+    }
+
     /// The parts of the changed `body`, which must be the one that the edits were found in.
     pub fn parts<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let mut at = 0;
@@ -67,7 +76,7 @@ impl Edits {
             };
             let kept = &body[at..end];
             at = next;
-            Some([kept, by.bytes()])
+            Some([kept, self.bytes(by)])
         });
         changed.flatten().filter(|part| !part.is_empty())
     }
@@ -75,7 +84,7 @@ impl Edits {
     /// How many bytes the changed body has.
     pub fn length(&self, body: &[u8]) -> usize {
         let cut: usize = self.edits.iter().map(|edit| edit.span.range().len()).sum();
-        let put: usize = self.edits.iter().map(|edit| edit.by.bytes().len()).sum();
+        let put: usize = self.edits.iter().map(|edit| self.bytes(edit.by).len()).sum();
         body.len() - cut + put
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Edits, Judge, Kind, ListFault, Search, find_cuts, find_cuts_portable};
+use super::{Edits, Judge, Kind, ListFault, Search, TTL_MS_MAX, find_cuts, find_cuts_portable};
 use crate::base::PAD;
 use crate::wire::json::{DEPTH_CAP, Padded, validate};
 
@@ -93,6 +93,10 @@ fn with_rests(
             Ok((self.0)(kind, name))
         }
 
+        fn ttl_ms_max(&self) -> u64 {
+            TTL_MS_MAX
+        }
+
         fn is_tired(&self, _: usize) -> bool {
             true
         }
@@ -132,6 +136,11 @@ fn filtered_field(key: &str, value: &Tree, keep: &dyn Fn(Kind, &str) -> bool) ->
             Tree::List(items.iter().filter(stays).cloned().collect())
         }
         (None, Tree::Text(_)) if key == "cacheScope" => Tree::Text("private".to_owned()),
+        (None, Tree::Text(_)) if key == "ttlMs" => Tree::Scalar(TTL_MS_MAX.to_string()),
+        (None, Tree::Scalar(time)) if key == "ttlMs" => match time.parse::<f64>() {
+            Ok(time) if time > TTL_MS_MAX as f64 => Tree::Scalar(TTL_MS_MAX.to_string()),
+            _ => value.clone(),
+        },
         _ => value.clone(),
     }
 }
@@ -145,7 +154,7 @@ fn is_odd(tree: &Tree) -> bool {
 }
 
 fn is_odd_message(message: &Tree) -> bool {
-    const LEVEL: &[&str] = &["tools", "prompts", "resources", "resourceTemplates", "cacheScope"];
+    const LEVEL: &[&str] = &["tools", "prompts", "resources", "resourceTemplates", "cacheScope", "ttlMs"];
     has_odd_keys(message, &["result"])
         || message.get("result").is_some_and(|result| {
             has_odd_keys(result, LEVEL)

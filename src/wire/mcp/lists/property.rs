@@ -111,13 +111,16 @@ proptest! {
         left in others(),
         right in others(),
         scope in prop::option::of(prop::sample::select(vec!["public", "private", "PUBLIC"])),
+        time in prop::option::of(prop::sample::select(vec!["0", "60000", "60001", "9e9", "\"5\""])),
         scope_first in any::<bool>(),
         batch in any::<bool>(),
         salt in any::<u8>(),
     ) {
         let keep = keep(salt);
-        let document = |list: String, scope: Option<&str>| {
-            let scope: Vec<_> = scope.map(|scope| format!("\"cacheScope\" : \"{scope}\"")).into_iter().collect();
+        let document = |list: String, scope: Option<&str>, time: Option<&str>| {
+            let time = time.map(|time| format!("\"ttlMs\":{time}"));
+            let scope = scope.map(|scope| format!("\"cacheScope\" : \"{scope}\""));
+            let scope: Vec<_> = scope.into_iter().chain(time).collect();
             let (front, back) = if scope_first { (scope, Vec::new()) } else { (Vec::new(), scope) };
             let list = format!("\"{name}\":{list}");
             let members: Vec<_> =
@@ -127,8 +130,9 @@ proptest! {
         };
         let all = written(&items, |_| true);
         let all = if items.is_empty() { "[]".to_owned() } else { all };
-        let body = document(all, scope);
-        let expected = document(written(&items, |item| keep(kind, &item.name)), scope.map(|_| "private"));
+        let body = document(all, scope, time);
+        let shown = time.map(|time| if time.len() < 5 && !time.contains(['e', '"']) || time == "60000" { time } else { "60000" });
+        let expected = document(written(&items, |item| keep(kind, &item.name)), scope.map(|_| "private"), shown);
         let out = naive::check(body.as_bytes(), b"\0", &keep).unwrap();
         prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
@@ -143,7 +147,7 @@ proptest! {
     ) {
         let list = written(&items, |_| true);
         let mut body =
-            format!("{{\"result\":{{\"{name}\":{list},\"cacheScope\":\"{scope}\"}}}}").into_bytes();
+            format!("{{\"result\":{{\"{name}\":{list},\"cacheScope\":\"{scope}\",\"ttlMs\":70000}}}}").into_bytes();
         for (at, how, byte) in damage {
             let at = at.index(body.len());
             match how {

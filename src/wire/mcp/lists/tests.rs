@@ -122,6 +122,29 @@ fn a_filtered_answer_is_private() {
 }
 
 #[test]
+fn a_filtered_answer_is_not_kept_for_long() {
+    for (time, shown) in [
+        ("60001", "60000"),
+        ("3600000", "60000"),
+        ("6.1e4", "60000"),
+        ("18446744073709551616", "60000"),
+        ("\"1\"", "60000"),
+    ] {
+        becomes(
+            &response(&format!(r#"{{"ttlMs" : {time} ,"tools":[{{"name":"x"}}]}}"#)),
+            &response(&format!(r#"{{"ttlMs" : {shown} ,"tools":[]}}"#)),
+        );
+    }
+    for same in ["60000", "0", "-1", "-90000", "6e4", "1.5", "null", "true", "[90000]", "{\"ttlMs\":90000}"] {
+        let same = response(&format!(r#"{{"tools":[],"cacheScope":"private","ttlMs":{same}}}"#));
+        becomes(&same, &same);
+    }
+    // Of a message that is none of these, it is somebody else's.
+    let other = r#"{"id":1,"ttlMs":90000,"params":{"ttlMs":90000},"result":{"task":{"ttlMs":90000}}}"#;
+    becomes(other, other);
+}
+
+#[test]
 fn batches_are_filtered_message_by_message() {
     let one = response(r#"{"tools":[{"name":"x"},{"name":"a"}]}"#);
     let cut = response(r#"{"tools":[{"name":"a"}]}"#);
@@ -161,7 +184,7 @@ fn what_two_readers_could_read_differently_is_refused() {
         refused(&format!(r#"{{"id":1,"{key}":{{"tools":{tools}}}}}"#), ListFault::KeyVariant);
     }
     refused(&format!(r#"{{"result":{{}},"result":{{"tools":{tools}}}}}"#), ListFault::KeyTwice);
-    for key in ["tools", "prompts", "resources", "resourceTemplates", "cacheScope"] {
+    for key in ["tools", "prompts", "resources", "resourceTemplates", "cacheScope", "ttlMs"] {
         refused(&response(&format!(r#"{{"{key}":null,"{key}":null}}"#)), ListFault::KeyTwice);
         let capital = key[..1].to_uppercase() + &key[1..];
         refused(&response(&format!(r#"{{"{capital}":{tools}}}"#)), ListFault::KeyVariant);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::section::Nested;
+
 /// A position in the text, counted from 1. Zero: not in a file (a flag of the command line).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot {
@@ -75,7 +77,22 @@ pub struct Findings {
     list: Vec<Finding>,
     /// How many were found past [`FINDINGS_MAX`].
     more: usize,
+    /// All there is, for hints where a misplaced option belongs.
+    whole: Option<Whole>,
 }
+
+/// The declaration of a whole file.
+#[derive(Clone, Copy, Debug)]
+struct Whole(fn() -> Nested);
+
+/// It is no part of what was found.
+impl PartialEq for Whole {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Whole {}
 
 /// Mistakes that are kept. A file that has more is better begun anew.
 const FINDINGS_MAX: usize = 200;
@@ -84,6 +101,17 @@ impl Findings {
     /// No mistakes yet, in this file.
     pub fn of(file: impl Into<String>) -> Self {
         Self { file: file.into(), ..Self::default() }
+    }
+
+    /// The same, of a file that is declared as this section.
+    #[must_use]
+    pub fn within(self, whole: fn() -> Nested) -> Self {
+        Self { whole: Some(Whole(whole)), ..self }
+    }
+
+    /// The declaration of the file that the mistakes are in, if it is known.
+    pub fn whole(&self) -> Option<Nested> {
+        self.whole.map(|Whole(declare)| declare())
     }
 
     /// Notes a mistake.
@@ -127,7 +155,7 @@ impl Findings {
     }
 
     /// Renames the places of all mistakes: how the command line speaks of its flags.
-    pub(super) fn rename(&mut self, rename: impl Fn(&str) -> String) {
+    pub fn rename(&mut self, rename: impl Fn(&str) -> String) {
         for finding in &mut self.list {
             finding.place.path = rename(&finding.place.path);
         }
@@ -162,7 +190,7 @@ impl fmt::Display for Findings {
 impl std::error::Error for Findings {}
 
 /// The candidate most like `word`, if one is like enough to be what was meant.
-pub(super) fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let similarity = |candidate: &str| strsim::jaro_winkler(&word.to_ascii_lowercase(), candidate);
     candidates
         .into_iter()

@@ -78,18 +78,19 @@ pub fn refuse_unknown(entries: &[Entry], options: &[&'static str], place: &Place
         }
         // `{address:127.0.0.1:80}` is one long key to YAML.
         let glued = entry.key.split_once(':').filter(|(name, _)| options.contains(name));
-        let fix = match (closest(&entry.key, options.iter().copied()), homes_of(&entry.key).as_slice()) {
-            _ if glued.is_some() => "put a blank after the colon".to_owned(),
-            (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, [home, ..]) => format!("`{}` is an option of {home}", entry.key),
-            (None, []) => format!("known here: {}", options.join(", ")),
-        };
+        let fix =
+            match (closest(&entry.key, options.iter().copied()), homes_of(&entry.key, findings).as_slice()) {
+                _ if glued.is_some() => "put a blank after the colon".to_owned(),
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, [home, ..]) => format!("`{}` is an option of {home}", entry.key),
+                (None, []) => format!("known here: {}", options.join(", ")),
+            };
         findings.add(&place.key(&entry.key, entry.spot), "is not an option", fix);
     }
 }
 
 /// The sections that have an option of this name.
-fn homes_of(key: &str) -> Vec<String> {
+fn homes_of(key: &str, findings: &Findings) -> Vec<String> {
     fn walk(nested: &Nested, path: &str, key: &str, homes: &mut Vec<String>) {
         for option in &nested.options {
             if option.name == key {
@@ -102,7 +103,9 @@ fn homes_of(key: &str) -> Vec<String> {
         }
     }
     let mut homes = Vec::new();
-    walk(&super::file::File::nested(), "", key, &mut homes);
+    if let Some(whole) = findings.whole() {
+        walk(&whole, "", key, &mut homes);
+    }
     homes
 }
 
@@ -147,28 +150,28 @@ macro_rules! section {
         #[derive(Clone, Debug)]
         pub struct $section {
             /// Where the section stands.
-            pub place: $crate::config::finding::Place,
+            pub place: $crate::schema::finding::Place,
             $( $(#[doc = $line])* pub $name: section!(@type $presence $type), )*
         }
 
-        impl $crate::config::section::Section for $section {
-            fn nested() -> $crate::config::section::Nested {
-                use $crate::config::section::{Nested, describe, join};
+        impl $crate::schema::section::Section for $section {
+            fn nested() -> $crate::schema::section::Nested {
+                use $crate::schema::section::{Nested, describe, join};
                 Nested {
                     suffix: "",
                     doc: join(&[$($doc),*]),
                     options: vec![$(
-                        describe($crate::config::section::key(stringify!($name)), &[$($line),*], &$rule, section!(@presence $presence $($default)?)),
+                        describe($crate::schema::section::key(stringify!($name)), &[$($line),*], &$rule, section!(@presence $presence $($default)?)),
                     )*],
                 }
             }
 
             fn read(
-                entries: &[$crate::config::yaml::Entry],
-                place: &$crate::config::finding::Place,
-                findings: &mut $crate::config::finding::Findings,
+                entries: &[$crate::schema::yaml::Entry],
+                place: &$crate::schema::finding::Place,
+                findings: &mut $crate::schema::finding::Findings,
             ) -> Self {
-                $crate::config::section::refuse_unknown(entries, &[$($crate::config::section::key(stringify!($name))),*], place, findings);
+                $crate::schema::section::refuse_unknown(entries, &[$($crate::schema::section::key(stringify!($name))),*], place, findings);
                 Self {
                     place: place.clone(),
                     $( $name: section!(@read $presence $name, $rule, entries, place, findings $(, $default)?), )*
@@ -176,28 +179,28 @@ macro_rules! section {
             }
         }
     };
-    (@type default $type:ty) => { $crate::config::finding::At<$type> };
-    (@type $presence:ident $type:ty) => { Option<$crate::config::finding::At<$type>> };
-    (@presence default $text:literal) => { $crate::config::section::Presence::Default($text) };
-    (@presence optional) => { $crate::config::section::Presence::Optional };
-    (@presence required) => { $crate::config::section::Presence::Required };
+    (@type default $type:ty) => { $crate::schema::finding::At<$type> };
+    (@type $presence:ident $type:ty) => { Option<$crate::schema::finding::At<$type>> };
+    (@presence default $text:literal) => { $crate::schema::section::Presence::Default($text) };
+    (@presence optional) => { $crate::schema::section::Presence::Optional };
+    (@presence required) => { $crate::schema::section::Presence::Required };
     (@read default $name:ident, $rule:expr, $entries:ident, $place:ident, $findings:ident, $text:literal) => {
-        $crate::config::section::given(&$rule, $crate::config::section::key(stringify!($name)), $entries, $place, $findings).unwrap_or_else(|| {
-            let place = $place.key($crate::config::section::key(stringify!($name)), $place.spot);
-            let value = $crate::config::section::default_of(&$rule, $text, &place);
-            $crate::config::finding::At { value, place }
+        $crate::schema::section::given(&$rule, $crate::schema::section::key(stringify!($name)), $entries, $place, $findings).unwrap_or_else(|| {
+            let place = $place.key($crate::schema::section::key(stringify!($name)), $place.spot);
+            let value = $crate::schema::section::default_of(&$rule, $text, &place);
+            $crate::schema::finding::At { value, place }
         })
     };
     (@read optional $name:ident, $rule:expr, $entries:ident, $place:ident, $findings:ident) => {
-        $crate::config::section::given(&$rule, $crate::config::section::key(stringify!($name)), $entries, $place, $findings)
+        $crate::schema::section::given(&$rule, $crate::schema::section::key(stringify!($name)), $entries, $place, $findings)
     };
     (@read required $name:ident, $rule:expr, $entries:ident, $place:ident, $findings:ident) => {{
-        if !$entries.iter().any(|entry| entry.key == $crate::config::section::key(stringify!($name))) {
-            let place = $place.key($crate::config::section::key(stringify!($name)), $place.spot);
-            let wanted = $crate::config::rule::Rule::wanted(&$rule);
-            $findings.add(&place, "is missing", format!("add `{}: ...`: {wanted}", $crate::config::section::key(stringify!($name))));
+        if !$entries.iter().any(|entry| entry.key == $crate::schema::section::key(stringify!($name))) {
+            let place = $place.key($crate::schema::section::key(stringify!($name)), $place.spot);
+            let wanted = $crate::schema::rule::Rule::wanted(&$rule);
+            $findings.add(&place, "is missing", format!("add `{}: ...`: {wanted}", $crate::schema::section::key(stringify!($name))));
         }
-        $crate::config::section::given(&$rule, $crate::config::section::key(stringify!($name)), $entries, $place, $findings)
+        $crate::schema::section::given(&$rule, $crate::schema::section::key(stringify!($name)), $entries, $place, $findings)
     }};
 }
-pub(super) use section;
+pub(crate) use section;

@@ -55,9 +55,9 @@ fn scalar<'n>(
 
 /// Text that `parse` makes something of. `pattern` describes it to editors and may be wider.
 pub struct Text<T> {
-    pub(super) wanted: &'static str,
-    pub(super) pattern: Option<&'static str>,
-    pub(super) parse: fn(&str) -> Result<T, Problem>,
+    pub(crate) wanted: &'static str,
+    pub(crate) pattern: Option<&'static str>,
+    pub(crate) parse: fn(&str) -> Result<T, Problem>,
 }
 
 impl<T> Rule for Text<T> {
@@ -82,9 +82,9 @@ impl<T> Rule for Text<T> {
 
 /// Like [`Text`], where a plain number is text of its own kind (`workers: 4`).
 pub struct NumberOr<T> {
-    pub(super) text: Text<T>,
-    pub(super) minimum: u64,
-    pub(super) maximum: u64,
+    pub(crate) text: Text<T>,
+    pub(crate) minimum: u64,
+    pub(crate) maximum: u64,
 }
 
 impl<T> Rule for NumberOr<T> {
@@ -107,8 +107,8 @@ impl<T> Rule for NumberOr<T> {
 
 /// A whole number without a unit.
 pub struct Count {
-    pub(super) min: usize,
-    pub(super) max: usize,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
 }
 
 impl Rule for Count {
@@ -132,8 +132,8 @@ impl Rule for Count {
 
 /// A number of bytes: `16KiB`, `4MiB`, or a plain number.
 pub struct Size {
-    pub(super) min: usize,
-    pub(super) max: usize,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
 }
 
 impl Rule for Size {
@@ -158,8 +158,8 @@ impl Rule for Size {
 
 /// A length of time with its unit: `250ms`, `5s`, `2m`, `1h`.
 pub struct Time {
-    pub(super) min: Duration,
-    pub(super) max: Duration,
+    pub(crate) min: Duration,
+    pub(crate) max: Duration,
 }
 
 impl Rule for Time {
@@ -180,7 +180,7 @@ impl Rule for Time {
 }
 
 /// A [`Time`] that may be absent: `off`, or `0`.
-pub struct TimeOrOff(pub(super) Time);
+pub struct TimeOrOff(pub(crate) Time);
 
 impl Rule for TimeOrOff {
     type Out = Option<Duration>;
@@ -225,7 +225,7 @@ fn bounded<T: PartialOrd>(
 }
 
 /// One of a few words.
-pub struct Choice<T: 'static>(pub(super) &'static [(&'static str, T)]);
+pub struct Choice<T: 'static>(pub(crate) &'static [(&'static str, T)]);
 
 impl<T: Copy> Rule for Choice<T> {
     type Out = T;
@@ -286,9 +286,9 @@ const LIST_FIX: &str =
 
 /// A list of values of one rule.
 pub struct List<R> {
-    pub(super) item: R,
-    pub(super) min: usize,
-    pub(super) max: usize,
+    pub(crate) item: R,
+    pub(crate) min: usize,
+    pub(crate) max: usize,
 }
 
 impl<R: Rule> Rule for List<R> {
@@ -339,8 +339,8 @@ impl<R: Rule> Rule for List<R> {
 
 /// A map whose keys the operator chooses.
 pub struct MapOf<R> {
-    pub(super) value: R,
-    pub(super) max: usize,
+    pub(crate) value: R,
+    pub(crate) max: usize,
 }
 
 impl<R: Rule> Rule for MapOf<R> {
@@ -379,7 +379,7 @@ impl<R: Rule> Rule for MapOf<R> {
 }
 
 /// A map of the options of `S`.
-pub struct Sub<S>(pub(super) PhantomData<S>);
+pub struct Sub<S>(pub(crate) PhantomData<S>);
 
 impl<S: Section> Rule for Sub<S> {
     type Out = S;
@@ -410,7 +410,7 @@ impl<S: Section> Rule for Sub<S> {
     }
 
     fn schema(&self) -> Json {
-        super::schema::of_section(&S::nested())
+        super::document::of_section(&S::nested())
     }
 
     fn nested(&self) -> Option<Nested> {
