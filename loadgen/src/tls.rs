@@ -297,12 +297,24 @@ fn explain_certificate(why: &CertificateError) -> String {
             "the server's certificate is for another name: not {}, but {}; name the host in --url as the \
              certificate does",
             expected.to_str(),
-            if presented.is_empty() { "for none at all".to_owned() } else { presented.join(", ") }
+            names(presented)
         ),
         other if format!("{other:?}").contains("CaUsedAsEndEntity") => "the server's certificate is that of \
             an authority itself (CA:TRUE): let it sign one for the server, or give --insecure"
             .to_owned(),
         other => format!("the server's certificate cannot be accepted: {other}"),
+    }
+}
+
+/// The names of a certificate, of which rustls tells each with its kind: `DnsName("a.test")`.
+fn names(presented: &[String]) -> String {
+    let bare = |name: &String| {
+        let inner = name.strip_prefix("DnsName(\"").and_then(|rest| rest.strip_suffix("\")"));
+        inner.unwrap_or(name).to_owned()
+    };
+    match presented {
+        [] => "for none at all".to_owned(),
+        names => names.iter().map(bare).collect::<Vec<_>>().join(", "),
     }
 }
 

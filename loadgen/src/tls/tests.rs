@@ -68,8 +68,11 @@ fn failures_are_told_in_words() {
     assert!(certificate(CertificateError::BadSignature).contains("signed with another key"));
     assert!(certificate(CertificateError::Revoked).contains("cannot be accepted: "));
     let expected = ServerName::try_from("a.test").unwrap();
-    let name = CertificateError::NotValidForNameContext { expected, presented: vec!["b.test".to_owned()] };
-    assert!(certificate(name).contains("not a.test, but b.test"));
+    let name = CertificateError::NotValidForNameContext {
+        expected,
+        presented: vec!["DnsName(\"b.test\")".to_owned()],
+    };
+    assert!(certificate(name).contains("not a.test, but b.test;"));
     let refused = |alert| explain(&Error::AlertReceived(alert));
     assert!(refused(AlertDescription::CertificateRequired).contains("--cert FILE --key FILE"));
     assert!(refused(AlertDescription::UnknownCA).contains("refuses the client certificate (UnknownCA)"));

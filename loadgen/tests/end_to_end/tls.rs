@@ -217,7 +217,7 @@ fn certificates_that_prove_nothing_are_refused_with_the_reason() {
     for (params, trusted, words) in [
         (named("localhost"), &other, &["unknown issuer", "--ca FILE"][..]),
         (named("localhost"), &renewed, &["signed with another key", "--ca"]),
-        (named("gate.test"), &authority, &["not localhost, but", "gate.test"]),
+        (named("gate.test"), &authority, &["not localhost, but gate.test;"]),
         (expired, &authority, &["has expired", "days ago"]),
         (early, &authority, &["not valid yet"]),
         (ca, &authority, &["CA:TRUE", "--insecure"]),
