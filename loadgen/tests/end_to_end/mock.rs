@@ -35,6 +35,8 @@ pub enum Manner {
     CloseAnnounced,
     /// Reads every third request and closes without a word.
     CloseUnannounced,
+    /// Right answers of half a megabyte.
+    Large,
     /// Right answers that end with the connection.
     Unframed,
     /// Opens streams, sends two events, and ends them.
@@ -262,6 +264,10 @@ impl<S: Read + Write> Peer<S> {
         let third = self.served.is_multiple_of(3);
         match self.manner {
             Manner::Json | Manner::Stall { .. } | Manner::EndStreams => self.json("", &result(id)),
+            Manner::Large => {
+                let padding = "x".repeat(500_000);
+                self.json("", &json!({"jsonrpc": "2.0", "id": id, "result": {"content": [], "x": padding}}))
+            }
             Manner::OtherId => self.json("", &result(&json!(id.as_u64().unwrap_or(0) + 1))),
             Manner::RpcError => self
                 .json("", &json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": "no"}})),

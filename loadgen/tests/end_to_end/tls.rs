@@ -151,7 +151,7 @@ fn the_closed_loop_counts_right_answers_of_every_kind() {
 }
 
 #[test]
-fn whole_sessions_and_large_bodies_pass() {
+fn whole_sessions_and_large_bodies_pass_both_ways() {
     expect_clean(Manner::Json, "--scenario legacy-session -n 50 -c 1", |_, mock| {
         let seen = mock.seen.lock().unwrap();
         assert_eq!((seen.calls, seen.deletes), (10, 10));
@@ -159,6 +159,9 @@ fn whole_sessions_and_large_bodies_pass() {
     expect_clean(Manner::Json, "-n 6 -c 2 --body-bytes 3000000", |report, mock| {
         assert_eq!(mock.seen.lock().unwrap().calls, 6);
         assert!(report["bytes_sent"].as_u64().unwrap() > 18_000_000, "{report:#}");
+    });
+    expect_clean(Manner::Large, "-n 40 -c 3", |report, _| {
+        assert!(report["bytes_received"].as_u64().unwrap() > 20_000_000, "{report:#}");
     });
 }
 
