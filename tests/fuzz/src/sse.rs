@@ -2,7 +2,7 @@
 //! specification says.
 
 use super::cuts;
-use crate::wire::sse::{Event, NewEvent, Scanner, without_bom, write_event};
+use crate::wire::sse::{EndpointWatch, Event, NewEvent, Scanner, without_bom, write_event};
 
 /// Type, last id and data.
 type Heard = Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>;
@@ -14,6 +14,7 @@ pub fn check(data: &[u8]) {
     assert_eq!(listen(&[stream.len()], stream), expected);
     check_bound(&cuts, stream);
     check_written(stream);
+    names_endpoint(&cuts, stream);
 }
 
 /// The steps of the specification, on the whole stream.
@@ -133,4 +134,21 @@ fn check_written(data: &[u8]) {
     }
     assert!(!has_break);
     assert_eq!(naive(&out), [(data[..half].to_vec(), data[half..].to_vec(), data.to_vec())]);
+}
+
+/// An endpoint is found wherever the stream is cut, and just where a line of its own says so, whatever a reader takes for
+/// the end of a line.
+fn names_endpoint(cuts: &[usize], stream: &[u8]) {
+    let mut watch = EndpointWatch::new();
+    let mut at = 0;
+    let mut found = false;
+    for &cut in cuts {
+        found |= watch.read(&stream[at..cut]);
+        at = cut;
+    }
+    let mut lines: Vec<&[u8]> = stream.split(|byte| !(b' '..=b'~').contains(byte)).collect();
+    // Nobody reads a line without an end.
+    lines.pop();
+    let wanted = lines.iter().any(|line| matches!(*line, b"event:endpoint" | b"event: endpoint"));
+    assert_eq!(found, wanted, "{}", stream.escape_ascii());
 }

@@ -57,10 +57,13 @@ def slowed(name: str, program: str) -> GuardedCase:
 ISSUERS = {"oidc-provider": OidcProviderSite, "django": DjangoSite}
 
 
-def at_issuer(issuer: str) -> GuardedCase:
+def at_issuer(issuer: str, sdk: str) -> GuardedCase:
     script = str(packages.NODE_DIR / "clients" / "real_issuer.mjs")
-    name = f"{issuer}, typescript sdk 1"
-    return GuardedCase(name, issuer, lambda place: [str(packages.NODE), script, place, issuer], ISSUERS[issuer])
+
+    def command(place: str) -> list[str]:
+        return [str(packages.NODE), script, place, issuer, sdk]
+
+    return GuardedCase(f"{issuer}, typescript {sdk}", issuer, command, ISSUERS[issuer])
 
 
 def python_at_issuer(issuer: str, sdk: str, server: str) -> GuardedCase:
@@ -118,10 +121,12 @@ OVERLOAD = [slowed("forty typescript sdk 1 clients", "overload.mjs")]
 """Judged by the time that calls take, so nothing else runs meanwhile."""
 
 REAL_ISSUERS = [
-    at_issuer("oidc-provider"),
+    at_issuer("oidc-provider", "sdk1"),
+    at_issuer("oidc-provider", "sdk2"),
     python_at_issuer("oidc-provider", "sdk1", "everything"),
     python_at_issuer("oidc-provider", "sdk2", "opaque"),
-    at_issuer("django"),
+    at_issuer("django", "sdk1"),
+    at_issuer("django", "sdk2"),
     python_at_issuer("django", "sdk1", "opaque"),
     python_at_issuer("django", "sdk2", "opaque"),
 ]

@@ -3,15 +3,24 @@ import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { at } from "./guarded.mjs";
+import { Person } from "./oauth_provider.mjs";
 import { ensure, textOf } from "./talk.mjs";
+
+/** Who logs in. */
+export const Visitor = Person;
+
+export const isUnauthorized = (error) => error instanceof UnauthorizedError;
+
+/** The person has agreed. */
+export const comeBack = (transport, person) => transport.finishAuth(person.comeBack().get("code"));
 
 /** Connects as an application does: if it needs a login, it lets the person log in, and tries again. */
 export async function connect(person, server, options = {}) {
   try {
     return await attempt(person, server, options);
   } catch (error) {
-    if (!(error instanceof UnauthorizedError)) throw error;
-    await error.transport.finishAuth(person.comeBack().get("code"));
+    if (!isUnauthorized(error)) throw error;
+    await comeBack(error.transport, person);
   }
   return await attempt(person, server, options);
 }

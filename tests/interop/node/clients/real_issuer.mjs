@@ -1,14 +1,14 @@
 // The official TypeScript SDK 1.x or 2.x logs in at an authorization server that others wrote, and calls through the
 // gateway.
-// usage: node real_issuer.mjs PLACE oidc-provider|django (JSON, see guarded.mjs; `revoked`, `secret`: files)
-import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
+// usage: node real_issuer.mjs PLACE oidc-provider|django sdk1|sdk2 (JSON, see guarded.mjs; `revoked`, `secret`: files)
 import { appendFileSync, writeFileSync } from "node:fs";
 import { INITIALIZE, at, outlive, place, send } from "./guarded.mjs";
-import { connect, echo, names, same } from "./oauth_connect.mjs";
-import { Person } from "./oauth_provider.mjs";
 import { ensure, eventually, finish, refused, scenario, textOf } from "./talk.mjs";
 
-const issuer = process.argv[3];
+const [issuer, sdk] = process.argv.slice(3);
+const { Visitor, comeBack, connect, echo, isUnauthorized, names, same } = await import(
+  sdk === "sdk2" ? "./oauth_connect_modern.mjs" : "./oauth_connect.mjs"
+);
 const IS_DJANGO = issuer === "django";
 const BRIEF_SECONDS = 3;
 const CACHE_SECONDS = 1;
@@ -37,13 +37,13 @@ async function ask(path, fields) {
 /** The call leads to a login; the person agrees, and it is made again. */
 async function afterLogin(connection, call) {
   const error = await refused(call());
-  ensure(error instanceof UnauthorizedError, `the SDK said ${error}`);
-  await connection.transport.finishAuth(connection.person.comeBack().get("code"));
+  ensure(isUnauthorized(error), `the SDK said ${error}`);
+  await comeBack(connection.transport, connection.person);
   return await call();
 }
 
 async function login(server, jwt) {
-  const person = new Person("alice");
+  const person = new Visitor("alice");
   const { client } = await connect(person, server, NO_STREAM);
   same(names((await client.listTools()).tools), ["echo"]);
   ensure((await echo(client, "I am in")) === "Echo: I am in", "no echo");
@@ -55,7 +55,7 @@ async function login(server, jwt) {
 }
 
 async function stepUp(server) {
-  const person = new Person("bob");
+  const person = new Visitor("bob");
   const connection = await connect(person, server, NO_STREAM);
   person.forgetRefreshToken();
   const call = () => connection.client.callTool({ name: "get-env", arguments: {} });
@@ -66,7 +66,7 @@ async function stepUp(server) {
 }
 
 async function revokedAtTheIssuer(server) {
-  const person = new Person("alice");
+  const person = new Visitor("alice");
   const connection = await connect(person, server, NO_STREAM);
   const first = person.accessToken;
   await echo(connection.client, "before");
@@ -80,7 +80,7 @@ async function revokedAtTheIssuer(server) {
 }
 
 async function anotherServer(from, to) {
-  const { person, client } = await connect(new Person("alice"), from, NO_STREAM);
+  const { person, client } = await connect(new Visitor("alice"), from, NO_STREAM);
   ensure((await status(from, person.accessToken)) === 200, "not good where it is for");
   ensure((await status(to, person.accessToken)) === 401, `a token for ${from} is good at ${to}`);
   await client.close();
@@ -89,7 +89,7 @@ async function anotherServer(from, to) {
 if (IS_DJANGO) {
   await scenario("opaque token: registration, login, list, call", () => login("opaque", false));
   await scenario("an expired token is refreshed", async () => {
-    const { person, client } = await connect(new Person("alice"), "opaque", NO_STREAM);
+    const { person, client } = await connect(new Visitor("alice"), "opaque", NO_STREAM);
     const first = person.accessToken;
     await ask("/expire", { client_id: person.clientId });
     await outlive(CACHE_SECONDS);
@@ -107,7 +107,7 @@ if (IS_DJANGO) {
   });
   await scenario("opaque token: registration, login, list, call", () => login("opaque", false));
   await scenario("an expired JWT is refreshed", async () => {
-    const { person, client } = await connect(new Person("alice"), "brief", NO_STREAM);
+    const { person, client } = await connect(new Visitor("alice"), "brief", NO_STREAM);
     const first = person.accessToken;
     ensure(person.refreshToken, "no refresh token");
     await outlive(BRIEF_SECONDS);
@@ -116,7 +116,7 @@ if (IS_DJANGO) {
     await client.close();
   });
   await scenario("a further scope comes with the first login, where the challenge names all", async () => {
-    const { person, client } = await connect(new Person("bob"), "all-scopes", NO_STREAM);
+    const { person, client } = await connect(new Visitor("bob"), "all-scopes", NO_STREAM);
     const answer = await client.callTool({ name: "get-env", arguments: {} });
     ensure(textOf(answer).includes("PATH"), "no environment in the answer");
     ensure(person.requests.length === 1, `${person.requests.length} logins`);
@@ -132,7 +132,7 @@ if (IS_DJANGO) {
     await anotherServer("opaque", "everything");
   });
   await scenario("a JWT that the operator revokes while another file is bad", async () => {
-    const { person, client } = await connect(new Person("alice"), "everything", NO_STREAM);
+    const { person, client } = await connect(new Visitor("alice"), "everything", NO_STREAM);
     ensure((await echo(client, "before")) === "Echo: before", "no echo");
     writeFileSync(place.secret, "");
     appendFileSync(place.revoked, `jti:${claims(person.accessToken).jti}\n`);
