@@ -46,6 +46,8 @@ pub struct Order {
 pub enum Scenario {
     /// One tools/call after the other.
     Calls,
+    /// The same of revision 2025-11-25, in a session for each connection.
+    LegacyCalls,
     /// One request, then nothing.
     Idle,
     /// One SSE stream, opened by GET and held.
@@ -197,6 +199,10 @@ fn arguments(order: &Order) -> Vec<String> {
     put("--warmup", if order.counts_all { "0" } else { WARM_UP }.to_string());
     match order.scenario {
         Scenario::Calls => put("--body-bytes", order.body_bytes.to_string()),
+        Scenario::LegacyCalls => {
+            put("--body-bytes", order.body_bytes.to_string());
+            put("--scenario", "legacy-call".to_string());
+        }
         Scenario::Idle => put("--scenario", "idle".to_string()),
         Scenario::HeldStream => put("--scenario", "sse-hold".to_string()),
     }

@@ -212,6 +212,11 @@ impl Drop for Holding {
     }
 }
 
+/// Capacity of the buffer that [`BufPool::take`] gives for this one.
+pub fn size_for(capacity: usize) -> usize {
+    CLASSES.iter().copied().find(|&size| size >= capacity).unwrap_or(capacity)
+}
+
 /// Free buffers of a worker in a few sizes. Taking and giving back allocates nothing once warm.
 pub struct BufPool {
     classes: [Vec<Buf>; CLASSES.len()],
@@ -222,6 +227,8 @@ pub struct BufPool {
 ///
 /// The smallest fills a 2 KiB block of the allocator with its headroom and pad: thousands of idle connections hold one.
 pub const CLASSES: [usize; 4] = [(2 << 10) - HEADROOM - PAD, 16 << 10, 80 << 10, 512 << 10];
+/// Buffers up to this capacity do not count: each connection has one or two of them, and connections have a bound of their own.
+pub const UNCOUNTED: usize = CLASSES[1];
 /// How many free buffers of each size are kept.
 const KEPT: [usize; CLASSES.len()] = [1024, 512, 64, 8];
 
@@ -240,15 +247,28 @@ impl BufPool {
     /// An empty buffer with room for at least `capacity` bytes.
     pub fn take(&mut self, capacity: usize) -> Buf {
         let mut buf = match CLASSES.iter().position(|&size| size >= capacity) {
-            Some(0) => return self.classes[0].pop().unwrap_or_else(|| Buf::with_capacity(CLASSES[0])),
             Some(class) => self.classes[class].pop().unwrap_or_else(|| Buf::with_capacity(CLASSES[class])),
             None => Buf::with_capacity(capacity),
         };
-        buf.count(&self.held);
+        self.count(&mut buf);
         buf
     }
 
-    /// Bytes of the buffers that are in use, but for those of the smallest size: each connection has one of these.
+    /// The same for a connection that waits: nothing is counted before [`BufPool::count`].
+    pub fn take_idle(&mut self, capacity: usize) -> Buf {
+        let mut buf = self.take(capacity);
+        buf.uncount();
+        buf
+    }
+
+    /// Counts a buffer that something came in, unless it is.
+    pub fn count(&self, buf: &mut Buf) {
+        if buf.counted.is_none() && buf.capacity() > UNCOUNTED {
+            buf.count(&self.held);
+        }
+    }
+
+    /// Bytes of the buffers that are in use and count.
     pub fn held(&self) -> usize {
         self.held.get()
     }
@@ -298,9 +318,16 @@ mod tests {
     #[test]
     fn what_is_in_use_is_counted_until_it_is_given_back_or_dropped() {
         let mut pool = BufPool::new();
-        let small = pool.take(CLASSES[0]);
+        let small = (pool.take(CLASSES[0]), pool.take(UNCOUNTED));
         assert_eq!(pool.held(), 0, "every connection has one");
-        for capacity in [CLASSES[0] + 1, CLASSES[3], CLASSES[3] + 1] {
+        for capacity in [UNCOUNTED + 1, CLASSES[3], CLASSES[3] + 1] {
+            let mut idle = pool.take_idle(capacity);
+            assert_eq!(pool.held(), 0);
+            pool.count(&mut idle);
+            pool.count(&mut idle);
+            assert_eq!(pool.held(), idle.bytes.len(), "once");
+            assert_eq!(idle.capacity(), size_for(capacity));
+            drop(idle);
             let (one, other) = (pool.take(capacity), pool.take(capacity));
             let each = one.bytes.len();
             assert_eq!(pool.held(), 2 * each);

@@ -117,8 +117,9 @@ section! {
         address: ListenAddress = LISTEN_ADDRESS, required;
         /// Permission bits of a Unix socket, such as `"0660"` (in quotes). When not given, the umask decides.
         mode: u32 = MODE, optional;
-        /// Whether another gateway may listen at the same TCP address, such as the next one during an upgrade: the kernel then
-        /// spreads connections over both. Each must say so. Else a second one refuses to start.
+        /// Whether this gateway may listen at a TCP address where another already does, such as the one it takes over from: the
+        /// kernel then spreads connections over both, if that one was started with this too, or has several workers. Without it
+        /// a gateway refuses to start where another listens.
         shared: bool = Flag, default "false";
         /// Speak TLS here.
         tls: ListenerTlsSection = sub::<ListenerTlsSection>(), optional;

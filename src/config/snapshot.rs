@@ -200,8 +200,8 @@ pub struct Limits {
     pub batch_max: usize,
     /// Open client connections per worker.
     pub connections_max: usize,
-    /// Of these, from one source.
-    pub connections_per_source_max: usize,
+    /// Of these, from one source; `None`: three quarters of what may be.
+    pub connections_per_source_max: Option<usize>,
     /// Open connections per endpoint and worker.
     pub upstream_connections_max: usize,
     /// Of these, how many may be kept idle.

@@ -45,6 +45,13 @@ impl Bodies {
     }
 }
 
+/// Bytes of bodies that one source may hold at this worker: half of the worker's even share, but room for two of the largest.
+pub fn share_of_source(worker: &Worker) -> usize {
+    let limits = &worker.live().deployment.snapshot.limits;
+    let even = limits.bodies_bytes_max / worker.shared.workers.len().max(1);
+    (even / 2).max(limits.body_bytes_max.saturating_mul(2))
+}
+
 /// Bytes of a step: what the workers have taken and do not use is at most a quarter of the budget.
 fn step(worker: &Worker, max: usize) -> usize {
     (max / (8 * worker.shared.workers.len().max(1))).clamp(*STEP.start(), *STEP.end())

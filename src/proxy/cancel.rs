@@ -139,10 +139,12 @@ fn each_message<'c>(exchange: &Exchange<'_>, client: &'c Client, visit: impl FnM
     }
 }
 
-/// Keyed hash of server, session and id: nobody can make up an id that hits another's call.
+/// Keyed hash of server, endpoint, session and id: nobody can make up an id that hits another's call, and replicas that number
+/// their sessions alike are told apart.
 fn key(exchange: &Exchange<'_>, session: &[u8], id: &[u8]) -> Option<NonZeroU64> {
     let server = exchange.forward.server.0.to_be_bytes();
-    NonZeroU64::new(hash(&exchange.worker.shared.limit_secret, &[&server, session, id]))
+    let endpoint = exchange.forward.endpoint.to_be_bytes();
+    NonZeroU64::new(hash(&exchange.worker.shared.limit_secret, &[&server, &endpoint, session, id]))
 }
 
 /// A raw id in its one spelling: `"a\u0062"` is `"ab"`, and 1.0 is 1.

@@ -6,7 +6,7 @@ use super::sources::Place;
 use super::trust::Trust;
 use super::watch::Guard;
 use super::worker::Worker;
-use crate::base::buffer::CLASSES;
+use crate::base::buffer::{CLASSES, UNCOUNTED, size_for};
 use crate::base::{Buf, Ticks};
 use crate::io::{Conn, Hangup, Peer, Reader, Writer};
 use crate::wire::http1::HeadScan;
@@ -116,7 +116,7 @@ impl Client {
             return;
         }
         if self.ahead.as_ref().is_none_or(|ahead| ahead.len() < AHEAD_BYTES_MAX) {
-            self.reader.arm(worker.take_buf(self.read_bytes));
+            self.reader.arm(worker.take_idle_buf(self.read_bytes));
         }
     }
 
@@ -175,6 +175,9 @@ impl Client {
         self.continued = false;
         self.brought = Default::default();
         self.is_fresh = false;
+        if let Some(place) = &self.place {
+            place.let_go();
+        }
         if self.inbox.is_empty() {
             worker.give_buf(std::mem::replace(&mut self.inbox, Buf::none()));
         }
@@ -187,13 +190,23 @@ impl Client {
         self.read_bytes = if busy { len.clamp(READ_BYTES, READ_BYTES_BUSY_MAX) } else { READ_BYTES };
     }
 
-    /// Bytes that [`Client::read_more`] would take for the body of a message of `total` bytes, beyond what is here.
+    /// Bytes that [`Client::read_more`] would take for the body of a message of `total` bytes, as far as they count.
     pub fn growth(&self, total: usize) -> usize {
         if self.ahead.is_some() || self.reader.is_armed() {
             return 0;
         }
         let capacity = self.inbox.capacity();
-        room(self.inbox.len(), capacity, total).saturating_sub(capacity.max(CLASSES[0]))
+        let wanted = room(self.inbox.len(), capacity, total);
+        if wanted <= capacity.max(UNCOUNTED) {
+            return 0;
+        }
+        size_for(wanted) - if capacity > UNCOUNTED { capacity } else { 0 }
+    }
+
+    /// Whether the client may hold so many bytes more: of a source, and of all bodies together.
+    pub fn may_hold(&self, worker: &Worker, more: usize) -> bool {
+        let share = || worker.share_of_source();
+        self.place.as_ref().is_none_or(|place| place.hold(more, share())) && worker.may_hold(more)
     }
 
     fn make_room(&mut self, worker: &Worker, total: usize) {
@@ -220,6 +233,7 @@ impl Client {
     fn merge(&mut self, worker: &Worker, buf: Buf) {
         if self.inbox.is_empty() {
             worker.give_buf(std::mem::replace(&mut self.inbox, buf));
+            worker.count_buf(&mut self.inbox);
             return;
         }
         let total = self.inbox.len() + buf.len();

@@ -108,7 +108,7 @@ async fn next_request(worker: &Rc<Worker>, client: &mut Client) -> Option<Admiss
             }
         }
         let growth = client.growth(total);
-        if growth > 0 && !worker.may_hold(growth) {
+        if growth > 0 && !client.may_hold(worker, growth) {
             client.watch.rest();
             return Some(Admission::Refuse(no_room(worker)));
         }

@@ -81,7 +81,7 @@ fn place(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
 
 /// Serves a connection whose place is counted. Ends with that place free again.
 pub fn start(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
-    let limit = worker.live().deployment.snapshot.limits.connections_max.min(worker.shared.connections_room);
+    let limit = connections_max(worker);
     if worker.handle().connections.count() > limit {
         worker.stats.borrow_mut().connections_refused += 1;
         if let Some(kept_back) = worker.restraints.may_speak("connections_max", None, worker.recently()) {
@@ -105,6 +105,11 @@ pub fn start(worker: &Rc<Worker>, accepted: Accepted, listener: usize) {
         this.stats.borrow_mut().connections_open -= 1;
         this.handle().connections.down();
     }));
+}
+
+/// Connections of this worker: as many as are configured, and as there are descriptors for.
+fn connections_max(worker: &Worker) -> usize {
+    worker.live().deployment.snapshot.limits.connections_max.min(worker.shared.connections_room)
 }
 
 async fn adopt(worker: &Rc<Worker>, accepted: Accepted, listener: usize) -> Option<Box<Client>> {
@@ -216,6 +221,7 @@ async fn open(worker: &Worker, live: &Live, mut conn: Conn, listener: usize) -> 
     }
     let server = deployment.listener_tls.get(listener).and_then(Option::as_ref);
     let most = deployment.snapshot.limits.connections_per_source_max;
+    let most = most.unwrap_or_else(|| (connections_max(worker) / 4 * 3).max(1));
     let Ok(place) = worker.sources.enter(peer, most) else {
         if server.is_none() {
             tell_full(worker, &mut conn).await;

@@ -37,7 +37,9 @@ impl Purse {
     pub fn new(shared: &Shared, index: usize) -> Self {
         let cores = NonZeroUsize::new(shared.workers.len()).unwrap_or(NonZeroUsize::MIN);
         Self {
-            leases: RefCell::new(Leases::new(shared.limit_secret, cores, BUCKETS_MAX)),
+            leases: RefCell::new(
+                Leases::new(shared.limit_secret, cores, BUCKETS_MAX).with_keys(shared.book.keys()),
+            ),
             clerk: shared.book.clerk(index),
             hot: Hot::default(),
             alerts: Restraint::new(),

@@ -27,7 +27,7 @@ use endpoint_event::{Endpoint, Seal};
 use events::Events;
 use filter::Filtering;
 use keep::keep_idle;
-use send::{end_of_stream, next_read, send_pass};
+use send::{end_of_stream, hold, next_read, send_pass};
 
 mod along;
 mod body;
@@ -406,6 +406,7 @@ async fn pass_all(
             worker.net.sleep(REST).await;
             now = worker.net.now();
             pass = body.go_on().map_err(|what| cut(exchange, what))?;
+            hold(exchange, body, &mut holding)?;
             continue;
         }
         let taken = std::mem::replace(buf, Buf::none());
@@ -420,12 +421,7 @@ async fn pass_all(
         }
         now = worker.net.now();
         pass = body.pass(buf, 0).map_err(|what| cut(exchange, what))?;
-        if let Some(held) = body.held_bytes()
-            && holding.get_or_insert_with(|| worker.holding()).set(held)
-            && !worker.may_hold(0)
-        {
-            return Err(cut(exchange, "there is no room for its event: limits.bodies_bytes_max"));
-        }
+        hold(exchange, body, &mut holding)?;
     }
 }
 

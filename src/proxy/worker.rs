@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bodies::Bodies;
+use super::bodies::{self, Bodies};
 use super::caller::Callers;
 use super::drain::{Drain, LAST_WORDS};
 use super::errands::Errands;
@@ -136,6 +136,16 @@ impl Worker {
         self.bufs.borrow_mut().take(capacity)
     }
 
+    /// The same for a connection that waits: [`Worker::count_buf`] counts it once something has come.
+    pub fn take_idle_buf(&self, capacity: usize) -> Buf {
+        self.bufs.borrow_mut().take_idle(capacity)
+    }
+
+    /// Counts a buffer against `limits.bodies_bytes_max`, unless it is.
+    pub fn count_buf(&self, buf: &mut Buf) {
+        self.bufs.borrow().count(buf);
+    }
+
     /// Gives a buffer back.
     pub fn give_buf(&self, buf: Buf) {
         self.bufs.borrow_mut().give(buf);
@@ -149,6 +159,11 @@ impl Worker {
     /// Counts what is held in other memory than these buffers.
     pub fn holding(&self) -> Holding {
         self.bufs.borrow().holding()
+    }
+
+    /// Bytes of bodies that one source may hold here.
+    pub fn share_of_source(&self) -> usize {
+        bodies::share_of_source(self)
     }
 
     /// Whether so many bytes more of a body may be held.
@@ -287,8 +302,7 @@ impl Worker {
             || was.servers.iter().any(|server| !is.servers.iter().any(|now| is_at(now, server)));
         *self.live.borrow_mut() = Rc::new(new);
         if others_may {
-            // A stream that lasts would outlive a revocation, or its server. Its client opens it again, and is judged by what is so
-            // now.
+            // A stream that lasts would outlive a revocation, or its server. Its client opens it again, and is judged anew.
             self.watches.end_endless(self.net.now());
         }
     }

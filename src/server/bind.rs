@@ -70,26 +70,32 @@ pub fn bind_all(listeners: &[Listener], workers: usize) -> Result<(Vec<Vec<Bound
 fn claim(address: SocketAddr) -> io::Result<Option<Claim>> {
     let mut tries = LETTING_GO_TRIES;
     loop {
-        match try_claim(address) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {
+        // Two gateways that start at the same moment would both find nobody there. Port 0 is another port for each.
+        let claimed = if address.port() == 0 { Ok(None) } else { claims::claim_address(address).map(Some) };
+        match (is_free(address), claimed) {
+            (Ok(()), Ok(claim)) => return Ok(claim),
+            (Ok(()), Err(error)) if tries == 0 => {
+                // Whoever has the name listens nowhere; anybody can take one.
+                tracing::warn!(%address, %error, "another process claims the address and does not listen there");
+                return Ok(None);
+            }
+            (Err(error), _) if error.kind() != io::ErrorKind::AddrInUse || tries == 0 => return Err(error),
+            _ => {
                 tries -= 1;
                 std::thread::sleep(LETTING_GO_LOOK);
             }
-            claimed => return claimed,
         }
     }
 }
 
-fn try_claim(address: SocketAddr) -> io::Result<Option<Claim>> {
-    // Two gateways that start at the same moment would both find nobody there. Port 0 is another port for each.
-    let claimed = if address.port() == 0 { None } else { Some(claims::claim_address(address)?) };
+/// Fails if anybody listens there, sharing or not.
+fn is_free(address: SocketAddr) -> io::Result<()> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    socket.bind(&address.into())?;
-    Ok(claimed)
+    socket.bind(&address.into())
 }
 
 /// A TCP listening socket. `shared`: several workers bind the same port.

@@ -4,7 +4,7 @@ use super::harness::{Client, Gateway, Upstream, ok};
 use super::scenes::{legacy, legacy_body, wait_until};
 
 const LIMITS: &str =
-    "limits: {body_bytes_max: 512KiB, list_bytes_max: 512KiB, bodies_bytes_max: 1MiB}\nworkers: 1";
+    "limits: {body_bytes_max: 512KiB, list_bytes_max: 512KiB, bodies_bytes_max: 1280KiB}\nworkers: 1";
 
 /// A client that has sent so many bytes of a body of 500,000.
 fn half_way(gateway: &Gateway, sent: usize) -> Client {
@@ -28,7 +28,7 @@ fn bodies_together_have_a_bound_and_give_their_room_back() {
     assert!(refused.text().contains("as many bytes of bodies as it may"), "{}", refused.text());
     let small = gateway.connect().ask(&legacy(1, "ping", ""));
     assert_eq!(small.status(), 200, "what needs no room is served: {small:?}");
-    assert_eq!(gateway.metric("ringgate_bodies_bytes_max", ""), 1_048_576.0);
+    assert_eq!(gateway.metric("ringgate_bodies_bytes_max", ""), 1_310_720.0);
     drop(held);
     wait_until("the room is given back", || gateway.metric("ringgate_bodies_bytes", "") < 400_000.0);
     let mut again = half_way(&gateway, 400_000);

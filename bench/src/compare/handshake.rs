@@ -1,4 +1,4 @@
-//! The first words to a proxy: is it there, and does it want a session?
+//! The first words to a proxy: is it there?
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -16,33 +16,6 @@ pub fn wait_answering(address: SocketAddr, path: &str) -> Result<(), String> {
             Err(error) if Instant::now() > deadline => return Err(format!("it does not answer: {error}")),
             _ => std::thread::sleep(Duration::from_millis(20)),
         }
-    }
-}
-
-/// Initialises a session and returns the header lines that its requests need.
-///
-/// The session lives on after the connection is closed, as the protocol says.
-pub fn open_session(address: SocketAddr, path: &str) -> Result<Vec<String>, String> {
-    let initialize = format!(
-        r#"{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"{REVISION}","capabilities":{{}},"clientInfo":{{"name":"bench","version":"1"}}}}}}"#
-    );
-    let answer = post(address, path, &[], &initialize)?;
-    let session = answer.lines().take_while(|line| !line.is_empty()).find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("mcp-session-id").then(|| value.trim().to_string())
-    });
-    let session = session.ok_or_else(|| format!("no session from the gateway: {answer}"))?;
-    let headers = vec![format!("Mcp-Session-Id: {session}"), format!("MCP-Protocol-Version: {REVISION}")];
-    post(address, path, &headers, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)?;
-    Ok(headers)
-}
-
-fn post(address: SocketAddr, path: &str, headers: &[String], body: &str) -> Result<String, String> {
-    let answer = exchange(address, path, headers, body);
-    let answer = answer.map_err(|error| format!("no session from the gateway: {error}"))?;
-    match answer.starts_with("HTTP/1.1 2") {
-        true => Ok(answer),
-        false => Err(format!("the gateway refuses: {answer}")),
     }
 }
 
@@ -88,8 +61,6 @@ fn is_whole(answer: &str) -> bool {
 }
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The newest revision with sessions.
-const REVISION: &str = "2025-11-25";
 
 #[cfg(test)]
 mod tests {

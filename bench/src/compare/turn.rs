@@ -170,7 +170,6 @@ impl Stage {
         let headers = match peer {
             Peer::RinggatePolicy => vec![identity::header()?],
             Peer::RinggateConfig => self.own.as_ref().map(Own::headers).unwrap_or_default(),
-            _ if peer.terminates_sessions() => handshake::open_session(address, peer.path())?,
             _ => Vec::new(),
         };
         Ok(Order {
@@ -178,7 +177,7 @@ impl Stage {
             connections: self.connections,
             seconds: self.seconds,
             counts_all: false,
-            scenario: Scenario::Calls,
+            scenario: if peer.terminates_sessions() { Scenario::LegacyCalls } else { Scenario::Calls },
             rate: None,
             body_bytes,
             tool: peer.tool().to_string(),

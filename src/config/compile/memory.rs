@@ -28,7 +28,19 @@ pub fn bodies_bytes_max(section: &LimitsSection, world: &dyn World, findings: &m
 /// Bytes that the process may use: those of the host, or fewer where a cgroup says so. What else runs there is not looked at.
 fn available(world: &dyn World) -> Option<usize> {
     let host = number_behind(&world.read(Path::new("/proc/meminfo")).ok()?, "MemTotal:")?.checked_mul(1024);
-    host.into_iter().chain(cgroup(world)).min()
+    host.into_iter().chain(cgroup(world)).chain(cgroup_v1(world)).min()
+}
+
+/// The bound of version 1 of cgroups, which say what is no bound by a number that no host has.
+fn cgroup_v1(world: &dyn World) -> Option<usize> {
+    let own = String::from_utf8(world.read(Path::new("/proc/self/cgroup")).ok()?).ok()?;
+    let path = own.lines().find_map(|line| line.split_once(":memory:/"))?.1;
+    let root = Path::new("/sys/fs/cgroup/memory");
+    // In a container its own part is seen as the root.
+    [root.join(path), root.to_owned()].iter().find_map(|directory| {
+        let bound = world.read(&directory.join("memory.limit_in_bytes")).ok()?;
+        String::from_utf8(bound).ok()?.trim().parse().ok()
+    })
 }
 
 /// Least of the bounds of this process's cgroup (version 2) and those around it.
@@ -62,6 +74,7 @@ mod tests {
     fn the_least_bound_of_host_and_cgroups_counts() {
         let host = ("/proc/meminfo", "MemFree: 7 kB\nMemTotal:       16384 kB\n");
         let own = ("/proc/self/cgroup", "1:cpu:/x\n0::/a/b\n");
+        let older = ("/proc/self/cgroup", "5:cpu:/z\n4:memory:/x/y\n0::/\n");
         for (files, expected) in [
             (vec![], None),
             (vec![host], Some(16 << 20)),
@@ -71,6 +84,12 @@ mod tests {
             (vec![host, own, ("/sys/fs/cgroup/a/memory.max", "4096\n")], Some(4096)),
             (vec![host, own, ("/sys/fs/cgroup/memory.max", "99999999999\n")], Some(16 << 20)),
             (vec![host, own, ("/sys/fs/memory.max", "1\n")], Some(16 << 20)),
+            (vec![host, older, ("/sys/fs/cgroup/memory/x/y/memory.limit_in_bytes", "4096\n")], Some(4096)),
+            (vec![host, older, ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "8192\n")], Some(8192)),
+            (
+                vec![host, older, ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n")],
+                Some(16 << 20),
+            ),
         ] {
             let files = files.iter().map(|&(path, text)| (path, text.into())).collect();
             let world = Fake { variables: Vec::new(), files };

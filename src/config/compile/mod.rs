@@ -121,10 +121,7 @@ fn limits(section: &LimitsSection, findings: &mut Findings) -> Limits {
         json_depth_max: section.json_depth_max.value,
         batch_max: section.batch_max.value,
         connections_max: section.connections_max.value,
-        connections_per_source_max: match &section.connections_per_source_max {
-            Some(most) => most.value,
-            None => (section.connections_max.value / 4 * 3).max(1),
-        },
+        connections_per_source_max: section.connections_per_source_max.as_ref().map(|most| most.value),
         upstream_connections_max: section.upstream_connections_max.value,
         upstream_idle_max: section.upstream_idle_max.value,
         response_head_bytes_max: section.response_head_bytes_max.value,

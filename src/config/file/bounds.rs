@@ -18,7 +18,8 @@ section! {
         /// Bytes of a request body (413 past it).
         body_bytes_max: usize = size(1 << 10, 1 << 30), default "4MiB";
         /// Bytes of all bodies held at a time: requests on their way in, answers that are gathered to be filtered. What needs more
-        /// gets 503 and `Retry-After`. When not given: a quarter of the memory of the cgroup or host, at least `64MiB`.
+        /// gets 503 and `Retry-After`. One address (or /64) may hold half of it, and at least two of the largest bodies. When not
+        /// given: a quarter of the memory of the cgroup or host, at least `64MiB`.
         bodies_bytes_max: usize = size(1 << 20, 1 << 40), optional;
         /// Nesting of a JSON body.
         json_depth_max: usize = count(8, 120), default "64";

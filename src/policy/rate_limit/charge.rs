@@ -1,6 +1,5 @@
 //! Taking what a message uses: all of it, or nothing.
 
-use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::facts::{Asked, Facts, Now};
@@ -60,10 +59,11 @@ impl Why {
     }
 }
 
-/// So many callers would have to work together to use up all keys by choosing them,
-const SHARES: usize = 64;
-/// unless there are so few that each gets this many.
-const SHARE_MIN: usize = 256;
+/// Of a key that is charged afterwards it is not known how much of its bucket a call uses up, and so how long it is in use: a
+/// sixteenth of the longest that can be is assumed.
+const ASSUMED_PART: u32 = 16;
+/// Units of shares that are taken back where a message is refused. Nobody has more limits on keys that callers choose.
+const SHARES_NOTED: usize = 4;
 
 /// What a caller is told to wait when there is no room for its key.
 const NO_ROOM_WAIT: Duration = Duration::from_secs(1);
@@ -86,9 +86,16 @@ impl Limits {
         let wall = leases.advance(now);
         let asked = Asked::new(self, facts, wall);
         let ends = facts.is_end();
-        let share = self.keys_share();
-        let mut charging =
-            Charging { leases, ledger, now, ticket, denial: None, reported: None, ends, share };
+        let mut charging = Charging {
+            leases,
+            ledger,
+            now,
+            ticket,
+            denial: None,
+            reported: None,
+            ends,
+            shares: [None; SHARES_NOTED],
+        };
         let before = charging.ticket.len();
         for &at in candidates {
             let Some(limit) = self.limits.get(usize::from(at)) else { continue };
@@ -113,16 +120,10 @@ impl Limits {
     /// Takes everything of a ticket back: the exchange was not sent.
     pub fn refund<L: Ledger + ?Sized>(&self, leases: &mut Leases, ledger: &L, ticket: &mut Ticket, now: Now) {
         leases.advance(now);
-        let share = self.keys_share();
-        Charging { leases, ledger, now, ticket, denial: None, reported: None, ends: false, share }
+        let shares = [None; SHARES_NOTED];
+        Charging { leases, ledger, now, ticket, denial: None, reported: None, ends: false, shares }
             .give_back(self, 0);
         (ticket.price, ticket.wants) = (NO_PRICE, Wants::default());
-    }
-
-    /// Keys of one limit that one caller may choose and have in use.
-    pub(super) fn keys_share(&self) -> NonZeroU64 {
-        let share = (self.keys_max / SHARES).max(SHARE_MIN);
-        u64::try_from(share).ok().and_then(NonZeroU64::new).unwrap_or(NonZeroU64::MIN)
     }
 }
 
@@ -143,8 +144,16 @@ struct Charging<'a, L: ?Sized> {
     reported: Option<u16>,
     /// The message ends a session.
     ends: bool,
-    /// Keys that one caller may choose and have in use.
-    share: NonZeroU64,
+    /// What was taken of the caller's shares of keys for this message.
+    shares: [Option<Share>; SHARES_NOTED],
+}
+
+/// A unit of a share.
+#[derive(Clone, Copy)]
+struct Share {
+    bucket: BucketKey,
+    fill: Fill,
+    index: u32,
 }
 
 impl<L: Ledger + ?Sized> Charging<'_, L> {
@@ -162,11 +171,11 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
             if limit.unit == Unit::Requests && !asked.facts.is_first && self.ticket.has(at, key) {
                 continue;
             }
-            let (taken, index, state) =
-                match limit.keys_are_chosen && !self.may_use(key, limit.unit, window, asked) {
-                    true => (Taken::NoRoom, 0, State::Later),
-                    false => self.one(limit.unit, key, window),
-                };
+            let share = match limit.keys_are_chosen {
+                true => self.share_of(key, limit.unit, window),
+                false => None,
+            };
+            let (taken, index, state) = self.one(limit.unit, key, window);
             let item = Item { key, drawn: self.now.ticks, limit: at, plan, window: number, index, state };
             match taken {
                 Taken::Unit => {
@@ -174,6 +183,9 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
                         self.note_use(at, key, window);
                     }
                     self.ticket.push(item, limit.unit);
+                    if let Some(wait) = share.and_then(|fill| self.take_share(fill, window, asked).err()) {
+                        self.refuse(limit, item, wait, Why::NoRoom);
+                    }
                 }
                 Taken::Dry(wait) => {
                     let why = if limit.unit == Unit::InFlight { Why::Busy } else { Why::Spent };
@@ -184,18 +196,44 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
         }
     }
 
-    /// Whether the caller may use this key, of which it can choose as many as it likes: if it is in use, or if the caller has
-    /// not taken its share. The share comes back within the time that a key is in use.
-    fn may_use(&mut self, key: BucketKey, unit: Unit, window: &Window, asked: &Asked<'_, '_>) -> bool {
-        let now = self.now.ticks;
-        if unit == Unit::InFlight || self.leases.has(self.ledger, key, &window.fill, now) {
-            return true;
+    /// What a unit of this key costs of its caller's share, if anything: the share comes back in the time that the key is in
+    /// use for it.
+    fn share_of(&mut self, key: BucketKey, unit: Unit, window: &Window) -> Option<Fill> {
+        let share = self.leases.keys_share();
+        let steady = |per| Fill::Steady { count: share, per, burst: share };
+        let is_new = |this: &mut Self| !this.leases.has(this.ledger, key, &window.fill, this.now.ticks);
+        match (unit, window.fill) {
+            (Unit::InFlight, _) | (_, Fill::Held { .. }) => None,
+            (_, Fill::Calendar { period, begins, .. }) => {
+                is_new(self).then_some(Fill::Calendar { count: share, period, begins })
+            }
+            (Unit::Requests | Unit::Calls, Fill::Steady { .. }) => Some(steady(window.fill.unit_time())),
+            (Unit::Tokens | Unit::Bytes | Unit::Cost, Fill::Steady { .. }) => {
+                is_new(self).then(|| steady(window.fill.span() / ASSUMED_PART))
+            }
         }
+    }
+
+    /// Takes a unit of the caller's share of the keys that it chooses.
+    ///
+    /// # Errors
+    /// There is none: how long to wait for one.
+    #[inline]
+    fn take_share(&mut self, fill: Fill, window: &Window, asked: &Asked<'_, '_>) -> Result<(), Duration> {
         // No window has this identity but by chance, once in 2^128.
         let identity = !window.identity;
-        let own = Values::of(&[KeyPart::Caller], self.leases.secret(), asked).bucket(identity);
-        let fill = Fill::Steady { count: self.share, per: window.fill.span(), burst: self.share };
-        matches!(self.leases.take(self.ledger, own, &fill, now).0, Taken::Unit)
+        let bucket = Values::of(&[KeyPart::Caller], self.leases.secret(), asked).bucket(identity);
+        let (taken, index) = self.leases.take(self.ledger, bucket, &fill, self.now.ticks);
+        match taken {
+            Taken::Unit => {
+                if let Some(free) = self.shares.iter_mut().find(|share| share.is_none()) {
+                    *free = Some(Share { bucket, fill, index });
+                }
+                Ok(())
+            }
+            Taken::Dry(wait) => Err(wait),
+            Taken::NoRoom => Err(NO_ROOM_WAIT),
+        }
     }
 
     #[inline]
@@ -256,5 +294,9 @@ impl<L: Ledger + ?Sized> Charging<'_, L> {
             }
         }
         self.ticket.truncate(from);
+        for Share { bucket, fill, index } in self.shares.iter_mut().filter_map(Option::take) {
+            let now = self.now.ticks;
+            self.leases.undo(self.ledger, bucket, &fill, index, now, now);
+        }
     }
 }

@@ -58,6 +58,17 @@ impl Fill {
         }
     }
 
+    /// How long a bucket is in use for one unit that was taken of it.
+    pub fn unit_time(&self) -> Duration {
+        match *self {
+            Self::Steady { count, per, .. } => {
+                let nanos = per.as_nanos() / u128::from(count.get());
+                Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX).max(1))
+            }
+            Self::Calendar { .. } | Self::Held { .. } => self.span(),
+        }
+    }
+
     /// How long a bucket is in use at the most, once nothing more is taken of it.
     pub fn span(&self) -> Duration {
         match *self {

@@ -4,7 +4,7 @@
 //! bounded: what was not used for a moment goes back and is forgotten, and so does the one that was used the longest
 //! time ago when there is no room for another.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use super::alerts::{Alert, Alerts};
@@ -24,6 +24,8 @@ pub struct Leases {
     /// The latest second seen: a wall clock that is set back does not give a quota back.
     wall: u64,
     pub(super) alerts: Alerts,
+    /// Keys of its own choice that a caller may have in use.
+    keys_share: NonZeroU64,
 }
 
 /// What a core holds of one bucket.
@@ -65,11 +67,29 @@ const BELIEF: Duration = Duration::from_millis(2);
 /// Idle leases that one tick gives back at most.
 const RETURNS_MAX: usize = 4_096;
 
+/// So many callers would have to work together to use up all keys by choosing them,
+const KEYS_SHARES: usize = 64;
+/// unless there are so few that each gets this many.
+const KEYS_SHARE_MIN: NonZeroU64 = NonZeroU64::new(256).unwrap();
+
 impl Leases {
     /// Of one of so many cores; at most `buckets_max` buckets are known here at a time. The secret is the same on all
     /// cores, or one key would be several.
     pub fn new(secret: Secret, cores: NonZeroUsize, buckets_max: NonZeroUsize) -> Self {
-        Self { secret, cores, table: Table::new(buckets_max), wall: 0, alerts: Alerts::new() }
+        let alerts = Alerts::new();
+        Self { secret, cores, table: Table::new(buckets_max), wall: 0, alerts, keys_share: KEYS_SHARE_MIN }
+    }
+
+    /// The same before a ledger that has room for so many keys.
+    #[must_use]
+    pub fn with_keys(self, keys_max: usize) -> Self {
+        let share = u64::try_from(keys_max / KEYS_SHARES).ok().and_then(NonZeroU64::new);
+        Self { keys_share: share.unwrap_or(NonZeroU64::MIN).max(KEYS_SHARE_MIN), ..self }
+    }
+
+    /// Keys of its own choice that a caller may have in use at a time, for each window of a limit.
+    pub(super) fn keys_share(&self) -> NonZeroU64 {
+        self.keys_share
     }
 
     /// What hashes are keyed with.

@@ -130,7 +130,9 @@ impl Exchange<'_> {
             _ => {
                 let reply = Reply::status(cause, status, &message).with_id(id);
                 // Of what was sent, nobody knows whether the server has done it.
-                let may_retry = status == 503 && !(is_cut && self.record.attempts > 0);
+                let may_retry = status == 503
+                    && !((is_cut || matches!(failure, Failure::NoRoom) && !self.forward.safe)
+                        && self.record.attempts > 0);
                 let headers = if may_retry { "retry-after: 1\r\n" } else { "" };
                 Reply { close, origin, headers, ..reply }.render(self.worker, false)
             }

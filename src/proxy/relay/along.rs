@@ -58,7 +58,9 @@ pub fn read_along(exchange: &mut Exchange<'_>, facts: &Facts, bytes: &[u8], fram
 /// How an exchange ended whose answer was passed on to its end.
 pub fn outcome_of(exchange: &Exchange<'_>, facts: &Facts) -> Outcome {
     // Framing of chunks would be seen beside the body.
-    let is_json = !facts.event_stream && matches!(facts.framing, ResponseFraming::Length(_));
+    let is_json = !facts.event_stream
+        && matches!(facts.framing, ResponseFraming::Length(_))
+        && super::awaits_message(exchange);
     if exchange.forward.kind != Kind::Request || facts.status != 200 || facts.coded {
         return Outcome::Answered;
     }

@@ -32,6 +32,7 @@ pub(super) const ENDPOINT_BYTES_MAX: usize = 16 << 10;
 
 const TOO_LARGE: &str =
     "an event must be read, and is larger than limits.sse_event_bytes_max and limits.list_bytes_max";
+const UNCLEAR_ENDPOINT: &str = "an event names an endpoint for messages in a way that readers disagree on";
 const LONG_ENDPOINT: &str = "a long event names an endpoint for messages";
 
 impl Events {
@@ -153,6 +154,7 @@ impl Events {
         match (&self.endpoint, &self.keep) {
             (Some(_), _) if event.is_endpoint() && bytes.len() > ENDPOINT_BYTES_MAX => Err(LONG_ENDPOINT),
             (Some(endpoint), _) if event.is_endpoint() => endpoint.rewrite(out, &event),
+            (Some(_), _) if EndpointWatch::new().read(&bytes) => Err(UNCLEAR_ENDPOINT),
             (_, Some(keep)) if event.data_lines > 0 => {
                 out.extend_from_slice(&bytes[..start]);
                 let work = Work::new(bytes, start, &**keep);

@@ -51,8 +51,10 @@ impl Look {
     /// How the exchange ended whose answer was passed on to its end. `is_json`: the body is JSON, without framing.
     pub fn outcome(&self, is_json: bool) -> Outcome {
         let last = self.tail.iter().rev().copied().find(|byte| !byte.is_ascii_whitespace() && *byte != 0);
-        let fits =
-            matches!((self.first, last), (None, _) | (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']')));
+        let fits = matches!(
+            (self.first, last),
+            (None | Some(0xEF), _) | (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))
+        );
         match (is_json && !fits, self.failed) {
             (true, _) => Outcome::Unreadable,
             (false, true) => Outcome::ToolFailed,
@@ -117,6 +119,7 @@ mod tests {
             ("{\"a\":1}]", false),
             ("oops", false),
             ("   ", true),
+            ("\u{feff}{}", true),
         ] {
             let expected = if fits { Outcome::Answered } else { Outcome::Unreadable };
             assert_eq!(outcome(body, true), expected, "{body}");

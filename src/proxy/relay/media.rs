@@ -6,6 +6,7 @@ use crate::config::snapshot::Transport;
 use crate::proxy::exchange::{Exchange, Failure, TOKEN_REFUSED};
 use crate::telemetry::Kind;
 use crate::wire::http1::{HeaderId, ResponseFraming, ResponseHead, media_type};
+use crate::wire::mcp::is_utf8;
 
 /// Why an answer does not reach the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +56,14 @@ pub fn judge(head: &ResponseHead<'_>, awaits_message: bool) -> Result<bool, Unfi
         return Err(Unfit::Part);
     }
     let Some(media) = head.get(HeaderId::ContentType) else { return Ok(false) };
-    if head.event_stream || media == b"application/json" {
+    if matches!(media, b"application/json" | b"text/event-stream") {
         return Ok(true);
     }
     // Errors, acknowledgements, and the ends of sessions: nobody reads them as messages.
     let is_text = head.status >= 400 || head.status == 202 || !awaits_message;
     match media_type(media) {
-        media if media.eq_ignore_ascii_case(b"application/json") => Ok(true),
-        media if media.eq_ignore_ascii_case(b"text/event-stream") => Ok(true),
+        kind if is_utf8(media) && kind.eq_ignore_ascii_case(b"application/json") => Ok(true),
+        kind if is_utf8(media) && kind.eq_ignore_ascii_case(b"text/event-stream") => Ok(true),
         media if is_text && media.eq_ignore_ascii_case(b"text/plain") => Ok(true),
         _ if head.status >= 400 => Err(Unfit::Page),
         _ => Err(Unfit::Media),
@@ -156,7 +157,9 @@ mod tests {
 
     #[test]
     fn only_what_mcp_knows_reaches_a_client() {
-        const LINES: [&str; 10] = [
+        const LINES: [&str; 12] = [
+            "content-type: text/event-stream; charset=utf-16\r\n",
+            "content-type: application/json;charset=\"iso-8859-1\"\r\n",
             "content-type: application/json\r\n",
             "content-type: Application/JSON; charset=utf-8\r\n",
             "content-type: text/event-stream\r\n",
@@ -170,11 +173,11 @@ mod tests {
         ];
         let (yes, untyped, media, page) = (Ok(true), Ok(false), Err(Unfit::Media), Err(Unfit::Page));
         for (status, awaits_message, expected) in [
-            (200, true, [yes, yes, yes, yes, media, media, media, media, media, untyped]),
-            (200, false, [yes, yes, yes, yes, yes, media, media, media, media, untyped]),
-            (202, true, [yes, yes, yes, yes, yes, media, media, media, media, untyped]),
-            (404, true, [yes, yes, yes, yes, yes, page, page, page, page, untyped]),
-            (500, false, [yes, yes, yes, yes, yes, page, page, page, page, untyped]),
+            (200, true, [media, media, yes, yes, yes, yes, media, media, media, media, media, untyped]),
+            (200, false, [media, media, yes, yes, yes, yes, yes, media, media, media, media, untyped]),
+            (202, true, [media, media, yes, yes, yes, yes, yes, media, media, media, media, untyped]),
+            (404, true, [page, page, yes, yes, yes, yes, yes, page, page, page, page, untyped]),
+            (500, false, [page, page, yes, yes, yes, yes, yes, page, page, page, page, untyped]),
         ] {
             let got = LINES.map(|lines| judged(status, lines, awaits_message));
             assert_eq!(got, expected, "{status} {awaits_message}");

@@ -1,7 +1,9 @@
 //! What passed goes to the client, and room is made for what comes next.
 
 use super::body::{self, Body};
+use super::events::ENDPOINT_BYTES_MAX;
 use super::{BULK_READ_BYTES, STREAM_READ_BYTES, cut, grown};
+use crate::base::buffer::Holding;
 use crate::base::{Buf, Ticks};
 use crate::proxy::client::Client;
 use crate::proxy::exchange::Exchange;
@@ -73,4 +75,18 @@ pub async fn end_of_stream(
     let now = exchange.worker.net.now();
     let sent = send_pass(exchange, client, &mut Buf::none(), &pass, now).await;
     if sent { Ok(()) } else { Err(Outcome::ClientGone) }
+}
+
+/// Counts what is held of events, and asks for room if that is more than an event of the protocol itself takes.
+///
+/// # Errors
+/// There is no room.
+pub fn hold(exchange: &Exchange<'_>, body: &Body, holding: &mut Option<Holding>) -> Result<(), Outcome> {
+    let Some(held) = body.held_bytes() else { return Ok(()) };
+    let worker = exchange.worker;
+    let grew = holding.get_or_insert_with(|| worker.holding()).set(held);
+    if grew && held > ENDPOINT_BYTES_MAX && !worker.may_hold(0) {
+        return Err(cut(exchange, "there is no room for its event: limits.bodies_bytes_max"));
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use super::report::{Finding, Level};
 use crate::config::check;
 use crate::config::snapshot::{Address as Configured, Driver, Endpoint, Server, Snapshot, Workers};
 use crate::control::{deploy::deploy, keys};
+use crate::io::tls::TlsClient;
 use crate::io::{Address, Net, process, tls, uring::UringNet};
 use crate::link::Deployment;
 use crate::policy::authn::KeySource;
@@ -99,22 +100,15 @@ fn try_endpoint(
                 .cost("calls of it get 502 or 504")
                 .fix(fix)
         };
-        let Some(address) = addresses.first() else {
+        if addresses.is_empty() {
             return fail("its name does not resolve".into(), "mend the name in `url`, or DNS");
-        };
+        }
         let connecting = async {
-            let conn = net
-                .dial(address)
-                .await
-                .map_err(|error| (error.to_string(), "is it up, and is its `url` right?"))?;
-            let Some((client, server_name)) = &set_up else { return Ok(String::new()) };
-            let (_, info) = tls::connect(client, conn, server_name).await.map_err(|error| {
-                (
-                    format!("TLS: {error}"),
-                    "see `tls.ca` and `tls.server_name`, and what the server's certificate is for",
-                )
-            })?;
-            Ok(format!(", {} {}", info.version, info.cipher))
+            let mut how = String::new();
+            for address in &addresses {
+                how = try_address(&*net, address, set_up.as_ref()).await?;
+            }
+            Ok(how)
         };
         let (mut connecting, mut end) = (pin!(connecting), net.sleep(patience));
         let connected = poll_fn(|cx| match connecting.as_mut().poll(cx) {
@@ -130,6 +124,30 @@ fn try_endpoint(
             ),
         }
     }
+}
+
+/// Connects to one address, and says how; or what is wrong, and what to do.
+async fn try_address(
+    net: &dyn Net,
+    address: &Address,
+    set_up: Option<&(TlsClient, Box<str>)>,
+) -> Result<String, (String, &'static str)> {
+    let at = match address {
+        Address::Tcp(address) => address.to_string(),
+        Address::Unix(path) => path.display().to_string(),
+    };
+    let conn = net
+        .dial(address)
+        .await
+        .map_err(|error| (format!("{at}: {error}"), "is it up, and is its `url` right?"))?;
+    let Some((client, server_name)) = set_up else { return Ok(String::new()) };
+    let (_, info) = tls::connect(client, conn, server_name).await.map_err(|error| {
+        (
+            format!("{at}: {error}"),
+            "see `tls.ca` and `tls.server_name`, and what the server's certificate is for",
+        )
+    })?;
+    Ok(format!(", {} {}", info.version, info.cipher))
 }
 
 /// Fetches the keys of each issuer once.

@@ -37,6 +37,8 @@ use crate::base::ledger::{Ask, BucketKey, Drawn, Ledger, Level, Refill};
 
 /// All buckets. Each core works on it through a [`Clerk`] of its own.
 pub struct Book {
+    /// Keys that there is room for.
+    keys: usize,
     table: Table,
     clerks: AtomicU64,
     /// One per core.
@@ -88,11 +90,17 @@ impl Book {
 
     fn with(keys: usize, cores: usize, notes: Option<Notes>) -> Arc<Self> {
         Arc::new(Self {
+            keys,
             table: Table::new(keys),
             clerks: AtomicU64::new(0),
             turned_away: (0..cores.max(1)).map(|_| Gauge::default()).collect(),
             notes,
         })
+    }
+
+    /// Keys that there is room for: those of the start, whatever a reload says.
+    pub fn keys(&self) -> usize {
+        self.keys
     }
 
     /// A clerk for `core`, counted from 0. Any number of them may be made.

@@ -87,6 +87,12 @@ pub fn is_json(content_type: &[u8]) -> bool {
     media.eq_ignore_ascii_case(b"application/json") && parts.all(is_harmless)
 }
 
+/// Whether a `Content-Type` names no `charset` other than UTF-8: the only one of JSON and of event streams (WHATWG HTML section
+/// 9.2.5). Readers that obey another one read other text than the gateway.
+pub fn is_utf8(content_type: &[u8]) -> bool {
+    content_type.split(|&byte| byte == b';').skip(1).map(trim).all(is_harmless)
+}
+
 fn is_harmless(parameter: &[u8]) -> bool {
     match parameter.split_at_checked(8) {
         Some((name, value)) if name.eq_ignore_ascii_case(b"charset=") => {

@@ -14,7 +14,7 @@ mod stream;
 
 pub use fault::McpFault;
 pub use headers::{HeaderFacts, McpHeader, Mirror, mirrors_text};
-pub use media::{Accept, is_json};
+pub use media::{Accept, is_json, is_utf8};
 pub use method::{METHOD_COUNT, METHODS, Method, MethodId, Object, method};
 pub use post::{Era, PostFacts, PostRules, check_media, check_post, find_method, judge_post};
 pub use revision::Revision;

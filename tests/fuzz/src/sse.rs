@@ -146,9 +146,28 @@ fn names_endpoint(cuts: &[usize], stream: &[u8]) {
         found |= watch.read(&stream[at..cut]);
         at = cut;
     }
-    let mut lines: Vec<&[u8]> = stream.split(|byte| !(b' '..=b'~').contains(byte)).collect();
-    // Nobody reads a line without an end.
-    lines.pop();
-    let wanted = lines.iter().any(|line| matches!(*line, b"event:endpoint" | b"event: endpoint"));
+    let begins = |at: usize| {
+        let before = &stream[..at];
+        let separators = [&b"\xC2\x85"[..], b"\xE2\x80\xA8", b"\xE2\x80\xA9", b"\n\xEF\xBB\xBF"];
+        before.is_empty()
+            || before == b"\xEF\xBB\xBF"
+            || before.last().is_some_and(u8::is_ascii_control)
+            || separators.iter().any(|end| before.ends_with(end))
+    };
+    let says = |at: usize| {
+        let Some(value) = stream[at..].strip_prefix(b"event:") else { return false };
+        let trimmed = value.trim_ascii_start();
+        match value.len() - trimmed.len() {
+            // Blanks, and not the one that the standard takes away.
+            1.. if !matches!(value, [b'\r' | b'\n', ..] | [b' ', b'!'..=b'~', ..] | [b' ', b'\r' | b'\n', ..] | [b' ']) => true,
+            0 if value.first().is_some_and(|byte| !byte.is_ascii_graphic()) => true,
+            _ => match value.strip_prefix(b" ").unwrap_or(value) {
+                [b'\r' | b'\n', ..] | [] => false,
+                [first, ..] if !first.is_ascii_graphic() => true,
+                rest => rest.strip_prefix(b"endpoint").and_then(<[u8]>::first).is_some_and(|byte| !byte.is_ascii_graphic()),
+            },
+        }
+    };
+    let wanted = (0..stream.len()).any(|at| begins(at) && says(at));
     assert_eq!(found, wanted, "{}", stream.escape_ascii());
 }

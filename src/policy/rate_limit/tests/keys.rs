@@ -165,15 +165,14 @@ fn without_room_for_a_key_nothing_passes_that_must_be_counted() {
 #[test]
 fn one_caller_takes_no_more_than_its_share_of_keys_that_it_chooses() {
     let key = || [KeyPart::Caller, KeyPart::Arguments].into();
-    for (limit, mode) in [
-        (calls("x", 5, 60, 5), Mode::Enforce),
-        (calls("x", 5, 60, 5), Mode::Report),
-        (quota("x", Unit::Calls, 100, Period::Hour, 0), Mode::Enforce),
-        (quota("x", Unit::Tokens, 100, Period::Hour, 0), Mode::Enforce),
+    for (limit, mode, each_unit) in [
+        (calls("x", 5, 60, 5), Mode::Enforce, true),
+        (calls("x", 5, 60, 5), Mode::Report, true),
+        (quota("x", Unit::Calls, 100, Period::Hour, 0), Mode::Enforce, false),
+        (quota("x", Unit::Tokens, 100, Period::Hour, 0), Mode::Enforce, false),
     ] {
         let mut gate = Gate::new(vec![Limit { key: key(), mode, ..limit }]);
-        gate.limits.keys_max = 1_000;
-        let share = usize::try_from(gate.limits.keys_share().get()).unwrap();
+        let share = usize::try_from(gate.leases.keys_share().get()).unwrap();
         let arguments: Vec<String> = (0..=share).map(|number| format!("{{\"n\":{number}}}")).collect();
         for text in &arguments[..share] {
             gate.arguments = text.clone().leak();
@@ -185,8 +184,10 @@ fn one_caller_takes_no_more_than_its_share_of_keys_that_it_chooses() {
             (Verdict::Allow { reported: Some(0) }, Mode::Report) => {}
             other => panic!("{other:?}"),
         }
-        gate.arguments = arguments[0].clone().leak();
-        assert!(gate.passes("t"), "a key that is in use goes on");
+        if !each_unit {
+            gate.arguments = arguments[0].clone().leak();
+            assert!(gate.passes("t"), "a key that is in use goes on");
+        }
         gate.principal = agent("b");
         assert!(gate.passes("t"), "another caller has its own share");
         gate.principal = agent("a");
@@ -197,9 +198,35 @@ fn one_caller_takes_no_more_than_its_share_of_keys_that_it_chooses() {
 }
 
 #[test]
+fn a_share_comes_back_as_fast_as_keys_do() {
+    // Each key is in use for a tenth of a second only.
+    let key = [KeyPart::Caller, KeyPart::Tool].into();
+    let mut gate = Gate::new(vec![Limit { key, ..calls("x", 10_000, 1_000, 10_000) }]);
+    for round in 0..200 {
+        for tool in 0..15 {
+            let name: &'static str = format!("tool {tool}").leak();
+            assert!(gate.passes(name), "{round} {tool}");
+        }
+        gate.pass(std::time::Duration::from_millis(430));
+    }
+}
+
+#[test]
+fn what_is_refused_takes_nothing_of_the_share() {
+    let chosen = Limit { key: [KeyPart::Caller, KeyPart::Arguments].into(), ..calls("x", 100, 3_600, 100) };
+    let mut gate = Gate::new(vec![calls("all", 20, 1, 20), chosen]);
+    for number in 0..2_000 {
+        gate.arguments = format!("{{\"n\":{number}}}").leak();
+        gate.passes("t");
+    }
+    gate.pass(second(2));
+    gate.arguments = "{\"n\":-1}";
+    assert!(gate.passes("t"));
+}
+
+#[test]
 fn keys_that_nobody_chooses_have_no_share() {
     let mut gate = Gate::new(vec![Limit { key: [KeyPart::Agent].into(), ..calls("x", 5, 60, 5) }]);
-    gate.limits.keys_max = 1_000;
     for number in 0..600 {
         gate.principal = agent(&format!("agent {number}"));
         assert!(gate.passes("t"), "{number}");
