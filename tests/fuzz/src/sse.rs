@@ -156,16 +156,13 @@ fn names_endpoint(cuts: &[usize], stream: &[u8]) {
     };
     let says = |at: usize| {
         let Some(value) = stream[at..].strip_prefix(b"event:") else { return false };
-        let trimmed = value.trim_ascii_start();
-        match value.len() - trimmed.len() {
-            // Blanks, and not the one that the standard takes away.
-            1.. if !matches!(value, [b'\r' | b'\n', ..] | [b' ', b'!'..=b'~', ..] | [b' ', b'\r' | b'\n', ..] | [b' ']) => true,
-            0 if value.first().is_some_and(|byte| !byte.is_ascii_graphic()) => true,
-            _ => match value.strip_prefix(b" ").unwrap_or(value) {
-                [b'\r' | b'\n', ..] | [] => false,
-                [first, ..] if !first.is_ascii_graphic() => true,
-                rest => rest.strip_prefix(b"endpoint").and_then(<[u8]>::first).is_some_and(|byte| !byte.is_ascii_graphic()),
-            },
+        match value.strip_prefix(b" ").unwrap_or(value) {
+            [b'\r' | b'\n', ..] | [] => false,
+            [first, ..] if !first.is_ascii_graphic() => true,
+            rest => {
+                let behind = rest.strip_prefix(b"endpoint").and_then(<[u8]>::first);
+                behind.is_some_and(|byte| !byte.is_ascii_graphic())
+            }
         }
     };
     let wanted = (0..stream.len()).any(|at| begins(at) && says(at));
