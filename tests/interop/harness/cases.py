@@ -5,7 +5,7 @@ from pathlib import Path
 from harness import conformance, packages
 from harness.guarded import GuardedCase
 from harness.issuers import DjangoSite, OidcProviderSite
-from harness.limited import AdaptiveSite, LimitedSite
+from harness.limited import AdaptiveSite, LimitedSite, RedirectSite
 from harness.suite import Case, read_lines
 
 
@@ -52,6 +52,13 @@ def python_limited(sdk: str) -> GuardedCase:
 def slowed(name: str, program: str) -> GuardedCase:
     script = str(packages.NODE_DIR / "clients" / program)
     return GuardedCase(f"adaptive, {name}", "adaptive", lambda place: [str(packages.NODE), script, place], AdaptiveSite)
+
+
+def redirected() -> GuardedCase:
+    script = str(packages.NODE_DIR / "clients" / "redirected.mjs")
+    return GuardedCase(
+        "a server that redirects", "redirect", lambda place: [str(packages.NODE), script, place], RedirectSite
+    )
 
 
 ISSUERS = {"oidc-provider": OidcProviderSite, "django": DjangoSite}
@@ -114,8 +121,9 @@ LIMITS = [
     limited("typescript sdk 2", "limits_modern.mjs"),
     python_limited("sdk1"),
     python_limited("sdk2"),
+    redirected(),
 ]
-"""Cases with limits, each as another agent."""
+"""Cases with limits, each as another agent; and a server that speaks for others."""
 
 OVERLOAD = [slowed("forty typescript sdk 1 clients", "overload.mjs")]
 """Judged by the time that calls take, so nothing else runs meanwhile."""

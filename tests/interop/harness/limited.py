@@ -59,6 +59,11 @@ RATE_LIMITS = {
     ],
 }
 
+REDIRECT_SERVERS = {
+    "weather": [str(packages.NODE), str(packages.NODE_DIR / "servers" / "redirecting.mjs")],
+    "bank": [str(packages.NODE), str(packages.NODE_DIR / "servers" / "recorder.mjs")],
+}
+
 
 class LimitedSite:
     """A server, and a gateway that has a name of it for each limit."""
@@ -127,4 +132,17 @@ class AdaptiveSite(LimitedSite):
             "listeners": [{"address": address}],
             "admin": {"address": "off"},
             "servers": [{"name": name, "url": f"{url}/mcp", "adaptive": adaptive} for name, url in servers.items()],
+        }
+
+
+class RedirectSite(LimitedSite):
+    """A server that leads its callers to another, and that one."""
+
+    def config(self, address: str) -> dict:
+        servers = {name: self.start_server(name, command) for name, command in REDIRECT_SERVERS.items()}
+        self.place["bank"] = servers["bank"]
+        return {
+            "listeners": [{"address": address}],
+            "admin": {"address": "off"},
+            "servers": [{"name": name, "url": f"{url}/mcp"} for name, url in servers.items()],
         }
