@@ -214,13 +214,13 @@ fn bounded<T: PartialOrd>(
     place: &Place,
     findings: &mut Findings,
 ) -> Option<T> {
-    let what = match value {
-        None => format!("`{}` is not understood", units::shorten(text)),
-        Some(value) if value < min => format!("`{text}` is too small"),
-        Some(value) if value > max => format!("`{text}` is too large"),
+    let (what, hint) = match value {
+        None => (format!("`{}` is not understood", units::shorten(text)), units::hint(text)),
+        Some(value) if value < min => (format!("`{text}` is too small"), ""),
+        Some(value) if value > max => (format!("`{text}` is too large"), ""),
         Some(value) => return Some(value),
     };
-    findings.add(place, what, format!("write {wanted}{}", units::hint(text)));
+    findings.add(place, what, format!("write {wanted}{hint}"));
     None
 }
 

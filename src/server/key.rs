@@ -1,6 +1,7 @@
 //! `ringgate key new`: makes an API key, and the entry that lets it in.
 
 use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value as Json, json};
@@ -30,11 +31,20 @@ pub struct Order {
     pub json: bool,
 }
 
+/// Seconds since 1970 (UTC).
+fn wall() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 /// Makes a key and writes it, with its entry for `authentication.api_keys`, to `out`. Nothing is stored.
 ///
 /// # Errors
 /// What is wrong with the order in words for the operator, or that there is no randomness or no reader.
 pub fn new(order: &Order, out: &mut dyn Write) -> Result<(), String> {
+    let ends = order.expires.as_deref().and_then(date::parse);
+    if ends.is_some_and(|end| end <= wall()) {
+        return Err("--expires: that is over already; name a day to come".to_owned());
+    }
     let random = Random { id: random()?, secret: random()?, salt: random()? };
     let text = made(order, &random)?;
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error: io::Error| error.to_string())
@@ -199,6 +209,12 @@ mod tests {
         for start in ["rgk_", "- id:", "hash:"] {
             assert_ne!(line(&one, start), line(&other, start));
         }
+    }
+
+    #[test]
+    fn a_key_that_has_ended_is_not_made() {
+        let over = order(None, None, Some("2020-01-31"));
+        assert!(new(&over, &mut Vec::new()).unwrap_err().starts_with("--expires: that is over"));
     }
 
     #[test]

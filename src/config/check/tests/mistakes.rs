@@ -60,6 +60,10 @@ fn each_mistake_is_found_where_it_stands() {
         ),
         (with("driver: 1\n"), "driver: is a number"),
         (with("admin: {allow_remote: yes}\n"), "admin.allow_remote: is neither true nor false"),
+        (
+            with("limits: {connections_max: 10}\n"),
+            "limits.connections_max: `10` is too small (write a whole number from 16 to 1000000)",
+        ),
         (with("workers: some\n"), "workers: `some` is not understood"),
         (with("workers: \"0\"\n"), "workers: 0, how many workers to run, is not from 1 to 1024"),
         (with("workers: 2048\n"), "or a CPU list such as `\"0-3,6\"`; CPU 3 alone is `\"3-3\"`"),
