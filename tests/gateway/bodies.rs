@@ -3,8 +3,7 @@
 use super::harness::{Client, Gateway, Upstream, ok};
 use super::scenes::{legacy, legacy_body, wait_until};
 
-const LIMITS: &str =
-    "limits: {body_bytes_max: 512KiB, list_bytes_max: 512KiB, bodies_bytes_max: 1280KiB}\nworkers: 1";
+const LIMITS: &str = "limits: {body_bytes_max: 512KiB, list_bytes_max: 512KiB, sse_event_bytes_max: 512KiB, bodies_bytes_max: 1280KiB}\nworkers: 1";
 
 /// A client that has sent so many bytes of a body of 500,000.
 fn half_way(gateway: &Gateway, sent: usize) -> Client {

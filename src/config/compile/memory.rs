@@ -14,12 +14,15 @@ const MEMORY_UNKNOWN: usize = 1 << 30;
 
 /// Bytes of all bodies together: as set, or a quarter of the memory that the process may use.
 pub fn bodies_bytes_max(section: &LimitsSection, world: &dyn World, findings: &mut Findings) -> usize {
-    let least = section.body_bytes_max.value.max(section.list_bytes_max.value).saturating_mul(2);
+    let largest =
+        section.body_bytes_max.value.max(section.list_bytes_max.value).max(section.sse_event_bytes_max.value);
+    let least = largest.saturating_mul(2);
     let Some(set) = &section.bodies_bytes_max else {
         return (available(world).unwrap_or(MEMORY_UNKNOWN) / 4).max(BODIES_BYTES_MIN).max(least);
     };
     if set.value < least {
-        let what = "is less than two bodies of `body_bytes_max` or `list_bytes_max` take";
+        let what =
+            "is less than two bodies of `body_bytes_max`, `list_bytes_max` or `sse_event_bytes_max` take";
         findings.add(&set.place, what, format!("make it at least {}, or those less", show_size(least)));
     }
     set.value

@@ -61,6 +61,10 @@ fn each_mistake_is_found_where_it_stands() {
         (with("driver: 1\n"), "driver: is a number"),
         (with("admin: {allow_remote: yes}\n"), "admin.allow_remote: is neither true nor false"),
         (
+            with("limits: {bodies_bytes_max: 16MiB, sse_event_bytes_max: 9MiB}\n"),
+            "limits.bodies_bytes_max: is less than two bodies of",
+        ),
+        (
             with("limits: {connections_max: 10}\n"),
             "limits.connections_max: `10` is too small (write a whole number from 16 to 1000000)",
         ),
