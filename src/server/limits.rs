@@ -153,7 +153,7 @@ fn table(page: &Json) -> String {
     if let Some(live) = page["keys_live"].as_u64() {
         let named =
             limits.iter().filter_map(|limit| limit["hottest"].as_array()).map(Vec::len).sum::<usize>();
-        let _ = writeln!(text, "{live} keys are in use, of which {named} are known by name.");
+        let _ = writeln!(text, "{live} keys take room just now; {named} are shown by name.");
     }
     if number(&page["turned_away"]) > 0 {
         let _ = writeln!(

@@ -182,12 +182,7 @@ fn a_header_that_is_there_twice_or_that_ends_here_chooses_no_bucket() {
 
 #[test]
 fn no_more_calls_are_under_way_than_may_be() {
-    let (handle, shut) = door();
-    let upstream = Upstream::new(move |request, client| {
-        shut.pass();
-        client.send(&ok(&super::harness::echoed(request)));
-        true
-    });
+    let (handle, upstream) = behind_a_door();
     let gateway = gateway(&upstream, "  limits:\n  - {name: busy, deny_as: error, unit: in_flight, max: 2}");
     let mut under_way: Vec<_> = (0..2)
         .map(|_| {
@@ -331,14 +326,20 @@ fn a_limit_in_report_mode_is_counted_and_refuses_nothing() {
     gateway.await_metric("ringgate_limited_total", "mode=\"report\"", 4.0);
 }
 
-#[test]
-fn a_busy_server_is_shielded_and_its_callers_are_told_to_come_again() {
+/// An upstream that answers once its door is opened.
+fn behind_a_door() -> (super::scenes::Handle, Upstream) {
     let (handle, shut) = door();
     let upstream = Upstream::new(move |request, client| {
         shut.pass();
         client.send(&ok(&super::harness::echoed(request)));
         true
     });
+    (handle, upstream)
+}
+
+#[test]
+fn a_busy_server_is_shielded_and_its_callers_are_told_to_come_again() {
+    let (handle, upstream) = behind_a_door();
     let gateway = Gateway::with(&format!(
         "servers:\n  - {{name: up, url: 'http://{0}/mcp', adaptive: {{{1}}}}}\n  - {{name: plain, url: 'http://{0}/mcp', \
          adaptive: {{{1}, deny_as: error}}}}\nworkers: 1\n",
@@ -373,12 +374,7 @@ fn a_busy_server_is_shielded_and_its_callers_are_told_to_come_again() {
 
 #[test]
 fn a_call_that_got_no_place_gives_its_unit_back() {
-    let (handle, shut) = door();
-    let upstream = Upstream::new(move |request, client| {
-        shut.pass();
-        client.send(&ok(&super::harness::echoed(request)));
-        true
-    });
+    let (handle, upstream) = behind_a_door();
     let gateway = Gateway::with(&format!(
         "servers:\n  - {{name: up, url: 'http://{}/mcp', adaptive: {{min: 1, max: 1, queue: 0, deny_as: error}}}}\nworkers: 1\n\
          rate_limits:\n  limits:\n  - {{name: few, unit: calls, rate: 3/h, deny_as: error}}\n",
@@ -457,12 +453,7 @@ fn the_rounds_of_a_call_that_asks_for_input_are_one_call() {
 
 #[test]
 fn a_shed_call_can_be_a_plain_text_too() {
-    let (handle, shut) = door();
-    let upstream = Upstream::new(move |request, client| {
-        shut.pass();
-        client.send(&ok(&super::harness::echoed(request)));
-        true
-    });
+    let (handle, upstream) = behind_a_door();
     let gateway = Gateway::with(&format!(
         "servers:\n  - {{name: up, url: 'http://{}/mcp', adaptive: {{min: 1, max: 1, queue: 0, deny_as: text}}}}\nworkers: 1\n",
         upstream.address

@@ -25,7 +25,7 @@ section! {
         json_depth_max: usize = count(8, 120), default "64";
         /// Messages of a JSON-RPC batch, which only revision 2025-03-26 has.
         batch_max: usize = count(1, 10_000), default "50";
-        /// Open client connections of one worker. A new one past it is closed.
+        /// Open client connections of one worker. A new one past it gets 503 and is closed.
         connections_max: usize = count(16, 1_000_000), default "20000";
         /// Of these, from one address, or from one /64 network of IPv6; a new one past it gets 503. Behind a balancer that sends no
         /// PROXY protocol all connections come from its addresses. When not given: three quarters of `connections_max`, so that no

@@ -1,6 +1,7 @@
 //! What it takes to end an event stream with an event of the gateway's own: where the stream stands, and what was said on
 //! it, wherever its server and the network have cut it.
 
+use crate::base::Seam;
 use crate::wire::http1::chunked::{Decoder, Step};
 
 /// Longer ids are not kept, in bytes: SDKs count, or take UUIDs.
@@ -13,9 +14,8 @@ const SEAM: usize = 7;
 pub struct Last {
     /// Takes the chunks off, where there are some.
     chunked: Option<Decoder>,
-    /// The last bytes of payload; at first the end of a line.
-    seam: [u8; SEAM],
-    seam_len: u8,
+    /// Payload; at first the end of a line.
+    seam: Seam<SEAM>,
     /// Payload was sent.
     begun: bool,
     /// Events have ids, so a client with a session resumes the stream.
@@ -31,12 +31,9 @@ pub struct Last {
 impl Last {
     /// Of a stream of which nothing was sent, with or without chunked coding.
     pub fn new(chunked: bool) -> Self {
-        let mut seam = [0; SEAM];
-        seam[0] = b'\n';
         Self {
             chunked: chunked.then(Decoder::new),
-            seam,
-            seam_len: 1,
+            seam: Seam::new(b"\n"),
             begun: false,
             has_ids: false,
             answered: false,
@@ -70,27 +67,15 @@ impl Last {
     }
 
     fn payload(&mut self, payload: &[u8]) {
-        if payload.is_empty() {
-            return;
-        }
-        self.begun = true;
-        let (kept, head) = (usize::from(self.seam_len), payload.len().min(SEAM));
-        let mut window = [0; 2 * SEAM];
-        window[..kept].copy_from_slice(&self.seam[..kept]);
-        window[kept..kept + head].copy_from_slice(&payload[..head]);
-        self.look(&window[..kept + head]);
-        self.look(payload);
-        let end = if payload.len() >= SEAM { payload } else { &window[..kept + head] };
-        let end = &end[end.len().saturating_sub(SEAM)..];
-        self.seam[..end.len()].copy_from_slice(end);
-        self.seam_len = u8::try_from(end.len()).unwrap_or(0);
-    }
-
-    fn look(&mut self, bytes: &[u8]) {
-        let has = |part: &[u8]| memchr::memmem::find(bytes, part).is_some();
-        self.has_ids |= has(b"\nid:") || has(b"\rid:");
-        // A request has one answer; what only looks like one is cut.
-        self.answered |= has(b"\"result\"") || has(b"\"error\"");
+        self.begun |= !payload.is_empty();
+        let (has_ids, answered) = (&mut self.has_ids, &mut self.answered);
+        self.seam.show(payload, |bytes| {
+            let has = |part: &[u8]| memchr::memmem::find(bytes, part).is_some();
+            *has_ids |= has(b"\nid:") || has(b"\rid:");
+            // A request has one answer; what only looks like one is cut.
+            *answered |= has(b"\"result\"") || has(b"\"error\"");
+            false
+        });
     }
 
     /// Whether the payload stands between two events, and another may follow that its client makes something of: it has no
@@ -99,7 +84,7 @@ impl Last {
         if self.answered || (self.has_ids && !modern) {
             return false;
         }
-        let seam = &self.seam[..usize::from(self.seam_len)];
+        let seam = self.seam.end();
         !self.begun || [&b"\n\n"[..], b"\r\n\r\n", b"\r\r"].iter().any(|end| seam.ends_with(end))
     }
 }

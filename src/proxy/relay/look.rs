@@ -1,16 +1,21 @@
 //! A glance at what a server's successful answer says while it passes: whether a tool failed, and whether the body can be
 //! JSON at all. For metrics only: bytes pass either way.
 
+use crate::base::Seam;
 use crate::telemetry::Outcome;
 
 /// Looks at the body of one answer, in pieces, framing included.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Look {
-    /// The last bytes that were seen; the youngest is the last.
-    tail: [u8; SEAM],
+    seam: Seam<SEAM>,
     first: Option<u8>,
     failed: bool,
-    begun: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { seam: Seam::new(b""), first: None, failed: false }
+    }
 }
 
 /// Bytes that are looked at again with those that follow: the longest that is looked for, but for one.
@@ -19,38 +24,17 @@ const SEAM: usize = b"\"isError\": true".len() - 1;
 impl Look {
     /// The next bytes.
     pub fn see(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
         if self.first.is_none() {
             self.first = bytes.iter().copied().find(|byte| !byte.is_ascii_whitespace());
         }
-        if !self.failed {
-            // A member of JSON, since within a text its quotes would be escaped.
-            self.failed = tells_failure(bytes) || (self.begun && self.seam_tells_failure(bytes));
-        }
-        self.begun = true;
-        match bytes.last_chunk() {
-            Some(tail) => self.tail = *tail,
-            None => {
-                self.tail.copy_within(bytes.len().., 0);
-                self.tail[SEAM - bytes.len()..].copy_from_slice(bytes);
-            }
-        }
-    }
-
-    /// Whether the end of what came before and the start of these bytes say so together.
-    fn seam_tells_failure(&self, bytes: &[u8]) -> bool {
-        let mut seam = [0; 2 * SEAM];
-        let ahead = bytes.len().min(SEAM);
-        seam[..SEAM].copy_from_slice(&self.tail);
-        seam[SEAM..SEAM + ahead].copy_from_slice(&bytes[..ahead]);
-        tells_failure(&seam[..SEAM + ahead])
+        // A member of JSON, since within a text its quotes would be escaped.
+        let failed = self.failed;
+        self.failed |= self.seam.show(bytes, |bytes| !failed && tells_failure(bytes));
     }
 
     /// How the exchange ended whose answer was passed on to its end. `is_json`: the body is JSON, without framing.
     pub fn outcome(&self, is_json: bool) -> Outcome {
-        let last = self.tail.iter().rev().copied().find(|byte| !byte.is_ascii_whitespace() && *byte != 0);
+        let last = self.seam.end().iter().rev().copied().find(|byte| !byte.is_ascii_whitespace());
         let fits = matches!(
             (self.first, last),
             (None | Some(0xEF), _) | (Some(b'{'), Some(b'}')) | (Some(b'['), Some(b']'))

@@ -39,14 +39,7 @@ fn serve() -> clap::Command {
              Signals: SIGHUP reads the file again, all or nothing. SIGTERM or SIGINT drains: no new\n\
              connections, running exchanges may end; a second one ends at once.",
         )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .short('c')
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .help("The configuration file [default: ringgate.yaml]"),
-        )
+        .arg(config().help("The configuration file [default: ringgate.yaml]"))
         .arg(
             Arg::new("server")
                 .long("server")
@@ -70,6 +63,10 @@ fn serve() -> clap::Command {
                 .value_parser(NonEmptyStringValueParser::new())
                 .help("Where /healthz, /readyz and /metrics are, also with a file [default: 127.0.0.1:8079]"),
         )
+}
+
+fn config() -> Arg {
+    Arg::new("config").long("config").short('c').value_name("FILE").value_parser(PathBufValueParser::new())
 }
 
 fn listen() -> Arg {
@@ -130,14 +127,7 @@ fn explain() -> clap::Command {
              ringgate explain --server files --resource file:///etc/passwd --as agent=indexer --source 10.1.2.3 --all\n  \
              ringgate explain --tool query --arguments '{\"rows\": 5000}' --as claim:department=hr --at 2026-01-05T22:00:00Z",
         )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .short('c')
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .help("The configuration file [default: ringgate.yaml]"),
-        )
+        .arg(config().help("The configuration file [default: ringgate.yaml]"))
         .arg(word("server", "NAME", "The server; not needed if there is only one"))
         .arg(word("method", "METHOD", "The method [default: the one that uses the thing, such as tools/call]"))
         .arg(word("tool", "NAME", "The tool that is called").conflicts_with_all(["prompt", "resource"]))
@@ -173,14 +163,7 @@ fn limits() -> clap::Command {
                 .conflicts_with("config")
                 .help("Where the admin listener is [default: 127.0.0.1:8079]"),
         )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .short('c')
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .help("Take the address from this configuration file"),
-        )
+        .arg(config().help("Take the address from this configuration file"))
         .arg(Arg::new("all").long("all").action(ArgAction::SetTrue).help("Every key that the workers know by name, and how many there are besides"))
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON"))
 }
@@ -211,14 +194,7 @@ fn doctor() -> clap::Command {
              Exit code: 1 if something fails, else 0.\n\n\
              Example:\n  ringgate doctor --config /etc/ringgate/ringgate.yaml",
         )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .short('c')
-                .value_name("FILE")
-                .value_parser(PathBufValueParser::new())
-                .help("Try what this configuration refers to as well"),
-        )
+        .arg(config().help("Try what this configuration refers to as well"))
 }
 
 fn key() -> clap::Command {

@@ -2,6 +2,8 @@
 
 use memchr::memmem;
 
+use crate::base::Seam;
+
 /// Looks for a line that makes an event one of the type `endpoint`, in a stream that comes in pieces and is not read
 /// otherwise: clients of HTTP+SSE (MCP 2024-11-05) post to whatever such an event names.
 ///
@@ -11,8 +13,7 @@ use memchr::memmem;
 /// control character within a text, so nobody's data looks like this.
 #[derive(Clone, Copy, Debug)]
 pub struct EndpointWatch {
-    /// The last bytes that were read, at the end of the array.
-    tail: [u8; SEAM],
+    seam: Seam<SEAM>,
 }
 
 /// Bytes of the longest line that must be seen whole, with what stands before and behind it, but for one.
@@ -28,22 +29,13 @@ impl EndpointWatch {
     /// At the start of a stream.
     pub fn new() -> Self {
         // The start of a stream is the start of a line.
-        Self { tail: [b'\n'; SEAM] }
+        Self { seam: Seam::new(b"\n") }
     }
 
     /// Reads the next bytes; whether they end such a line. Bytes of it that came before were harmless: no reader takes a line
     /// before its end.
     pub fn read(&mut self, bytes: &[u8]) -> bool {
-        let mut seam = [0; 2 * SEAM];
-        let ahead = bytes.len().min(SEAM);
-        seam[..SEAM].copy_from_slice(&self.tail);
-        seam[SEAM..SEAM + ahead].copy_from_slice(&bytes[..ahead]);
-        let found = names_endpoint(&seam[..SEAM + ahead]) || (ahead < bytes.len() && names_endpoint(bytes));
-        match bytes.last_chunk() {
-            Some(tail) => self.tail = *tail,
-            None => self.tail.copy_from_slice(&seam[ahead..SEAM + ahead]),
-        }
-        found
+        self.seam.show(bytes, names_endpoint)
     }
 }
 
